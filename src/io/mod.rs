@@ -1,0 +1,10 @@
+//! The network's edge: one completion-shaped [`Driver`], and the systems behind it.
+//!
+//! The only module that meets the kernel's network. It knows a connection by its [`ConnId`]
+//! and nothing of what the bytes mean.
+//!
+//! [`ConnId`]: crate::base::ConnId
+
+pub mod driver;
+
+pub use driver::{Close, Driver, Event, Peer, SendStatus, Wake};

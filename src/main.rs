@@ -1,0 +1,2 @@
+//! The node: `altavoz serve`.
+fn main() {}
