@@ -37,11 +37,13 @@ impl<K> TimerWheel<K> {
     }
 
     /// Asks for `key` at `at` or up to one tick later; earlier if it is over 512 ticks away.
-    pub fn set(&mut self, at: Time, key: K) {
+    /// Says when that will be.
+    pub fn set(&mut self, at: Time, key: K) -> Time {
         let furthest = self.next + SLOTS as u64 - 1;
         let tick = (self.tick_of(at) + 1).clamp(self.next, furthest);
         self.slots[Self::slot(tick)].push(key);
         self.entries += 1;
+        self.time_of(tick)
     }
 
     /// Hands out everything that is due.
@@ -65,8 +67,7 @@ impl<K> TimerWheel<K> {
             return None;
         }
         let busy = (0..SLOTS as u64).find(|i| !self.slots[Self::slot(self.next + i)].is_empty())?;
-        let nanos = u64::try_from(self.tick.as_nanos()).unwrap_or(u64::MAX);
-        Some(Time::from_nanos((self.next + busy).saturating_mul(nanos)))
+        Some(self.time_of(self.next + busy))
     }
 
     /// How many entries wait.
@@ -86,6 +87,11 @@ impl<K> TimerWheel<K> {
             / u64::try_from(self.tick.as_nanos())
                 .unwrap_or(u64::MAX)
                 .max(1)
+    }
+
+    fn time_of(&self, tick: u64) -> Time {
+        let nanos = u64::try_from(self.tick.as_nanos()).unwrap_or(u64::MAX);
+        Time::from_nanos(tick.saturating_mul(nanos))
     }
 
     fn slot(tick: u64) -> usize {
@@ -110,7 +116,7 @@ mod tests {
     #[test]
     fn a_deadline_fires_once_never_early_and_at_most_one_tick_late() {
         let mut wheel = TimerWheel::new(ms(1000), Duration::from_millis(10));
-        wheel.set(ms(1025), 1);
+        assert_eq!(wheel.set(ms(1025), 1), ms(1030));
         assert_eq!(wheel.next_deadline(), Some(ms(1030)));
         assert_eq!(fired(&mut wheel, ms(1029)), []);
         assert_eq!(fired(&mut wheel, ms(1030)), [1]);
@@ -128,7 +134,7 @@ mod tests {
     #[test]
     fn a_deadline_beyond_the_wheel_fires_early_so_that_it_is_set_again() {
         let mut wheel = TimerWheel::new(ms(0), Duration::from_millis(10));
-        wheel.set(ms(60_000), 1);
+        assert_eq!(wheel.set(ms(60_000), 1), ms(5_120));
         assert_eq!(fired(&mut wheel, ms(5_110)), []);
         assert_eq!(fired(&mut wheel, ms(5_120)), [1]);
     }
@@ -136,7 +142,9 @@ mod tests {
     #[test]
     fn a_long_sleep_fires_everything() {
         let mut wheel = TimerWheel::new(ms(0), Duration::from_millis(10));
-        (0..1000).for_each(|i| wheel.set(ms(u64::from(i) * 4), i));
+        (0..1000).for_each(|i| {
+            wheel.set(ms(u64::from(i) * 4), i);
+        });
         let mut keys = fired(&mut wheel, ms(1_000_000));
         keys.sort_unstable();
         assert_eq!(keys, (0..1000).collect::<Vec<_>>());

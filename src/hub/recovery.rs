@@ -1,0 +1,28 @@
+//! What a reader is told that comes back: where the topic is, what it missed, and whether
+//! that is all of it.
+
+use std::sync::Arc;
+
+use crate::base::Position;
+use crate::wire::prepared::PreparedMessage;
+
+/// From where a reader wants to go on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum After {
+    /// Everything that is kept.
+    Earliest,
+    /// Everything behind this position.
+    Position(Position),
+}
+
+/// The answer to a reader.
+#[derive(Clone, Debug)]
+pub struct Recovery {
+    /// Where the topic is now: the reader is there once it has the publications.
+    pub position: Position,
+    /// Whether nothing is missing between the position asked for and the first publication.
+    pub recovered: bool,
+    /// What is kept behind the position asked for, oldest first; all that is kept if it was
+    /// not recovered; nothing if none was asked for.
+    pub publications: Vec<Arc<PreparedMessage>>,
+}

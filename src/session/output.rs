@@ -1,0 +1,104 @@
+//! What a session wants.
+
+use std::net::SocketAddr;
+
+use crate::base::TopicName;
+use crate::hub::After;
+use crate::metrics::CloseReason;
+use crate::wire::prepared::PayloadKind;
+
+/// The most memory that a scratch buffer keeps between turns, in bytes.
+const SCRATCH_BYTES_MAX: usize = 64 * 1024;
+
+/// Bytes for the client and wishes to the node, in this order: the bytes come first.
+#[derive(Debug, Default)]
+pub struct Outputs {
+    /// To be sent, behind everything that waits.
+    pub bytes: Vec<u8>,
+    /// To be done, in their order.
+    pub actions: Vec<Action>,
+}
+
+impl Outputs {
+    /// Empties the bytes, and gives their memory back if it was much.
+    pub fn give_back(&mut self) {
+        self.bytes.clear();
+        self.bytes.shrink_to(SCRATCH_BYTES_MAX);
+    }
+
+    pub(super) fn act(&mut self, action: Action) {
+        self.actions.push(action);
+    }
+
+    pub(super) fn finish_draining(&mut self) {
+        self.act(Action::Finish(CloseReason::Draining));
+    }
+}
+
+/// A wish to the node.
+#[derive(Debug)]
+pub enum Action {
+    /// Answered by `handle_subscribed` or `handle_topics_full`.
+    Subscribe {
+        /// To what.
+        topic: TopicName,
+        /// From where.
+        after: Option<After>,
+    },
+    /// Answered by `handle_published`.
+    Publish {
+        /// To what.
+        topic: TopicName,
+        /// As what.
+        kind: PayloadKind,
+        /// What.
+        payload: Vec<u8>,
+    },
+    /// Answered by `handle_reply`, at once.
+    Ask(Question),
+    /// It is a WebSocket now.
+    Upgraded,
+    /// It has said its close and waits for the peer's: no publications any more.
+    Leave(CloseReason),
+    /// Send what waits, then close.
+    Finish(CloseReason),
+    /// Close now, whatever waits.
+    Abort(CloseReason),
+    /// A trusted proxy says who the client is.
+    Client(SocketAddr),
+    /// An HTTP answer with this status was given.
+    Answered(u16),
+    /// The client tried to publish and may not.
+    NotAllowed,
+    /// A WebSocket message came in.
+    MessageIn,
+    /// A ping went out.
+    Pinged,
+}
+
+/// What a client asks of the node itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Question {
+    /// Does the process answer?
+    Health,
+    /// Does it take connections?
+    Ready {
+        /// While draining the answer is 404, as HAProxy's `disable-on-404` wants it.
+        drain_404: bool,
+    },
+    /// Its counters.
+    Metrics,
+    /// The dashboard.
+    Page,
+}
+
+/// The node's answer.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Reply {
+    /// A status and a line of text.
+    Text(u16, String),
+    /// The text of `/metrics`.
+    Metrics(String),
+    /// The dashboard.
+    Page(&'static str),
+}

@@ -1,0 +1,122 @@
+//! One connection of a shard: its session, its outbox, and where it stands with the driver.
+//!
+//! Kept small, since there are very many: what only a busy connection needs is behind a box.
+
+use std::net::SocketAddr;
+
+use super::groups::Membership;
+use super::outbox::{Charged, Outbox};
+use crate::base::Time;
+use crate::mesh::Permit;
+use crate::metrics::CloseReason;
+use crate::session::Session;
+
+/// A connection, from `open` to its `Closed`.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    pub(crate) session: Session,
+    /// Nothing waits while there is none.
+    pub(crate) outbox: Option<Box<Outbox>>,
+    /// Bytes that arrived while the session could not take them.
+    pub(crate) unread: Option<Box<Vec<u8>>>,
+    /// Its place among the subscribers. Invariant: the group's member there is this connection.
+    pub(crate) membership: Option<Membership>,
+    /// Who is behind the proxy, if one told us; else the driver knows.
+    pub(crate) client: Option<Box<SocketAddr>>,
+    /// When the timer wheel asks next. Invariant: the wheel has an entry for this moment.
+    pub(crate) wakes_at: Time,
+    /// When a close that was begun is cut short; [`Time::NEVER`] while open.
+    pub(crate) finish_by: Time,
+    /// When it was accepted.
+    pub(crate) accepted: Time,
+    /// Bytes that the driver has and has not answered for.
+    pub(crate) in_flight: u32,
+    pub(crate) door: u16,
+    pub(crate) state: State,
+    pub(crate) permit: Permit,
+    pub(crate) reason: CloseReason,
+    /// A send was short: `Writable` follows.
+    pub(crate) blocked: bool,
+    /// Whether the driver was told to receive.
+    pub(crate) receiving: bool,
+    /// Whether it is in the list of outboxes to flush.
+    pub(crate) dirty: bool,
+    /// The topic's home was asked to subscribe it, and has not answered.
+    pub(crate) subscribing: bool,
+    /// Counted among the WebSockets.
+    pub(crate) upgraded: bool,
+}
+
+/// Where a connection is in its life.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum State {
+    /// Bytes go both ways.
+    Open,
+    /// What waits is still sent, then it is closed; what arrives is ignored.
+    Finishing,
+    /// The driver was told to close it.
+    Closed,
+}
+
+impl Connection {
+    pub(crate) fn new(session: Session, door: u16, permit: Permit, now: Time) -> Self {
+        Self {
+            session,
+            outbox: None,
+            unread: None,
+            membership: None,
+            client: None,
+            wakes_at: Time::NEVER,
+            finish_by: Time::NEVER,
+            accepted: now,
+            in_flight: 0,
+            door,
+            state: State::Open,
+            permit,
+            reason: CloseReason::Eof,
+            blocked: false,
+            receiving: true,
+            dirty: false,
+            subscribing: false,
+            upgraded: false,
+        }
+    }
+
+    /// Bytes in the outbox.
+    pub(crate) fn pending(&self) -> usize {
+        self.outbox.as_ref().map_or(0, |outbox| outbox.pending())
+    }
+
+    /// Whether bytes can go to the driver at once, past the outbox.
+    pub(crate) fn is_clear(&self) -> bool {
+        self.outbox.is_none() && self.can_send()
+    }
+
+    /// Whether the driver takes a send now.
+    pub(crate) fn can_send(&self) -> bool {
+        !self.blocked && self.in_flight == 0 && self.state != State::Closed
+    }
+
+    /// Puts bytes behind all that wait.
+    pub(crate) fn push(&mut self, charged: Charged, start: u32) {
+        self.outbox.get_or_insert_default().push(charged, start);
+    }
+
+    /// Forgets bytes that the system took, and the outbox with the last one.
+    pub(crate) fn advance(&mut self, bytes: usize) {
+        let Some(outbox) = &mut self.outbox else { return };
+        outbox.advance(bytes);
+        if outbox.is_empty() {
+            self.outbox = None;
+        }
+    }
+
+    /// When something has to be done about it if nothing happens before.
+    pub(crate) fn deadline(&self) -> Time {
+        match self.state {
+            State::Open => self.session.deadline(),
+            State::Finishing => self.finish_by,
+            State::Closed => Time::NEVER,
+        }
+    }
+}

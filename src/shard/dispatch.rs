@@ -1,0 +1,366 @@
+//! Between a session and the rest: bytes and events go in, its wishes become calls.
+
+use std::sync::Arc;
+
+use super::connection::{Connection, State};
+use super::groups::Member;
+use super::{Command, Core};
+use crate::base::{Chunk, ConnId, TopicName};
+use crate::hub::{Recovery, TopicsFull};
+use crate::io::Close;
+use crate::mesh::{Origin, Permit, Request};
+use crate::metrics::{CloseReason, RefuseReason};
+use crate::session::{Action, Context, Outputs, Question, Reply, Session};
+use crate::wire::prepared::{self, WireForm};
+
+impl<S> Core<S> {
+    /// What a session needs to know of its surroundings.
+    pub(super) fn context(&mut self, door: u16, permit: Permit) -> Context {
+        Context {
+            rules: Arc::clone(&self.settings.rules),
+            now: self.now,
+            door,
+            is_full: permit != Permit::Full,
+            takes_upgrades: self.drain.as_ref().is_none_or(|drain| drain.takes_upgrades(self.now)),
+            is_draining: self.node.is_draining(),
+            random: self.random.u64(..),
+        }
+    }
+
+    /// Lets a connection's session handle something, and does what it asks for.
+    pub(super) fn with_session(
+        &mut self,
+        id: ConnId,
+        handle: impl FnOnce(&mut Session, &Context, &mut Outputs),
+    ) {
+        let Some(conn) = self.conn(id) else { return };
+        let (door, permit) = (conn.door, conn.permit);
+        let context = self.context(door, permit);
+        let mut outputs = std::mem::take(&mut self.outputs);
+        if let Some(conn) = self.conn_mut(id) {
+            handle(&mut conn.session, &context, &mut outputs);
+        }
+        self.carry_out(id, &mut outputs);
+        self.outputs = outputs;
+    }
+
+    /// Sends a session's bytes and does what it asks for; leaves `outputs` empty.
+    fn carry_out(&mut self, id: ConnId, outputs: &mut Outputs) {
+        if !outputs.bytes.is_empty() {
+            let chunk = Chunk::private(outputs.bytes.as_slice().to_vec());
+            outputs.give_back();
+            self.send_private(id, chunk);
+        }
+        for action in outputs.actions.drain(..) {
+            self.act(id, action);
+        }
+        self.arm(id);
+    }
+
+    fn act(&mut self, id: ConnId, action: Action) {
+        match action {
+            Action::Subscribe { topic, after } => self.subscribe(id, topic, after),
+            Action::Publish { topic, kind, payload } => {
+                let origin = Origin { shard: self.id, conn: id };
+                self.publish(origin, topic, kind, payload, self.now);
+            }
+            Action::Ask(question) => self.answer_question(id, question),
+            Action::Upgraded => self.upgraded(id),
+            Action::Leave(reason) => self.leave(id, reason),
+            Action::Finish(reason) => self.finish(id, reason),
+            Action::Abort(reason) => self.abort(id, reason),
+            Action::Client(address) => self.set_client(id, address),
+            Action::Answered(status) => self.metrics.http_response(status),
+            Action::NotAllowed => self.metrics.publish_refused(RefuseReason::NotAllowed),
+            Action::MessageIn => self.metrics.received_messages.add(1),
+            Action::Pinged => self.metrics.pings_sent.add(1),
+        }
+    }
+
+    /// Bytes for one connection alone. They are never dropped for their number: while more than
+    /// half of the bound waits, nothing is read that could cause more.
+    pub(super) fn send_private(&mut self, id: ConnId, chunk: Chunk) {
+        let charged = self.usage.charge(chunk);
+        let Some(conn) = self.conn_mut(id) else { return };
+        if conn.state == State::Closed {
+            return;
+        }
+        conn.push(charged, 0);
+        self.mark_dirty(id);
+    }
+
+    pub(super) fn received(&mut self, id: ConnId, bytes: &mut [u8]) {
+        self.metrics.received_bytes.add(bytes.len() as u64);
+        let Some(conn) = self.conn_mut(id) else { return };
+        if conn.state != State::Open {
+            return;
+        }
+        if conn.unread.is_some() {
+            self.keep_unread(id, bytes);
+            return;
+        }
+        let taken = self.feed(id, bytes);
+        if taken < bytes.len() {
+            self.keep_unread(id, &bytes[taken..]);
+        }
+    }
+
+    /// Gives bytes to the session for as long as it takes them; says how many it took.
+    fn feed(&mut self, id: ConnId, bytes: &mut [u8]) -> usize {
+        let mut taken = 0;
+        while taken < bytes.len() {
+            let Some(conn) = self.conn(id) else { return bytes.len() };
+            if conn.state != State::Open {
+                return bytes.len();
+            }
+            if !self.may_read(conn) {
+                break;
+            }
+            let rest = &mut bytes[taken..];
+            let mut step = 0;
+            self.with_session(id, |session, context, outputs| {
+                step = session.handle_bytes(context, rest, outputs);
+            });
+            debug_assert!(step > 0, "a session that takes bytes takes some");
+            taken += step;
+        }
+        taken
+    }
+
+    /// Whether a session may be given bytes: it takes some, and what it has caused before is
+    /// mostly sent.
+    fn may_read(&self, conn: &Connection) -> bool {
+        conn.state == State::Open
+            && conn.session.takes_bytes(&self.settings.rules.limits)
+            && conn.pending() <= self.settings.rules.limits.outbox_bytes_max / 2
+    }
+
+    /// Keeps what the session cannot take yet, and holds the peer back.
+    fn keep_unread(&mut self, id: ConnId, bytes: &[u8]) {
+        let Some(conn) = self.conn_mut(id) else { return };
+        if conn.state == State::Open {
+            conn.unread.get_or_insert_default().extend_from_slice(bytes);
+            self.set_receiving(id, false);
+        }
+    }
+
+    fn set_receiving(&mut self, id: ConnId, on: bool) {
+        let Some(conn) = self.conn_mut(id) else { return };
+        if conn.receiving != on {
+            conn.receiving = on;
+            self.commands.push(Command::Receive(id, on));
+        }
+    }
+
+    /// Notes that a connection with bytes left over may be able to go on.
+    pub(super) fn may_resume(&mut self, id: ConnId) {
+        let Some(conn) = self.conn(id) else { return };
+        if conn.unread.is_some() && self.may_read(conn) {
+            self.resumable.push(id);
+        }
+    }
+
+    /// Gives left-over bytes to sessions that can take them now.
+    pub(super) fn resume_sessions(&mut self) {
+        for id in std::mem::take(&mut self.resumable) {
+            let Some(conn) = self.conn_mut(id) else { continue };
+            let Some(mut unread) = conn.unread.take() else { continue };
+            let taken = self.feed(id, &mut unread);
+            if taken < unread.len() {
+                unread.drain(..taken);
+                if let Some(conn) = self.conn_mut(id) {
+                    conn.unread = Some(unread);
+                }
+            } else {
+                self.set_receiving(id, true);
+            }
+        }
+    }
+
+    pub(super) fn eof(&mut self, id: ConnId) {
+        let Some(conn) = self.conn(id) else { return };
+        match conn.state {
+            State::Open => self.with_session(id, |session, cx, out| session.handle_eof(cx, out)),
+            State::Finishing if conn.outbox.is_none() => self.close(id, Close::Graceful),
+            State::Finishing | State::Closed => {}
+        }
+    }
+
+    pub(super) fn session_timeout(&mut self, id: ConnId) {
+        self.with_session(id, |session, context, outputs| session.handle_timeout(context, outputs));
+    }
+
+    fn upgraded(&mut self, id: ConnId) {
+        let now = self.now;
+        let Some(conn) = self.conn_mut(id) else { return };
+        conn.upgraded = true;
+        let took = now.since(conn.accepted);
+        self.metrics.handshakes.add(1);
+        self.metrics.websockets.add(1);
+        self.metrics.http_response(101);
+        self.metrics.handshake_seconds.observe(took);
+        self.schedule_drain(id);
+    }
+
+    fn set_client(&mut self, id: ConnId, address: std::net::SocketAddr) {
+        if let Some(conn) = self.conn_mut(id) {
+            conn.client = Some(Box::new(address));
+        }
+    }
+
+    fn answer_question(&mut self, id: ConnId, question: Question) {
+        let reply = match question {
+            Question::Health => Reply::Text(200, "ok\n".to_owned()),
+            Question::Ready { drain_404 } => self.readiness(drain_404),
+            Question::Metrics => Reply::Metrics((self.settings.pages.metrics)()),
+            Question::Page => Reply::Page(self.settings.pages.dashboard),
+        };
+        self.with_session(id, |session, context, outputs| {
+            session.handle_reply(context, &reply, outputs);
+        });
+    }
+
+    fn readiness(&self, drain_404: bool) -> Reply {
+        if self.node.is_draining() {
+            let status = if drain_404 { 404 } else { 503 };
+            return Reply::Text(status, "draining\n".to_owned());
+        }
+        if self.node.is_full() {
+            let full = format!("full: {} connections\n", self.node.connections());
+            return Reply::Text(503, full);
+        }
+        Reply::Text(200, "ready\n".to_owned())
+    }
+
+    fn subscribe(&mut self, id: ConnId, topic: TopicName, after: Option<crate::hub::After>) {
+        let home = self.home_of(&topic);
+        if let Some(conn) = self.conn_mut(id) {
+            conn.subscribing = true;
+        }
+        if home == self.id {
+            let result = self.hub.subscribe(&topic, home, after, self.now);
+            self.subscribed(id, &topic, result);
+        } else {
+            let request = Request::Subscribe { conn: id, topic, after };
+            self.mesh.request_when_possible(home, request);
+        }
+    }
+
+    /// The topic's home has answered. What it delivers from now on comes behind this answer, so
+    /// history and live publications meet without a gap or a repeat.
+    pub(super) fn subscribed(
+        &mut self,
+        id: ConnId,
+        topic: &TopicName,
+        result: Result<Recovery, TopicsFull>,
+    ) {
+        let waits = self.conn_mut(id).is_some_and(|conn| {
+            std::mem::take(&mut conn.subscribing) && conn.state == State::Open
+        });
+        if !waits {
+            if result.is_ok() {
+                self.unsubscribe(topic.clone());
+            }
+            return;
+        }
+        match result {
+            Ok(recovery) => self.join(id, topic, &recovery),
+            Err(TopicsFull) => self.with_session(id, |s, cx, out| s.handle_topics_full(cx, out)),
+        }
+        self.may_resume(id);
+    }
+
+    fn join(&mut self, id: ConnId, topic: &TopicName, recovery: &Recovery) {
+        let Some(conn) = self.conn(id) else { return };
+        let form = conn.session.form();
+        let member = Member { conn: id, from: recovery.position.offset.next() };
+        let membership = self.groups.join(topic, form, member);
+        let shared = self.groups.topic(membership).clone();
+        if let Some(conn) = self.conn_mut(id) {
+            conn.membership = Some(membership);
+        }
+        self.with_session(id, |session, context, outputs| {
+            session.handle_subscribed(context, &shared, recovery, outputs);
+        });
+        self.send_history(id, form, recovery);
+    }
+
+    fn send_history(&mut self, id: ConnId, form: WireForm, recovery: &Recovery) {
+        let bytes_max = self.settings.rules.limits.turn_chunk_bytes_max;
+        for chunk in prepared::contiguous(&recovery.publications, form, bytes_max) {
+            self.metrics.deliveries.add(chunk.frames().len() as u64);
+            self.metrics.deliveries_bytes.add(u64::from(chunk.len()));
+            self.send_private(id, chunk);
+        }
+    }
+
+    pub(super) fn unsubscribe(&mut self, topic: TopicName) {
+        let home = self.home_of(&topic);
+        if home == self.id {
+            self.hub.unsubscribe(&topic, home);
+        } else {
+            self.mesh.request_when_possible(home, Request::Unsubscribe { topic });
+        }
+    }
+
+    /// Takes a connection out of its group, if it is in one.
+    pub(super) fn leave_group(&mut self, id: ConnId) {
+        let Some(membership) = self.conn_mut(id).and_then(|conn| conn.membership.take()) else {
+            return;
+        };
+        let (topic, moved) = self.groups.leave(membership);
+        if let Some(conn) = moved.and_then(|moved| self.conn_mut(moved)) {
+            conn.membership = Some(membership);
+        }
+        self.unsubscribe(topic);
+    }
+
+    /// The session has said its close and waits for the peer's.
+    fn leave(&mut self, id: ConnId, reason: CloseReason) {
+        self.note_reason(id, reason);
+        self.leave_group(id);
+    }
+
+    /// Sends what waits, then closes.
+    pub(super) fn finish(&mut self, id: ConnId, reason: CloseReason) {
+        self.leave(id, reason);
+        let by = self.now + self.settings.rules.limits.close_linger;
+        let Some(conn) = self.conn_mut(id) else { return };
+        if conn.state != State::Open {
+            return;
+        }
+        conn.state = State::Finishing;
+        conn.finish_by = by;
+        conn.unread = None;
+        if conn.outbox.is_none() {
+            self.close(id, Close::Graceful);
+        } else {
+            // What the peer still sends is taken and ignored, so that its close is noticed.
+            self.set_receiving(id, true);
+            self.arm(id);
+        }
+    }
+
+    fn abort(&mut self, id: ConnId, reason: CloseReason) {
+        self.leave(id, reason);
+        self.close(id, Close::Reset);
+    }
+
+    pub(super) fn close(&mut self, id: ConnId, how: Close) {
+        let Some(conn) = self.conn_mut(id) else { return };
+        if conn.state != State::Closed {
+            conn.state = State::Closed;
+            self.commands.push(Command::Close(id, how));
+        }
+    }
+
+    /// Keeps the first reason: what follows is its consequence.
+    fn note_reason(&mut self, id: ConnId, reason: CloseReason) {
+        if let Some(conn) = self.conn_mut(id)
+            && conn.state == State::Open
+            && conn.reason == CloseReason::Eof
+        {
+            conn.reason = reason;
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! One publication, or a turn's worth of them, to every subscriber of this shard.
+//!
+//! The hottest loop of the program. For a subscriber whose socket takes the bytes at once it
+//! costs one send and nothing else: no allocation, no copy, no reference counted.
+
+use std::sync::Arc;
+
+use super::connection::Connection;
+use super::groups::{Member, Pending};
+use super::outbox::{Charged, Usage};
+use super::{Core, State};
+use crate::base::{Chunk, ConnId, Part, ShardId};
+use crate::io::driver::{Driver, SEND_BATCH_BYTES_MAX, SendStatus};
+use crate::mesh::Delivered;
+use crate::wire::prepared::{self, PreparedMessage};
+
+/// What became of a publication on this shard in this turn.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct TurnCount {
+    pub(super) home: ShardId,
+    pub(super) delivery: u32,
+    pub(super) queued: u32,
+    pub(super) dropped: u32,
+}
+
+impl TurnCount {
+    pub(super) fn delivered(&self) -> Delivered {
+        Delivered { delivery: self.delivery, queued: self.queued, dropped: self.dropped }
+    }
+}
+
+/// What one chunk's way through a group has come to.
+#[derive(Default)]
+struct Tally {
+    /// Subscribers that were given the whole chunk.
+    whole: u32,
+    /// Subscribers for whom the policy dropped the whole chunk.
+    dropped: u32,
+    /// Bytes that the system took at once, and in how many sends.
+    sent_bytes: u64,
+    sends: u64,
+    /// Publications and bytes given to subscribers who joined in the middle of the turn.
+    late: u64,
+    late_bytes: u64,
+}
+
+/// A chunk on its way through a group.
+struct Offer<'a> {
+    part: &'a Part,
+    /// Made when the first subscriber has to wait.
+    charged: Option<Charged>,
+    usage: &'a Usage,
+    outbox_bytes_max: usize,
+}
+
+/// What became of an offer to one subscriber.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Taken {
+    /// It was sent, or waits.
+    Queued,
+    /// The subscriber has too much waiting.
+    TooSlow,
+}
+
+impl<S> Core<S> {
+    /// Whether collected publications are to be written now.
+    pub(super) fn is_flush_due(&self) -> bool {
+        self.groups.is_dirty() && self.now >= self.flush_at
+    }
+
+    /// Writes what was collected to every group.
+    pub(super) fn flush_groups<D: Driver<Socket = S>>(&mut self, driver: &mut D) {
+        if !self.is_flush_due() {
+            return;
+        }
+        while let Some(group) = self.groups.pop_dirty() {
+            self.flush_group(driver, group);
+            self.groups.settle(group);
+        }
+        self.close_slow(driver);
+    }
+
+    fn flush_group<D: Driver<Socket = S>>(&mut self, driver: &mut D, id: u32) {
+        let group = self.groups.get_mut(id);
+        let form = group.form;
+        let mut pending = std::mem::take(&mut group.pending);
+        let bytes_max = self.settings.rules.limits.turn_chunk_bytes_max;
+        let messages: Vec<Arc<PreparedMessage>> =
+            pending.iter().map(|pending| Arc::clone(&pending.message)).collect();
+        let mut rest = pending.as_slice();
+        for chunk in prepared::contiguous(&messages, form, bytes_max) {
+            let (run, behind) = rest.split_at(chunk.frames().len());
+            self.fan_out(driver, id, chunk, run);
+            rest = behind;
+        }
+        self.observe(&pending);
+        pending.clear();
+        self.groups.get_mut(id).pending = pending;
+    }
+
+    fn observe(&self, pending: &[Pending]) {
+        let now = (self.clock)();
+        for pending in pending {
+            self.metrics.fanout_seconds.observe(now.since(pending.received));
+        }
+    }
+
+    fn fan_out<D: Driver<Socket = S>>(
+        &mut self,
+        driver: &mut D,
+        id: u32,
+        chunk: Chunk,
+        run: &[Pending],
+    ) {
+        let Some(first) = chunk.frames().first().map(|frame| frame.offset) else { return };
+        let part = Part::whole(chunk);
+        let mut offer = Offer {
+            part: &part,
+            charged: None,
+            usage: &self.usage,
+            outbox_bytes_max: self.settings.rules.limits.outbox_bytes_max,
+        };
+        let mut tally = Tally::default();
+        for member in &self.groups.get_mut(id).members {
+            let conn = &mut self.conns[member.conn.index()];
+            if member.from > first {
+                offer_tail(driver, &mut offer, conn, *member, run, &mut self.counts, &mut tally);
+            } else if offer.to(driver, conn, member.conn, 0, &mut tally) == Taken::Queued {
+                tally.whole += 1;
+            } else {
+                tally.dropped += 1;
+                self.slow.push(member.conn);
+            }
+            if conn.outbox.is_some() && !conn.dirty {
+                conn.dirty = true;
+                self.dirty.push(member.conn);
+            }
+        }
+        for pending in run {
+            let count = &mut self.counts[pending.count as usize];
+            count.queued += tally.whole;
+            count.dropped += tally.dropped;
+        }
+        self.record(&part, run.len(), &tally);
+    }
+
+    fn record(&self, part: &Part, publications: usize, tally: &Tally) {
+        let metrics = &self.metrics;
+        let whole = u64::from(tally.whole);
+        metrics.deliveries.add(whole * publications as u64 + tally.late);
+        metrics.deliveries_bytes.add(whole * u64::from(part.len()) + tally.late_bytes);
+        metrics.sent_bytes.add(tally.sent_bytes);
+        metrics.sends.add(tally.sends);
+    }
+}
+
+/// A subscriber who joined in the middle of the turn has the front of the chunk already, by
+/// recovery. Its outbox cannot be full: it has just begun.
+fn offer_tail<D: Driver>(
+    driver: &mut D,
+    offer: &mut Offer<'_>,
+    conn: &mut Connection,
+    member: Member,
+    run: &[Pending],
+    counts: &mut [TurnCount],
+    tally: &mut Tally,
+) {
+    let (start, frames) = offer.part.chunk.seek(member.from);
+    if frames == 0 {
+        return;
+    }
+    if offer.to(driver, conn, member.conn, start, tally) == Taken::TooSlow {
+        conn.push(offer.charged(), start);
+    }
+    for pending in &run[run.len() - frames..] {
+        counts[pending.count as usize].queued += 1;
+    }
+    tally.late += frames as u64;
+    tally.late_bytes += u64::from(offer.part.len() - start);
+}
+
+impl Offer<'_> {
+    /// Offers the chunk from `start` on to one subscriber.
+    #[inline]
+    fn to<D: Driver>(
+        &mut self,
+        driver: &mut D,
+        conn: &mut Connection,
+        id: ConnId,
+        start: u32,
+        tally: &mut Tally,
+    ) -> Taken {
+        debug_assert_eq!(conn.state, State::Open, "only open connections are subscribed");
+        let len = (self.part.len() - start) as usize;
+        if conn.is_clear() && len <= SEND_BATCH_BYTES_MAX {
+            self.send(driver, conn, id, start, tally);
+            return Taken::Queued;
+        }
+        let pending = conn.pending();
+        if pending > 0 && pending + len > self.outbox_bytes_max {
+            return Taken::TooSlow;
+        }
+        conn.push(self.charged(), start);
+        Taken::Queued
+    }
+
+    fn send<D: Driver>(
+        &mut self,
+        driver: &mut D,
+        conn: &mut Connection,
+        id: ConnId,
+        start: u32,
+        tally: &mut Tally,
+    ) {
+        let status = if start == 0 {
+            driver.send(id, std::slice::from_ref(self.part))
+        } else {
+            driver.send(id, &[Part { start, ..self.part.clone() }])
+        };
+        tally.sends += 1;
+        let len = self.part.len() - start;
+        match status {
+            SendStatus::Sent(sent) => {
+                tally.sent_bytes += sent as u64;
+                let sent = u32::try_from(sent).unwrap_or(u32::MAX);
+                if sent < len {
+                    conn.blocked = true;
+                    conn.push(self.charged(), start + sent);
+                }
+            }
+            SendStatus::Pending => {
+                conn.in_flight = len;
+                conn.push(self.charged(), start);
+            }
+            SendStatus::Gone => {}
+        }
+    }
+
+    fn charged(&mut self) -> Charged {
+        let part = self.part;
+        let usage = self.usage;
+        self.charged.get_or_insert_with(|| usage.charge(part.chunk.clone())).clone()
+    }
+}

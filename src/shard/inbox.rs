@@ -1,0 +1,65 @@
+//! What other shards and the main thread say to this one.
+
+use super::Core;
+use crate::base::ShardId;
+use crate::mesh::{Answer, Control, Envelope, Message, Origin, Request};
+
+impl<S> Core<S> {
+    /// Handles every message that waits.
+    pub(super) fn read_inbox(&mut self) {
+        self.mesh.open_inbox();
+        while let Some(Envelope { from, message }) = self.mesh.receive() {
+            match (message, from) {
+                (Message::Request(request), Some(from)) => self.requested(from, request),
+                (Message::Answer(answer), _) => self.answered(answer),
+                (Message::Control(control), _) => self.commanded(control),
+                (Message::Request(_), None) => {
+                    debug_assert!(false, "the main thread asks nothing of a shard");
+                }
+            }
+        }
+    }
+
+    fn requested(&mut self, from: ShardId, request: Request<S>) {
+        match request {
+            Request::Publish { conn, topic, kind, payload, received } => {
+                let origin = Origin { shard: from, conn };
+                self.publish_here(origin, &topic, kind, payload, received);
+            }
+            Request::Subscribe { conn, topic, after } => {
+                let result = self.hub.subscribe(&topic, from, after, self.now);
+                self.mesh.answer(from, Answer::Subscribed { conn, topic, result });
+            }
+            Request::Unsubscribe { topic } => {
+                self.hub.unsubscribe(&topic, from);
+                self.mesh.answer(from, Answer::Unsubscribed);
+            }
+            Request::Deliver { delivery, topic, message, received } => {
+                self.deliver(from, delivery, &topic, message, received);
+            }
+            Request::Adopt { socket, door } => {
+                self.arrivals.push((door, socket));
+                self.mesh.answer(from, Answer::Adopted);
+            }
+        }
+    }
+
+    fn answered(&mut self, answer: Answer) {
+        match answer {
+            Answer::Published { conn, outcome } => self.published(conn, outcome),
+            Answer::Subscribed { conn, topic, result } => self.subscribed(conn, &topic, result),
+            Answer::Delivered(counts) => counts.into_iter().for_each(|counts| self.count(counts)),
+            Answer::Unsubscribed | Answer::Adopted => {}
+        }
+    }
+
+    fn commanded(&mut self, control: Control) {
+        match control {
+            Control::Drain { grace, window } => self.begin_drain(grace, window),
+            Control::Stop => {
+                self.reset_all();
+                self.stopped = true;
+            }
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! Time in a shard: how long to sleep, and what is due.
+
+use std::time::Duration;
+
+use super::connection::State;
+use super::{Command, Core};
+use crate::base::{ConnId, Time};
+use crate::io::Close;
+
+impl<S> Core<S> {
+    /// How long the driver may sleep.
+    pub(super) fn timeout(&self, longest: Option<Duration>) -> Option<Duration> {
+        let next = self.next_deadline().map(|at| at.since((self.clock)()));
+        match (next, longest) {
+            (Some(next), Some(longest)) => Some(next.min(longest)),
+            (next, longest) => next.or(longest),
+        }
+    }
+
+    pub(super) fn next_deadline(&self) -> Option<Time> {
+        if !self.resumable.is_empty() || !self.dirty.is_empty() || !self.accepted.is_empty() {
+            return Some(Time::ZERO);
+        }
+        let flush = self.groups.is_dirty().then_some(self.flush_at);
+        let drain = self.drain.as_ref().and_then(|drain| drain.next_deadline());
+        let deadlines = [
+            self.timers.next_deadline(),
+            self.hub.next_expiry(),
+            self.publications.next_deadline(),
+            flush,
+            drain,
+        ];
+        deadlines.into_iter().flatten().min()
+    }
+
+    /// Makes sure that the wheel asks about a connection by its deadline.
+    pub(super) fn arm(&mut self, id: ConnId) {
+        let Some(conn) = self.conn_mut(id) else { return };
+        let deadline = conn.deadline();
+        if deadline < conn.wakes_at {
+            let at = self.timers.set(deadline, id);
+            if let Some(conn) = self.conn_mut(id) {
+                conn.wakes_at = at;
+            }
+        }
+    }
+
+    /// Everything that is due now.
+    pub(super) fn expire(&mut self) {
+        self.expire_connections();
+        self.hub.expire(self.now);
+        self.answer_late_publishes();
+        self.close_drained();
+    }
+
+    fn expire_connections(&mut self) {
+        let mut due = Vec::new();
+        self.timers.expire(self.now, |id| due.push(id));
+        for id in due {
+            self.expire_connection(id);
+        }
+    }
+
+    fn expire_connection(&mut self, id: ConnId) {
+        let now = self.now;
+        let Some(conn) = self.conn_mut(id) else { return };
+        if now < conn.wakes_at {
+            // An older entry: the one that counts is still to come.
+            return;
+        }
+        conn.wakes_at = Time::NEVER;
+        if conn.deadline() <= now {
+            match conn.state {
+                State::Open => self.session_timeout(id),
+                State::Finishing => self.cut(id),
+                State::Closed => {}
+            }
+        }
+        self.arm(id);
+    }
+
+    /// Ends a connection whose peer took too long over the close.
+    fn cut(&mut self, id: ConnId) {
+        if let Some(conn) = self.conn_mut(id) {
+            conn.state = State::Closed;
+            self.commands.push(Command::Close(id, Close::Reset));
+        }
+    }
+}
