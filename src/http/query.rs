@@ -1,0 +1,109 @@
+//! The parameters in a request's query.
+//!
+//! Owns which names are known, and that none of them stands twice. Unknown ones are ignored, as
+//! pages add their own against caches.
+
+use super::bad_request;
+use super::target::decode;
+use crate::wire::http::HttpError;
+
+/// A parameter that the interface knows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Name {
+    After,
+    Conflate,
+    Drain,
+    Format,
+    Mode,
+    Timeout,
+    Token,
+}
+
+const NAMES: [(&str, Name); 7] = [
+    ("after", Name::After),
+    ("conflate", Name::Conflate),
+    ("drain", Name::Drain),
+    ("format", Name::Format),
+    ("mode", Name::Mode),
+    ("timeout", Name::Timeout),
+    ("token", Name::Token),
+];
+
+/// The known parameters of one query, decoded. Not `Debug`: there may be a token in it.
+#[derive(Default)]
+pub(super) struct Query {
+    /// One place a name, in the order of `Name`.
+    values: [Option<String>; NAMES.len()],
+}
+
+impl Query {
+    /// Reads what stands behind the question mark.
+    ///
+    /// # Errors
+    /// 400 for a known parameter that stands twice or whose value does not decode.
+    pub(super) fn parse(query: Option<&str>) -> Result<Self, HttpError> {
+        let mut parsed = Self::default();
+        for pair in query.unwrap_or_default().split('&') {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let Some((text, name)) = known(name) else {
+                continue;
+            };
+            let value = decode(value)
+                .ok_or_else(|| bad_request(format!("'{text}=' is not percent-encoded UTF-8")))?;
+            let place = &mut parsed.values[name as usize];
+            if place.replace(value.into_owned()).is_some() {
+                return Err(bad_request(format!("'{text}=' stands in the query twice")));
+            }
+        }
+        Ok(parsed)
+    }
+
+    /// The value of a parameter; empty if it has no `=`.
+    pub(super) fn get(&self, name: Name) -> Option<&str> {
+        self.values[name as usize].as_deref()
+    }
+}
+
+fn known(name: &str) -> Option<(&'static str, Name)> {
+    let name = decode(name)?;
+    NAMES.iter().find(|(text, _)| *text == name).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_name_has_its_place() {
+        for (i, (_, name)) in NAMES.iter().enumerate() {
+            assert_eq!(*name as usize, i);
+        }
+    }
+
+    #[test]
+    fn known_parameters_are_read_and_others_ignored() {
+        let query = Query::parse(Some("x=1&after=a%3A1&x=2&%ff&mode&&to%6ben=a+b=&after2=%"));
+        let query = query.map_err(|e| e.to_string()).expect("fine");
+        assert_eq!(query.get(Name::After), Some("a:1"));
+        assert_eq!(query.get(Name::Mode), Some(""));
+        assert_eq!(query.get(Name::Token), Some("a+b="));
+        assert_eq!(query.get(Name::Format), None);
+    }
+
+    #[test]
+    fn a_known_parameter_twice_or_broken_is_refused() {
+        for text in [
+            "after=1&after=1",
+            "token=a&%74oken=b",
+            "mode&mode",
+            "after=%",
+            "token=%ff",
+        ] {
+            assert_eq!(
+                Query::parse(Some(text)).err().map(|e| e.status()),
+                Some(400),
+                "{text}"
+            );
+        }
+    }
+}

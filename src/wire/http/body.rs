@@ -1,0 +1,439 @@
+//! A request's body: sized or chunked, bounded, gathered whole.
+//!
+//! Owns the rules of RFC 9112 §6 and §7 for where a body ends. Memory grows with the bytes that
+//! came, never with a length that was only declared.
+
+use super::error::malformed;
+use super::{HttpError, RequestHead, Version};
+
+/// All chunk extensions of one body together, in bytes; they are read and forgotten.
+const EXTENSION_BYTES_MAX: usize = 4096;
+/// All trailer lines of one body together, in bytes; they are read and forgotten.
+const TRAILER_BYTES_MAX: usize = 8192;
+/// Digits of a chunk's size: sixteen hold 64 bits.
+const SIZE_DIGITS_MAX: u32 = 16;
+
+/// What a call of [`BodyReader::handle_bytes`] did.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct BodyStep {
+    /// Bytes taken; the rest belongs to the next request.
+    pub consumed: usize,
+    /// Whether the body is whole.
+    pub done: bool,
+}
+
+/// Gathers one body.
+#[derive(Debug)]
+pub struct BodyReader {
+    bytes_max: usize,
+    body: Vec<u8>,
+    state: State,
+    extension_bytes: usize,
+    trailer_bytes: usize,
+}
+
+/// What the next byte is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum State {
+    /// One of this many bytes that a sized body still has. Never 0.
+    Sized(usize),
+    /// A digit of a chunk's size, or what ends them.
+    Size { value: usize, digits: u32 },
+    /// Within a chunk's extension.
+    Extension { size: usize },
+    /// The LF behind a chunk's size.
+    SizeLf { size: usize },
+    /// One of this many bytes that the chunk still has. Never 0.
+    Data(usize),
+    /// The CR behind a chunk's data.
+    DataCr,
+    /// The LF behind a chunk's data.
+    DataLf,
+    /// Within a line of the trailers that has this many bytes so far.
+    Trailer { line_bytes: usize },
+    /// The LF behind a line of the trailers.
+    TrailerLf { line_bytes: usize },
+    /// Nothing: the body is whole.
+    Done,
+}
+
+impl BodyReader {
+    /// The reader of the body that this head announces, of at most `bytes_max` bytes; `None` if it
+    /// announces none, not even an empty one.
+    ///
+    /// # Errors
+    /// 400 where the length can be understood in two ways, 413 for a declared length over the
+    /// bound, 501 for a transfer coding other than chunked. All of them close the connection.
+    pub fn for_head(head: &RequestHead, bytes_max: usize) -> Result<Option<Self>, HttpError> {
+        let state = match (
+            head.count("Transfer-Encoding"),
+            head.count("Content-Length"),
+        ) {
+            (0, 0) => return Ok(None),
+            (0, 1) => sized(head.header("Content-Length").unwrap_or_default(), bytes_max)?,
+            (0, _) => return Err(malformed("the request has several Content-Length headers")),
+            (_, 0) => chunked(head)?,
+            // RFC 9112 §6.3: the classic of request smuggling.
+            (_, _) => {
+                let message = "the request has both Content-Length and Transfer-Encoding";
+                return Err(malformed(message));
+            }
+        };
+        Ok(Some(Self {
+            bytes_max,
+            body: Vec::new(),
+            state,
+            extension_bytes: 0,
+            trailer_bytes: 0,
+        }))
+    }
+
+    /// Takes bytes up to the end of the body.
+    ///
+    /// # Errors
+    /// 400 for wrong chunks, 413 for a body over its bound. Both close the connection.
+    pub fn handle_bytes(&mut self, bytes: &[u8]) -> Result<BodyStep, HttpError> {
+        let mut consumed = 0;
+        while consumed < bytes.len() && !self.is_done() {
+            consumed += match self.state {
+                State::Sized(left) | State::Data(left) => self.take_data(left, &bytes[consumed..]),
+                _ => {
+                    self.state = self.take_byte(bytes[consumed])?;
+                    1
+                }
+            };
+        }
+        debug_assert!(self.body.len() <= self.bytes_max);
+        Ok(BodyStep {
+            consumed,
+            done: self.is_done(),
+        })
+    }
+
+    /// The whole body.
+    #[must_use]
+    pub fn into_body(self) -> Vec<u8> {
+        debug_assert!(self.is_done(), "the body is not whole");
+        self.body
+    }
+
+    /// Whether the body is whole; an empty sized one is from the start.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        self.state == State::Done
+    }
+
+    fn take_data(&mut self, left: usize, bytes: &[u8]) -> usize {
+        let taken = left.min(bytes.len());
+        self.body.extend_from_slice(&bytes[..taken]);
+        self.state = match (self.state, left - taken) {
+            (State::Sized(_), 0) => State::Done,
+            (State::Sized(_), left) => State::Sized(left),
+            (_, 0) => State::DataCr,
+            (_, left) => State::Data(left),
+        };
+        taken
+    }
+
+    /// RFC 9112 §7.1, one byte of everything that is not data.
+    fn take_byte(&mut self, byte: u8) -> Result<State, HttpError> {
+        match (self.state, byte) {
+            (State::Size { value, digits }, _) => size_byte(value, digits, byte),
+            (State::Extension { size }, b'\r') => Ok(State::SizeLf { size }),
+            (State::Extension { size }, _) => self.extension_byte(size, byte),
+            (State::SizeLf { size }, b'\n') => self.begin_chunk(size),
+            (State::DataCr, b'\r') => Ok(State::DataLf),
+            (State::DataLf, b'\n') => Ok(State::Size {
+                value: 0,
+                digits: 0,
+            }),
+            (State::Trailer { line_bytes }, b'\r') => Ok(State::TrailerLf { line_bytes }),
+            (State::Trailer { line_bytes }, _) => self.trailer_byte(line_bytes, byte),
+            (State::TrailerLf { line_bytes: 0 }, b'\n') => Ok(State::Done),
+            (State::TrailerLf { .. }, b'\n') => Ok(State::Trailer { line_bytes: 0 }),
+            _ => Err(malformed("a chunk of the body does not end with CRLF")),
+        }
+    }
+
+    fn begin_chunk(&self, size: usize) -> Result<State, HttpError> {
+        if size == 0 {
+            return Ok(State::Trailer { line_bytes: 0 });
+        }
+        if size > self.bytes_max - self.body.len() {
+            return Err(too_large(self.bytes_max));
+        }
+        Ok(State::Data(size))
+    }
+
+    fn extension_byte(&mut self, size: usize, byte: u8) -> Result<State, HttpError> {
+        self.extension_bytes += 1;
+        if self.extension_bytes > EXTENSION_BYTES_MAX || is_control(byte) {
+            return Err(malformed(
+                "a chunk extension of the body is wrong or too long",
+            ));
+        }
+        Ok(State::Extension { size })
+    }
+
+    fn trailer_byte(&mut self, line_bytes: usize, byte: u8) -> Result<State, HttpError> {
+        self.trailer_bytes += 1;
+        if self.trailer_bytes > TRAILER_BYTES_MAX || is_control(byte) {
+            return Err(malformed("the trailers of the body are wrong or too long"));
+        }
+        Ok(State::Trailer {
+            line_bytes: line_bytes + 1,
+        })
+    }
+}
+
+fn is_control(byte: u8) -> bool {
+    byte != b'\t' && byte.is_ascii_control()
+}
+
+/// RFC 9110 §8.6: one or more digits and nothing else; not even a list of equal ones.
+fn sized(length: &str, bytes_max: usize) -> Result<State, HttpError> {
+    if length.is_empty() || !length.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(malformed("Content-Length is not a number"));
+    }
+    // Digits that do not fit are a number too: a large one.
+    match length.parse::<usize>() {
+        Ok(0) => Ok(State::Done),
+        Ok(length) if length <= bytes_max => Ok(State::Sized(length)),
+        _ => Err(too_large(bytes_max)),
+    }
+}
+
+fn chunked(head: &RequestHead) -> Result<State, HttpError> {
+    // RFC 9112 §6.1: in HTTP/1.0 the framing is faulty, whatever it says.
+    if head.version() == Version::Http10 {
+        return Err(malformed("HTTP/1.0 has no Transfer-Encoding: use HTTP/1.1"));
+    }
+    let mut codings = head.headers("Transfer-Encoding");
+    match (codings.next(), codings.next()) {
+        (Some(coding), None) if coding.eq_ignore_ascii_case("chunked") => Ok(State::Size {
+            value: 0,
+            digits: 0,
+        }),
+        _ => Err(HttpError::fatal(
+            501,
+            "transfer_coding_not_implemented",
+            "the only Transfer-Encoding is chunked",
+        )),
+    }
+}
+
+fn size_byte(value: usize, digits: u32, byte: u8) -> Result<State, HttpError> {
+    if let Some(digit) = char::from(byte).to_digit(16) {
+        if digits == SIZE_DIGITS_MAX {
+            return Err(malformed("a chunk's size has too many digits"));
+        }
+        return Ok(State::Size {
+            value: (value << 4) | digit as usize,
+            digits: digits + 1,
+        });
+    }
+    match byte {
+        b'\r' if digits > 0 => Ok(State::SizeLf { size: value }),
+        b';' if digits > 0 => Ok(State::Extension { size: value }),
+        _ => Err(malformed("a chunk's size is not hexadecimal digits")),
+    }
+}
+
+fn too_large(bytes_max: usize) -> HttpError {
+    let message = format!("the body is longer than {bytes_max} bytes: send smaller messages");
+    HttpError::fatal(413, "body_too_large", message)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::parser::tests::{head, split};
+    use super::*;
+
+    const BYTES_MAX: usize = 100;
+
+    /// The body that these headers and pieces make, and how many bytes are left behind it.
+    fn check(headers: &str, pieces: &[&[u8]]) -> Result<(Vec<u8>, usize), u16> {
+        let head = head(&format!("POST / HTTP/1.1\r\n{headers}\r\n"));
+        let status = |e: HttpError| {
+            assert!(e.closes(), "{e}");
+            e.status()
+        };
+        let mut reader = BodyReader::for_head(&head, BYTES_MAX)
+            .map_err(status)?
+            .expect("a body");
+        let mut left = 0;
+        for piece in pieces {
+            left += piece.len() - reader.handle_bytes(piece).map_err(status)?.consumed;
+        }
+        if reader.is_done() {
+            Ok((reader.into_body(), left))
+        } else {
+            Err(0)
+        }
+    }
+
+    const CHUNKED: &str = "Transfer-Encoding: chunked\r\n";
+
+    /// What a chunked body is, at once and byte by byte.
+    fn chunked(body: &str) -> Result<(Vec<u8>, usize), u16> {
+        let whole = check(CHUNKED, &[body.as_bytes()]);
+        let pieces: Vec<_> = body.as_bytes().chunks(1).collect();
+        assert_eq!(check(CHUNKED, &pieces), whole, "{body:?}");
+        whole
+    }
+
+    #[test]
+    fn a_head_without_framing_announces_no_body() {
+        let head = head("POST / HTTP/1.1\r\n\r\n");
+        assert!(BodyReader::for_head(&head, 1).expect("fine").is_none());
+    }
+
+    #[test]
+    fn a_sized_body_ends_where_it_says() {
+        assert_eq!(
+            check("Content-Length: 5\r\n", &[b"hel", b"loGET"]),
+            Ok((b"hello".to_vec(), 3))
+        );
+        assert_eq!(check("Content-Length: 0\r\n", &[b"GET"]), Ok((vec![], 3)));
+        assert_eq!(
+            check("Content-Length: 005\r\n", &[b"hello"]),
+            Ok((b"hello".to_vec(), 0))
+        );
+        assert_eq!(check("Content-Length: 5\r\n", &[b"hell"]), Err(0));
+    }
+
+    #[test]
+    fn lengths_that_can_be_misunderstood_are_refused() {
+        for (headers, status) in [
+            ("Content-Length: 5\r\nContent-Length: 5\r\n", 400),
+            ("Content-Length: 5\r\nContent-Length: 6\r\n", 400),
+            ("Content-Length: 5, 5\r\n", 400),
+            ("Content-Length: +5\r\n", 400),
+            ("Content-Length: -5\r\n", 400),
+            ("Content-Length: 0x5\r\n", 400),
+            ("Content-Length: 5.0\r\n", 400),
+            ("Content-Length: 5 5\r\n", 400),
+            ("Content-Length: \u{665}\r\n", 400),
+            ("Content-Length:\r\n", 400),
+            ("Content-Length: 101\r\n", 413),
+            ("Content-Length: 99999999999999999999999\r\n", 413),
+            ("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", 400),
+            ("Transfer-Encoding: chunked\r\nContent-Length: 5\r\n", 400),
+            ("Transfer-Encoding: gzip, chunked\r\n", 501),
+            ("Transfer-Encoding: chunked, chunked\r\n", 501),
+            (
+                "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
+                501,
+            ),
+            ("Transfer-Encoding: xchunked\r\n", 501),
+            ("Transfer-Encoding: \"chunked\"\r\n", 501),
+            ("Transfer-Encoding: chunked;q=1\r\n", 501),
+            ("Transfer-Encoding: chunked,\r\n", 501),
+            ("Transfer-Encoding: identity\r\n", 501),
+            ("Transfer-Encoding:\r\n", 501),
+        ] {
+            assert_eq!(check(headers, &[]), Err(status), "{headers}");
+        }
+        let old = head("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n");
+        let error = BodyReader::for_head(&old, 1).expect_err("no chunks in HTTP/1.0");
+        assert_eq!(error.status(), 400);
+    }
+
+    #[test]
+    fn a_chunked_body_is_put_together() {
+        assert_eq!(
+            chunked("5\r\nhello\r\n1;a=\"b\"\r\n \r\n00A\r\n0123456789\r\n0\r\n\r\nGET"),
+            Ok((b"hello 0123456789".to_vec(), 3))
+        );
+        assert_eq!(chunked("0\r\n\r\n"), Ok((vec![], 0)));
+        assert_eq!(
+            chunked("0;x\r\nExpires: never\r\nA:b\r\n\r\nX"),
+            Ok((vec![], 1))
+        );
+        assert_eq!(chunked("5\r\nhello\r\n0\r\n"), Err(0));
+    }
+
+    #[test]
+    fn wrong_chunks_are_refused() {
+        for body in [
+            "\r\n",
+            ";x\r\n",
+            "g\r\n",
+            "-1\r\n",
+            "0x5\r\nhello\r\n",
+            " 5\r\nhello\r\n",
+            "5 \r\nhello\r\n",
+            "5\nhello\n",
+            "5\rhello",
+            "5\r\nhelloo\r\n",
+            "5\r\nhello\n0\r\n\r\n",
+            "5\r\nhello0\r\n\r\n",
+            "5;a\nb\r\nhello\r\n",
+            "5;a\rb\r\nhello\r\n",
+            "0\r\nA: b\nC: d\r\n\r\n",
+            "0\r\nA: b\rC: d\r\n\r\n",
+            "0\r\n\rX",
+            "00000000000000001\r\n",
+        ] {
+            assert_eq!(chunked(body), Err(400), "{body:?}");
+        }
+    }
+
+    #[test]
+    fn a_chunked_body_is_refused_as_soon_as_it_is_too_long() {
+        assert_eq!(chunked("65\r\n"), Err(413));
+        assert_eq!(chunked("ffffffffffffffff\r\n"), Err(413));
+        let one = "a\r\n0123456789\r\n";
+        assert_eq!(chunked(&format!("{}1\r\n", one.repeat(10))), Err(413));
+        assert!(chunked(&format!("{}0\r\n\r\n", one.repeat(10))).is_ok());
+    }
+
+    #[test]
+    fn extensions_and_trailers_have_an_end() {
+        let extension = "x".repeat(2000);
+        let chunk = format!("1;{extension}\r\na\r\n");
+        assert_eq!(chunked(&chunk.repeat(3)), Err(400));
+        assert!(chunked(&format!("{}0\r\n\r\n", chunk.repeat(2))).is_ok());
+        let trailer = format!("A: {}\r\n", "x".repeat(2000));
+        assert_eq!(chunked(&format!("0\r\n{}", trailer.repeat(5))), Err(400));
+    }
+
+    #[test]
+    fn a_declared_length_takes_no_memory() {
+        let head = head("POST / HTTP/1.1\r\nContent-Length: 1000000\r\n\r\n");
+        let mut reader = BodyReader::for_head(&head, 1 << 20)
+            .expect("fine")
+            .expect("a body");
+        reader.handle_bytes(b"0123456789").expect("fine");
+        assert!(reader.body.capacity() < 1000);
+    }
+
+    proptest! {
+        #[test]
+        fn a_body_does_not_depend_on_its_segments(
+            chunks in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 1..20), 0..5),
+            cuts in proptest::collection::vec(0usize..300, 0..8),
+        ) {
+            let mut wire = Vec::new();
+            for chunk in &chunks {
+                wire.extend_from_slice(format!("{:x};e\r\n", chunk.len()).as_bytes());
+                wire.extend_from_slice(chunk);
+                wire.extend_from_slice(b"\r\n");
+            }
+            wire.extend_from_slice(b"0\r\nT: t\r\n\r\nnext");
+            let expected = Ok((chunks.concat(), 4));
+            prop_assert_eq!(check(CHUNKED, &split(&wire, &cuts)), expected);
+        }
+
+        #[test]
+        fn any_bytes_are_an_answer_and_no_panic(
+            bytes in proptest::collection::vec(any::<u8>(), 0..60),
+            cuts in proptest::collection::vec(0usize..60, 0..8),
+        ) {
+            let whole = check(CHUNKED, &[&bytes]);
+            prop_assert_eq!(check(CHUNKED, &split(&bytes, &cuts)), whole);
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! HTTP/1.1 on the wire: request heads, request bodies and answers.
+//!
+//! Owns the grammar and the framing (RFC 9112): where a request ends, and what makes that
+//! doubtful. Leaves to `crate::http` what a request means, and to `session` when to read, answer
+//! and close. Stricter than the RFC must be where leniency is how requests are smuggled: every
+//! line ends with CRLF, and a framing that two readers could understand differently is refused.
+
+mod body;
+mod error;
+mod head;
+mod parser;
+mod response;
+
+pub use body::{BodyReader, BodyStep};
+pub use error::HttpError;
+pub use head::{CONTINUE, Expectation, Method, RequestHead, Version};
+pub use parser::{HeadLimits, HeadParser, HeadStep};
+pub use response::Response;
+
+#[cfg(test)]
+pub(crate) use parser::tests;

@@ -1,0 +1,227 @@
+//! An HTTP answer and its bytes.
+//!
+//! Owns status line, headers and framing of whole answers; streams write their own heads.
+
+use serde::Serialize;
+
+use super::Version;
+
+/// A whole answer, not yet bytes.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Response {
+    status: u16,
+    headers: Vec<(&'static str, String)>,
+    body: Vec<u8>,
+}
+
+impl Response {
+    /// An answer without a body.
+    #[must_use]
+    pub fn empty(status: u16) -> Self {
+        Self {
+            status,
+            headers: Vec::new(),
+            body: Vec::new(),
+        }
+    }
+
+    /// An answer with a body of this media type.
+    #[must_use]
+    pub fn new(status: u16, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
+        let mut response = Self::empty(status).header("Content-Type", content_type);
+        response.body = body.into();
+        response
+    }
+
+    /// A JSON answer. A value that cannot be JSON, which none of ours is, becomes 500.
+    #[must_use]
+    pub fn json(status: u16, value: &impl Serialize) -> Self {
+        match serde_json::to_vec(value) {
+            Ok(body) => Self::new(status, "application/json", body),
+            Err(e) => Self::error(500, "internal", &format!("the answer is not JSON: {e}")),
+        }
+    }
+
+    /// Plain text in UTF-8.
+    #[must_use]
+    pub fn text(status: u16, text: impl Into<String>) -> Self {
+        Self::new(status, "text/plain; charset=utf-8", text.into())
+    }
+
+    /// `{"error":{"code":"…","message":"…"}}`; the message says what to do.
+    #[must_use]
+    pub fn error(status: u16, code: &str, message: &str) -> Self {
+        let body = serde_json::json!({"error": {"code": code, "message": message}});
+        Self::new(status, "application/json", body.to_string())
+    }
+
+    /// Adds a header.
+    ///
+    /// Bytes that would end the line are left out of the value, so that nothing a client sent can
+    /// begin a header of its own.
+    #[must_use]
+    pub fn header(mut self, name: &'static str, value: &str) -> Self {
+        let value = value.chars().filter(|c| !c.is_control()).collect();
+        self.headers.push((name, value));
+        self
+    }
+
+    /// The status code.
+    #[must_use]
+    pub fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// The body.
+    #[must_use]
+    pub fn body(&self) -> &[u8] {
+        &self.body
+    }
+
+    /// The first header of this name, whatever its letter case.
+    #[must_use]
+    pub fn header_value(&self, name: &str) -> Option<&str> {
+        let mut all = self.headers.iter();
+        all.find(|(n, _)| n.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// Appends the answer's bytes to `out`.
+    ///
+    /// `head_only` answers a HEAD: the length of the body, but not the body. `version` is the
+    /// request's: 1.0 is told when the connection stays, 1.1 when it does not (RFC 9112 §9.3).
+    pub fn write(&self, out: &mut Vec<u8>, head_only: bool, keep_alive: bool, version: Version) {
+        out.reserve(256 + self.body.len());
+        push_all(out, &["HTTP/1.1 "]);
+        out.extend_from_slice(self.status.to_string().as_bytes());
+        push_all(out, &[" ", reason(self.status), "\r\n"]);
+        for (name, value) in &self.headers {
+            push_all(out, &[name, ": ", value, "\r\n"]);
+        }
+        // RFC 9110 §8.6: no Content-Length in 1xx and 204; in 304 it would be another body's.
+        if !bodiless(self.status) {
+            push_all(out, &["Content-Length: ", &self.body.len().to_string()]);
+            push_all(out, &["\r\n"]);
+        }
+        push_all(out, &[connection(keep_alive, version), "\r\n"]);
+        if !head_only && !bodiless(self.status) {
+            out.extend_from_slice(&self.body);
+        }
+    }
+}
+
+fn push_all(out: &mut Vec<u8>, parts: &[&str]) {
+    for part in parts {
+        out.extend_from_slice(part.as_bytes());
+    }
+}
+
+fn bodiless(status: u16) -> bool {
+    matches!(status, 100..=199 | 204 | 304)
+}
+
+fn connection(keep_alive: bool, version: Version) -> &'static str {
+    match (keep_alive, version) {
+        (false, _) => "Connection: close\r\n",
+        (true, Version::Http10) => "Connection: keep-alive\r\n",
+        (true, Version::Http11) => "",
+    }
+}
+
+/// The reason phrases of the statuses that the node sends (RFC 9110 §15, RFC 6585).
+fn reason(status: u16) -> &'static str {
+    match status {
+        200 => "OK",
+        204 => "No Content",
+        304 => "Not Modified",
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        408 => "Request Timeout",
+        411 => "Length Required",
+        413 => "Content Too Large",
+        414 => "URI Too Long",
+        415 => "Unsupported Media Type",
+        417 => "Expectation Failed",
+        426 => "Upgrade Required",
+        429 => "Too Many Requests",
+        431 => "Request Header Fields Too Large",
+        500 => "Internal Server Error",
+        501 => "Not Implemented",
+        503 => "Service Unavailable",
+        505 => "HTTP Version Not Supported",
+        _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(response: &Response, head_only: bool, keep_alive: bool, version: Version) -> String {
+        let mut out = Vec::new();
+        response.write(&mut out, head_only, keep_alive, version);
+        String::from_utf8(out).expect("ours is UTF-8")
+    }
+
+    #[test]
+    fn an_answer_has_status_headers_length_and_body() {
+        let response = Response::text(200, "ok\n").header("Allow", "GET");
+        assert_eq!(
+            written(&response, false, true, Version::Http11),
+            "HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\nAllow: GET\r\n\
+             Content-Length: 3\r\n\r\nok\n"
+        );
+    }
+
+    #[test]
+    fn a_head_answer_has_the_length_but_not_the_body() {
+        let text = written(&Response::text(200, "ok\n"), true, true, Version::Http11);
+        assert!(text.ends_with("Content-Length: 3\r\n\r\n"), "{text}");
+    }
+
+    #[test]
+    fn the_connection_header_says_what_the_version_does_not_imply() {
+        let response = Response::text(200, "");
+        for (keep_alive, version, expected) in [
+            (true, Version::Http11, None),
+            (false, Version::Http11, Some("Connection: close\r\n")),
+            (true, Version::Http10, Some("Connection: keep-alive\r\n")),
+            (false, Version::Http10, Some("Connection: close\r\n")),
+        ] {
+            let text = written(&response, false, keep_alive, version);
+            match expected {
+                Some(line) => assert!(text.contains(line), "{text}"),
+                None => assert!(!text.contains("Connection"), "{text}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_204_and_a_304_have_neither_length_nor_body() {
+        for status in [204, 304] {
+            let text = written(&Response::empty(status), false, true, Version::Http11);
+            assert!(!text.contains("Content-Length"), "{text}");
+            assert!(text.ends_with("\r\n\r\n"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_header_value_cannot_begin_another_header() {
+        let response = Response::empty(200).header("Vary", "a\r\nSet-Cookie: b");
+        let text = written(&response, false, true, Version::Http11);
+        assert!(!text.contains("\r\nSet-Cookie"), "{text}");
+    }
+
+    #[test]
+    fn every_status_of_the_interface_has_a_reason() {
+        for status in [
+            200, 204, 304, 400, 401, 403, 404, 405, 408, 411, 413, 414, 415, 417, 426, 429, 431,
+            500, 501, 503, 505,
+        ] {
+            assert_ne!(reason(status), "", "{status}");
+        }
+    }
+}
