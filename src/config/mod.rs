@@ -1,9 +1,28 @@
-//! Every limit of the program, with its unit in its name, its default and its reason.
+//! What an operator may set, every limit with its unit in its name, and what follows from it.
 //!
-//! Plain data: `cli` fills it from flags, environment and file.
+//! [`settings`] is the one table of names, defaults and meanings: flags, environment and file are
+//! read by it alike. [`Config`] is what was set, [`Plan`] what the node does with it on this host.
+//! Reading the environment, the command line and the host is left to `cli`.
 
+pub mod error;
+pub mod host;
+pub mod layers;
 pub mod limits;
+pub mod listen;
+pub mod nearest;
+pub mod plan;
+pub mod secret;
+pub mod settings;
 pub mod units;
+pub mod values;
 
+pub use error::{ConfigError, Source};
+pub use host::HostFacts;
+pub use layers::{Given, Layer, from_environment, from_file};
 pub use limits::Limits;
-pub use units::{UnitError, parse_bytes, parse_duration};
+pub use listen::{Address, Bound, ListenAddress};
+pub use plan::Plan;
+pub use secret::Secret;
+pub use settings::{Group, Kind, SETTINGS, Setting};
+pub use units::{UnitError, parse_bytes, parse_duration, show_bytes, show_duration};
+pub use values::{Anonymous, Config, DriverChoice, LogFormat, LogLevel};

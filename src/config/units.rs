@@ -35,6 +35,46 @@ pub fn parse_bytes(text: &str) -> Result<usize, UnitError> {
     usize::try_from(bytes).map_err(|_| UnitError::Bytes)
 }
 
+/// A duration as [`parse_duration`] reads it, in the largest unit that leaves no fraction.
+#[must_use]
+pub fn show_duration(duration: Duration) -> String {
+    let micros = duration.as_micros();
+    show(
+        micros,
+        &[
+            (3_600_000_000, "h"),
+            (60_000_000, "m"),
+            (1_000_000, "s"),
+            (1_000, "ms"),
+            (1, "us"),
+        ],
+    )
+}
+
+/// A size as [`parse_bytes`] reads it, in the largest unit that leaves no fraction.
+#[must_use]
+pub fn show_bytes(bytes: usize) -> String {
+    show(
+        bytes as u128,
+        &[
+            (1 << 30, "GiB"),
+            (1 << 20, "MiB"),
+            (1 << 10, "KiB"),
+            (1, "B"),
+        ],
+    )
+}
+
+fn show(value: u128, units: &[(u128, &str)]) -> String {
+    let fits = units
+        .iter()
+        .find(|(scale, _)| value != 0 && value % scale == 0);
+    fits.map_or_else(
+        || "0".into(),
+        |(scale, unit)| format!("{}{unit}", value / scale),
+    )
+}
+
 fn scaled(text: &str, units: &[(&str, u64)]) -> Option<u64> {
     let digits = text
         .find(|c: char| !c.is_ascii_digit() && c != '.')
@@ -82,7 +122,33 @@ impl std::error::Error for UnitError {}
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn what_is_shown_reads_back(micros in 0..u64::MAX / 2, bytes in 0..usize::MAX / 2) {
+            let duration = Duration::from_micros(micros);
+            prop_assert_eq!(parse_duration(&show_duration(duration)), Ok(duration));
+            prop_assert_eq!(parse_bytes(&show_bytes(bytes)), Ok(bytes));
+        }
+
+        #[test]
+        fn any_text_is_a_value_or_an_error(text in "\\PC*|[0-9.]{0,25}[a-zA-Z]{0,4}") {
+            let _ = parse_duration(&text);
+            let _ = parse_bytes(&text);
+        }
+    }
+
+    #[test]
+    fn values_are_shown_in_their_largest_whole_unit() {
+        assert_eq!(show_duration(Duration::from_secs(90)), "90s");
+        assert_eq!(show_duration(Duration::from_secs(300)), "5m");
+        assert_eq!(show_duration(Duration::ZERO), "0");
+        assert_eq!(show_bytes(65536), "64KiB");
+        assert_eq!(show_bytes(65537), "65537B");
+    }
 
     #[test]
     fn durations() {

@@ -1,0 +1,321 @@
+//! Flags over environment over file: what each layer gave, and who nobody knows.
+
+use std::path::Path;
+
+use toml::de::{DeTable, DeValue};
+
+use super::error::{ConfigError, Source};
+use super::nearest::nearest;
+use super::settings::{Kind, SETTINGS, Setting, VARIABLE_PREFIX};
+
+/// One setting as one layer gave it.
+#[derive(Clone)]
+pub struct Given {
+    /// Which setting.
+    pub setting: &'static Setting,
+    /// Where it stands.
+    pub source: Source,
+    /// Its values, as they were written.
+    pub values: Vec<String>,
+}
+
+/// What one layer gave.
+pub type Layer = Vec<Given>;
+
+/// The variable that names the configuration file; the flag is `--config`.
+pub const CONFIG_VARIABLE: &str = "ALTAVOZ_CONFIG";
+
+/// The layer of the environment: variables whose names begin with `ALTAVOZ_`.
+///
+/// An empty variable is as good as none. A list's values stand apart by blanks.
+///
+/// # Errors
+/// A variable that is no setting; the message names the nearest one.
+pub fn from_environment(
+    variables: impl IntoIterator<Item = (String, String)>,
+) -> Result<Layer, ConfigError> {
+    let ours = variables
+        .into_iter()
+        .filter(|(name, value)| name.starts_with(VARIABLE_PREFIX) && !value.is_empty())
+        .filter(|(name, _)| name != CONFIG_VARIABLE);
+    ours.map(|(name, value)| from_variable(&name, value))
+        .collect()
+}
+
+/// The layer of a file's text; `path` is for messages.
+///
+/// # Errors
+/// Text that is not TOML, a key that is no setting, a value of a form that no setting has.
+pub fn from_file(path: &Path, text: &str) -> Result<Layer, ConfigError> {
+    let file = File { path, text };
+    let table = DeTable::parse(text).map_err(|error| {
+        let at = error.span().map_or(0, |span| span.start);
+        ConfigError::at(file.place(at), error.message())
+    })?;
+    let mut layer = Layer::new();
+    for (key, value) in table.get_ref() {
+        layer.push(file.given(key.get_ref(), key.span().start, value.get_ref())?);
+    }
+    // In the order of the lines, so that the first mistake is the one that is told.
+    layer.sort_by_key(|given| match given.source {
+        Source::File { line, .. } => line,
+        _ => 0,
+    });
+    Ok(layer)
+}
+
+fn from_variable(name: &str, value: String) -> Result<Given, ConfigError> {
+    let setting = SETTINGS.iter().find(|setting| setting.variable() == name);
+    let Some(setting) = setting else {
+        let known: Vec<_> = SETTINGS.iter().map(Setting::variable).collect();
+        let known = known.iter().map(String::as_str).chain([CONFIG_VARIABLE]);
+        return Err(ConfigError::at(name, unknown("variable", name, known)));
+    };
+    let values = match setting.kind {
+        Kind::List => value.split_whitespace().map(str::to_owned).collect(),
+        _ => vec![value],
+    };
+    Ok(Given {
+        setting,
+        source: Source::Environment,
+        values,
+    })
+}
+
+fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a str>) -> String {
+    match nearest(name, known) {
+        Some(nearest) => format!("there is no such {what}; did you mean {nearest}?"),
+        None => format!("there is no such {what}; `altavoz serve --help` lists them all"),
+    }
+}
+
+/// A file under way into a layer.
+struct File<'a> {
+    path: &'a Path,
+    text: &'a str,
+}
+
+impl File<'_> {
+    fn given(&self, key: &str, at: usize, value: &DeValue<'_>) -> Result<Given, ConfigError> {
+        let source = Source::File {
+            path: self.path.into(),
+            line: self.line(at),
+        };
+        let place = || format!("{}: {key}", self.place(at));
+        if value.is_table() {
+            return Err(ConfigError::at(
+                place(),
+                "is a table; all keys stand at the top, without [headings]",
+            ));
+        }
+        let Some(setting) = Setting::by_key(key) else {
+            let keys = SETTINGS.iter().map(|setting| setting.key);
+            return Err(ConfigError::at(place(), unknown("key", key, keys)));
+        };
+        let values = match value {
+            DeValue::Array(values) if setting.kind == Kind::List => {
+                values.iter().map(|value| plain(value.get_ref())).collect()
+            }
+            value => plain(value).map(|value| vec![value]),
+        };
+        let wrong = || ConfigError::at(place(), form(setting));
+        Ok(Given {
+            setting,
+            source,
+            values: values.ok_or_else(wrong)?,
+        })
+    }
+
+    fn place(&self, at: usize) -> String {
+        format!("{}:{}", self.path.display(), self.line(at))
+    }
+
+    fn line(&self, at: usize) -> usize {
+        1 + self
+            .text
+            .bytes()
+            .take(at)
+            .filter(|byte| *byte == b'\n')
+            .count()
+    }
+}
+
+/// The text of a value that is one word, a whole number or a switch.
+fn plain(value: &DeValue<'_>) -> Option<String> {
+    match value {
+        DeValue::String(text) => Some(text.to_string()),
+        DeValue::Integer(number) if number.radix() == 10 => Some(number.as_str().to_owned()),
+        DeValue::Boolean(switch) => Some(switch.to_string()),
+        _ => None,
+    }
+}
+
+/// How the value of a setting is written in the file.
+fn form(setting: &Setting) -> &'static str {
+    match setting.kind {
+        Kind::List => "must be a text in quotes or a list of such, as in [\"a\", \"b\"]",
+        Kind::Switch => "must be true or false",
+        Kind::Value | Kind::Secret => "must be a whole number, or a text in quotes with its unit",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::values::Config;
+    use super::*;
+
+    fn environment(variables: &[(&str, &str)]) -> Result<Layer, ConfigError> {
+        from_environment(
+            variables
+                .iter()
+                .map(|(k, v)| ((*k).to_owned(), (*v).to_owned())),
+        )
+    }
+
+    fn file(text: &str) -> Result<Layer, ConfigError> {
+        from_file(Path::new("node.toml"), text)
+    }
+
+    fn flag(key: &str, value: &str) -> Layer {
+        vec![Given {
+            setting: Setting::by_key(key).unwrap(),
+            source: Source::Flag,
+            values: vec![value.to_owned()],
+        }]
+    }
+
+    #[track_caller]
+    fn wrong(result: Result<Layer, ConfigError>, message: &str) {
+        let found = result.and_then(|layer| Config::from_layers(&[layer]));
+        assert_eq!(found.unwrap_err().to_string(), message);
+    }
+
+    #[test]
+    fn flags_win_over_environment_and_environment_over_the_file() {
+        let (file, environment, flag) = (
+            || file("shards = 1").unwrap(),
+            || environment(&[("ALTAVOZ_SHARDS", "2")]).unwrap(),
+            || flag("shards", "3"),
+        );
+        let table: [(Vec<Layer>, Option<usize>, &str); 6] = [
+            (vec![], None, "default"),
+            (vec![file()], Some(1), "node.toml:1"),
+            (vec![environment()], Some(2), "environment"),
+            (vec![file(), environment()], Some(2), "environment"),
+            (vec![file(), flag()], Some(3), "flag"),
+            (vec![file(), environment(), flag()], Some(3), "flag"),
+        ];
+        for (layers, shards, source) in table {
+            let config = Config::from_layers(&layers).unwrap();
+            assert_eq!(config.shards, shards);
+            assert_eq!(config.source("shards").to_string(), source);
+        }
+    }
+
+    #[test]
+    fn a_stronger_layers_list_replaces_a_weaker_ones() {
+        let file = file("listen = [\"127.0.0.1:1\", \"127.0.0.1:2\"]").unwrap();
+        let environment =
+            environment(&[("ALTAVOZ_LISTEN", "127.0.0.1:3  127.0.0.1:4,proxy")]).unwrap();
+        let shown =
+            |config: Config| -> Vec<_> { config.listen.iter().map(ToString::to_string).collect() };
+        let first = Config::from_layers(std::slice::from_ref(&file)).unwrap();
+        assert_eq!(shown(first), ["127.0.0.1:1", "127.0.0.1:2"]);
+        let both = Config::from_layers(&[file, environment]).unwrap();
+        assert_eq!(shown(both), ["127.0.0.1:3", "127.0.0.1:4,proxy"]);
+    }
+
+    #[test]
+    fn an_empty_variable_is_none_and_strangers_are_left_alone() {
+        let layer = environment(&[
+            ("ALTAVOZ_SHARDS", ""),
+            ("PATH", "/bin"),
+            ("ALTAVOZ_CONFIG", "x"),
+        ]);
+        assert!(layer.unwrap().is_empty());
+    }
+
+    #[test]
+    fn an_unknown_variable_names_the_nearest_one() {
+        wrong(
+            environment(&[("ALTAVOZ_MAX_CONECTIONS", "5")]),
+            "ALTAVOZ_MAX_CONECTIONS: there is no such variable; did you mean ALTAVOZ_MAX_CONNECTIONS?",
+        );
+        wrong(
+            environment(&[("ALTAVOZ_CONFIGG", "5")]),
+            "ALTAVOZ_CONFIGG: there is no such variable; did you mean ALTAVOZ_CONFIG?",
+        );
+    }
+
+    #[test]
+    fn an_unknown_key_names_its_line_and_the_nearest_key() {
+        wrong(
+            file("shards = 2\n\nmax_conections = 5\n"),
+            "node.toml:3: max_conections: there is no such key; did you mean max_connections?",
+        );
+        wrong(
+            file("frobnicate = true"),
+            "node.toml:1: frobnicate: there is no such key; `altavoz serve --help` lists them all",
+        );
+        wrong(
+            file("\n[limits]\ntopics = 5"),
+            "node.toml:2: limits: is a table; all keys stand at the top, without [headings]",
+        );
+    }
+
+    #[test]
+    fn values_are_written_as_numbers_texts_switches_and_lists() {
+        let text = "max_connections = 1_000\nping_interval = \"5s\"\nlisten = \"127.0.0.1:1\"\n\
+                    insecure = true\nallow_origin = []\npublish_key = \"k\"\n";
+        let config = Config::from_layers(&[file(text).unwrap()]).unwrap();
+        assert_eq!(config.max_connections, Some(1000));
+        assert_eq!(config.limits.ping_interval.as_secs(), 5);
+        assert!(config.insecure && config.publish_key.is_some());
+    }
+
+    #[test]
+    fn a_wrong_value_is_told_with_its_place_and_its_form() {
+        wrong(
+            file("# a comment\nping_interval = 5"),
+            "node.toml:2: ping_interval = 5: a duration is a number with its unit, such as 250ms, 30s, 5m or 2h",
+        );
+        wrong(
+            file("shards = 1.5"),
+            "node.toml:1: shards: must be a whole number, or a text in quotes with its unit",
+        );
+        wrong(
+            file("echo = []"),
+            "node.toml:1: echo: must be true or false",
+        );
+        wrong(
+            file("listen = 1979-05-27"),
+            "node.toml:1: listen: must be a text in quotes or a list of such, as in [\"a\", \"b\"]",
+        );
+        wrong(
+            environment(&[("ALTAVOZ_DRIVER", "select")]),
+            "ALTAVOZ_DRIVER=select: must be one of auto, epoll, uring",
+        );
+    }
+
+    #[test]
+    fn text_that_is_no_toml_is_told_with_its_line() {
+        let wrong = file("shards = 1\nlisten = \"127").map(|_| ()).unwrap_err();
+        assert!(wrong.to_string().starts_with("node.toml:2: "), "{wrong}");
+        let twice = file("shards = 1\nshards = 2").map(|_| ()).unwrap_err();
+        assert!(twice.to_string().starts_with("node.toml:2: "), "{twice}");
+    }
+
+    #[test]
+    fn a_key_in_a_file_or_variable_is_never_quoted() {
+        let message = "a key is one word of visible ASCII characters, without blanks: \
+                       it stands in an Authorization header";
+        wrong(
+            file("publish_key = \"a b\""),
+            &format!("node.toml:1: publish_key: {message}"),
+        );
+        wrong(
+            environment(&[("ALTAVOZ_PUBLISH_KEY", "a b")]),
+            &format!("ALTAVOZ_PUBLISH_KEY: {message}"),
+        );
+    }
+}
