@@ -100,6 +100,15 @@ impl FromStr for Position {
     }
 }
 
+/// From where a reader wants to go on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum After {
+    /// Everything that is kept.
+    Earliest,
+    /// Everything behind this position.
+    Position(Position),
+}
+
 /// The text is not a position.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct PositionError;

@@ -1,47 +1,8 @@
 //! Who a client is: nobody in particular, or one that has the publish key.
 
-use std::fmt;
-
-use subtle::ConstantTimeEq;
-
 use super::{Policy, bad_request};
+use crate::config::Anonymous;
 use crate::wire::http::{HttpError, RequestHead};
-
-/// What a client without a key may do; each includes the one before.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
-pub enum Anonymous {
-    /// Nothing but health checks.
-    #[default]
-    None,
-    /// Subscribe.
-    Subscribe,
-    /// Subscribe and publish.
-    Publish,
-}
-
-/// The operator's key. It is never shown, and compared in constant time.
-#[derive(Clone, PartialEq, Eq)]
-pub struct PublishKey(String);
-
-impl PublishKey {
-    /// The key of this text.
-    #[must_use]
-    pub fn new(key: impl Into<String>) -> Self {
-        Self(key.into())
-    }
-
-    /// Whether a client's key is this one. The time it takes tells its length at most.
-    #[must_use]
-    pub fn matches(&self, key: &str) -> bool {
-        self.0.as_bytes().ct_eq(key.as_bytes()).into()
-    }
-}
-
-impl fmt::Debug for PublishKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("PublishKey(***)")
-    }
-}
 
 /// Whom the policy has before it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -73,7 +34,7 @@ impl Identity {
             (None, None) => return Ok(Self::Anonymous),
         };
         match &policy.publish_key {
-            Some(expected) if expected.matches(key) => Ok(Self::Publisher),
+            Some(expected) if expected.matches(key.as_bytes()) => Ok(Self::Publisher),
             Some(_) => Err(unauthorized("the key is wrong")),
             None => Err(unauthorized("this node has no key: leave yours out")),
         }

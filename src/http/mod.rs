@@ -15,11 +15,10 @@ mod query;
 mod route;
 mod target;
 
-pub use access::{Anonymous, PublishKey};
 pub use origin::{AllowedOrigin, AllowedOriginError, Cors};
-pub use payload::{PayloadKind, payload_kind};
+pub use payload::payload_kind;
 pub use policy::{Door, Policy};
-pub use route::{After, Form, Route, Routed, route};
+pub use route::{Route, Routed, route};
 
 use crate::wire::http::HttpError;
 

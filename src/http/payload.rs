@@ -4,17 +4,7 @@ use serde::de::IgnoredAny;
 
 use super::bad_request;
 use crate::wire::http::{HttpError, RequestHead};
-
-/// How a body is published.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum PayloadKind {
-    /// UTF-8.
-    Text,
-    /// Any bytes.
-    Binary,
-    /// UTF-8 that is one JSON value.
-    Json,
-}
+use crate::wire::prepared::PayloadKind;
 
 /// The kind of this body, by its `Content-Type` and itself.
 ///

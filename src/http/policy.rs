@@ -1,12 +1,13 @@
 //! What the operator decided, as far as single requests meet it.
 
-use super::{AllowedOrigin, Anonymous, PublishKey};
+use super::AllowedOrigin;
+use crate::config::{Anonymous, Secret};
 
 /// Who may do what on this node.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Debug)]
 pub struct Policy {
     /// The key for publishing and for the node's own pages.
-    pub publish_key: Option<PublishKey>,
+    pub publish_key: Option<Secret>,
     /// What a client without a key may do.
     pub anonymous: Anonymous,
     /// Origins of other sites whose pages may use the node.
@@ -26,4 +27,6 @@ pub struct Door {
     pub loopback: bool,
     /// It is a Unix socket: behind it is a proxy of this host, and behind that anybody.
     pub unix: bool,
+    /// A PROXY header comes first.
+    pub proxy: bool,
 }

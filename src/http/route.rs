@@ -8,9 +8,10 @@ use super::authority::Authority;
 use super::query::{Name, Query};
 use super::target::{self, Target};
 use super::{Cors, Door, Policy, bad_request, origin, payload};
-use crate::base::{Position, TopicName};
+use crate::base::{After, Position, TopicName};
 use crate::wire::handshake::{self, AcceptKey};
 use crate::wire::http::{HttpError, Method, RequestHead, Response};
+use crate::wire::prepared::WireForm;
 
 /// A request that is understood and allowed.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -38,7 +39,7 @@ pub enum Route {
         /// The topic.
         topic: TopicName,
         /// How publications are written.
-        form: Form,
+        form: WireForm,
         /// Where to begin; without it, with the next publication.
         after: Option<After>,
         /// Whether the client's messages are published.
@@ -67,24 +68,6 @@ pub enum Route {
     },
     /// OPTIONS, with its complete answer: the methods, or a CORS preflight.
     Options(Response),
-}
-
-/// How publications are written on a WebSocket.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Form {
-    /// The payload unchanged.
-    Plain,
-    /// A JSON object with the offset; the first message is the position.
-    Json,
-}
-
-/// Behind which publication a subscriber begins.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum After {
-    /// With everything that is kept.
-    Earliest,
-    /// Behind this position.
-    Position(Position),
 }
 
 const TOPIC_METHODS: &str = "GET, HEAD, POST, OPTIONS";
@@ -314,10 +297,10 @@ impl<'a> Asked<'a> {
         first.trim().eq_ignore_ascii_case(media_type)
     }
 
-    fn form(&self) -> Result<Form, HttpError> {
+    fn form(&self) -> Result<WireForm, HttpError> {
         match self.query.get(Name::Format) {
-            None => Ok(Form::Plain),
-            Some("json") => Ok(Form::Json),
+            None => Ok(WireForm::Plain),
+            Some("json") => Ok(WireForm::Json),
             Some(_) => Err(bad_request(
                 "'format=' is json, or left out for plain messages",
             )),

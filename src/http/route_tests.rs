@@ -1,6 +1,6 @@
 //! Tests of `route`, by tables: a request, a policy, a door, and the status or route.
 
-use super::super::{Anonymous, PublishKey};
+use crate::config::{Anonymous, Secret};
 use super::*;
 use crate::wire::http::tests::head;
 
@@ -36,7 +36,7 @@ fn open() -> Policy {
 /// The key is `KEY`.
 fn keyed(anonymous: Anonymous) -> Policy {
     Policy {
-        publish_key: Some(PublishKey::new("KEY")),
+        publish_key: Secret::parse("KEY").ok(),
         anonymous,
         ..open()
     }
@@ -270,29 +270,29 @@ fn a_websocket_begins_where_it_asks() {
     let position = |text: &str| Some(After::Position(text.parse().expect("a position")));
     let id = "Last-Event-ID: x7f3:18\r\n";
     for (query, headers, expected) in [
-        ("", "", Ok((Form::Plain, None))),
-        ("?format=json", "", Ok((Form::Json, None))),
+        ("", "", Ok((WireForm::Plain, None))),
+        ("?format=json", "", Ok((WireForm::Json, None))),
         (
             "?after=earliest",
             "",
-            Ok((Form::Plain, Some(After::Earliest))),
+            Ok((WireForm::Plain, Some(After::Earliest))),
         ),
         (
             "?after=x7f3:17&x",
             "",
-            Ok((Form::Plain, position("x7f3:17"))),
+            Ok((WireForm::Plain, position("x7f3:17"))),
         ),
         (
             "?after=x7f3%3A17",
             "",
-            Ok((Form::Plain, position("x7f3:17"))),
+            Ok((WireForm::Plain, position("x7f3:17"))),
         ),
-        ("", id, Ok((Form::Plain, position("x7f3:18")))),
-        ("?after=x7f3:17", id, Ok((Form::Plain, position("x7f3:18")))),
+        ("", id, Ok((WireForm::Plain, position("x7f3:18")))),
+        ("?after=x7f3:17", id, Ok((WireForm::Plain, position("x7f3:18")))),
         (
             "?after=x7f3:17",
             "Last-Event-ID:\r\n",
-            Ok((Form::Plain, position("x7f3:17"))),
+            Ok((WireForm::Plain, position("x7f3:17"))),
         ),
         ("?after=x7f3:17&after=x7f3:17", "", Err(400)),
         ("", "Last-Event-ID: a:1\r\nLast-Event-ID: a:1\r\n", Err(400)),
@@ -306,7 +306,7 @@ fn a_websocket_begins_where_it_asks() {
         ("?conflate=500ms", "", Err(501)),
         ("", "Origin: http://evil.com\r\n", Err(403)),
         ("", "Content-Length: 5\r\n", Err(400)),
-        ("", "Content-Length: 0\r\n", Ok((Form::Plain, None))),
+        ("", "Content-Length: 0\r\n", Ok((WireForm::Plain, None))),
         ("", "Sec-WebSocket-Version: 8\r\n", Err(426)),
     ] {
         assert_eq!(of(query, headers), expected, "{query} {headers}");

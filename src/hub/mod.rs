@@ -16,10 +16,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use outcome::PublishOutcome;
-pub use recovery::{After, Recovery};
+pub use recovery::Recovery;
 pub use topic::{Interest, Topic};
 
-use crate::base::{Epoch, HashKey, Map, Offset, Position, ShardId, Time, TimerWheel, TopicName};
+use crate::base::{After, Epoch, HashKey, Map, Offset, Position, ShardId, Time, TimerWheel, TopicName};
 use crate::config::Limits;
 use crate::wire::prepared::{PreparedMessage, Sequenced};
 

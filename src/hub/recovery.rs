@@ -6,15 +6,6 @@ use std::sync::Arc;
 use crate::base::Position;
 use crate::wire::prepared::PreparedMessage;
 
-/// From where a reader wants to go on.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum After {
-    /// Everything that is kept.
-    Earliest,
-    /// Everything behind this position.
-    Position(Position),
-}
-
 /// The answer to a reader.
 #[derive(Clone, Debug)]
 pub struct Recovery {

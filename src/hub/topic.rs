@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::history::History;
-use super::{After, Bounds, Held, Recovery};
-use crate::base::{Epoch, Offset, Position, ShardId, Time};
+use super::{Bounds, Held, Recovery};
+use crate::base::{After, Epoch, Offset, Position, ShardId, Time};
 use crate::wire::prepared::PreparedMessage;
 
 /// How many subscribers of a topic a shard has.

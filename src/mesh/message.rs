@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::base::{ConnId, ShardId, Time, TopicName};
-use crate::hub::{After, PublishOutcome, Recovery, TopicsFull};
+use crate::base::{After, ConnId, ShardId, Time, TopicName};
+use crate::hub::{PublishOutcome, Recovery, TopicsFull};
 use crate::wire::prepared::{PayloadKind, PreparedMessage};
 
 /// A message and its sender; `None` is the main thread.

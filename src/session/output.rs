@@ -2,8 +2,7 @@
 
 use std::net::SocketAddr;
 
-use crate::base::TopicName;
-use crate::hub::After;
+use crate::base::{After, TopicName};
 use crate::metrics::CloseReason;
 use crate::wire::prepared::PayloadKind;
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::connection::{Connection, State};
 use super::groups::Member;
 use super::{Command, Core};
-use crate::base::{Chunk, ConnId, TopicName};
+use crate::base::{After, Chunk, ConnId, TopicName};
 use crate::hub::{Recovery, TopicsFull};
 use crate::io::Close;
 use crate::mesh::{Origin, Permit, Request};
@@ -232,7 +232,7 @@ impl<S> Core<S> {
         Reply::Text(200, "ready\n".to_owned())
     }
 
-    fn subscribe(&mut self, id: ConnId, topic: TopicName, after: Option<crate::hub::After>) {
+    fn subscribe(&mut self, id: ConnId, topic: TopicName, after: Option<After>) {
         let home = self.home_of(&topic);
         if let Some(conn) = self.conn_mut(id) {
             conn.subscribing = true;
