@@ -1,8 +1,8 @@
 //! The routes and rules of the interface: what a request asks for, and whether it may.
 //!
-//! Pure: [`route`] looks at a request's head and gives back what to do, or the refusal to answer
+//! Pure: [`route()`] looks at a request's head and gives back what to do, or the refusal to answer
 //! with. Bodies, sockets, topics and time are the session's and the hub's. The order of a POST is:
-//! `RequestHead::expectation`, `BodyReader::for_head`, [`route`], then the body, then
+//! `RequestHead::expectation`, `BodyReader::for_head`, [`route()`], then the body, then
 //! [`payload_kind`]. Behind a refusal of a request that announces a body, the caller reads the
 //! body and drops it, or closes the connection.
 

@@ -267,7 +267,11 @@ impl<'a> Asked<'a> {
         let response = match cors {
             Some(cors) if asks => cors.preflight(methods),
             // Says why, in the words of the request that would follow.
-            None if asks => return self.check_origin().and(Err(forbidden_preflight())),
+            None if asks => {
+                return self
+                    .check_origin()
+                    .and_then(|()| Err(forbidden_preflight()));
+            }
             _ => Response::empty(200).header("Allow", methods),
         };
         Ok(Route::Options(response))
@@ -315,7 +319,7 @@ impl<'a> Asked<'a> {
         if second.is_some() {
             return Err(bad_request("there are several Last-Event-ID headers"));
         }
-        match id.or(self.query.get(Name::After)) {
+        match id.or_else(|| self.query.get(Name::After)) {
             None => Ok(None),
             Some("earliest") => Ok(Some(After::Earliest)),
             Some(text) => match text.parse() {

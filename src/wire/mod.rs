@@ -7,10 +7,12 @@
 pub mod client;
 pub mod close;
 pub mod error;
+pub mod forwarded;
 pub mod frame;
 pub mod handshake;
 pub mod http;
 pub mod mask;
 pub mod message;
 pub mod prepared;
+pub mod proxy;
 pub mod utf8;

@@ -91,7 +91,7 @@ struct Span {
 }
 
 impl RequestHead {
-    /// Takes over what the parser found; `part` must be slices of `text`.
+    /// Takes over what the parser found: target and headers are slices of `text`.
     pub(super) fn from_parts(
         text: &str,
         (method, target, version): (&str, &str, Version),
@@ -215,7 +215,8 @@ impl RequestHead {
     /// stands before an `@` in the authority of an absolute target.
     #[must_use]
     pub fn loggable_target(&self) -> Cow<'_, str> {
-        let target = self.target();
+        // What stands behind a '#' is nothing that a client should send, so nothing to log.
+        let target = self.target().split('#').next().unwrap_or_default();
         let (before, query) = match target.split_once('?') {
             Some((before, query)) => (before, Some(query)),
             None => (target, None),
@@ -388,6 +389,7 @@ mod tests {
             ("/a?token", "/a?token"),
             ("http://u:S@h/a?token=S", "http://***@h/a?token=***"),
             ("http://u:S@S@h", "http://***@h"),
+            ("/a?x=1#token=S", "/a?x=1"),
         ] {
             let head = head(&format!("GET {target} HTTP/1.1\r\n\r\n"));
             assert_eq!(head.loggable_target(), expected);

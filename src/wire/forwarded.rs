@@ -1,0 +1,224 @@
+//! The client's address behind proxies, from `X-Forwarded-For` and `Forwarded` (RFC 7239).
+//!
+//! Each proxy appends the address that it was called from, so the list is true from the right as
+//! far as we trust who wrote it: the client is the right-most hop that is no proxy of ours.
+//! Whatever stands left of it the client wrote itself. Which proxies are ours is the caller's.
+
+use std::net::{IpAddr, SocketAddr};
+
+use super::http::RequestHead;
+
+/// The address of the client that sent this request over a connection from `peer`.
+///
+/// Without a trusted peer that is the peer. Where a hop cannot be read, it is the nearest proxy
+/// that is known. Where both headers are there and lead to two clients, one of them was not
+/// written by our proxy and we cannot know which, so it is the peer.
+#[must_use]
+pub fn client_address(
+    head: &RequestHead,
+    peer: IpAddr,
+    trusted: impl Fn(IpAddr) -> bool,
+) -> IpAddr {
+    let peer = peer.to_canonical();
+    if !trusted(peer) {
+        return peer;
+    }
+    let clients = [x_forwarded_for(head), forwarded(head)]
+        .map(|hops| hops.map(|hops| right_most(peer, &hops, &trusted)));
+    match clients {
+        [None, None] => peer,
+        [Some(client), None] | [None, Some(client)] => client,
+        [Some(client), Some(other)] if client == other => client,
+        [Some(_), Some(_)] => peer,
+    }
+}
+
+/// A hop, or `None` for one that names no address.
+type Hop = Option<IpAddr>;
+
+fn right_most(peer: IpAddr, hops: &[Hop], trusted: &impl Fn(IpAddr) -> bool) -> IpAddr {
+    let mut client = peer;
+    for hop in hops.iter().rev() {
+        let Some(address) = *hop else {
+            break;
+        };
+        client = address;
+        if !trusted(client) {
+            break;
+        }
+    }
+    client
+}
+
+/// The hops of all `X-Forwarded-For` headers, if there are any.
+fn x_forwarded_for(head: &RequestHead) -> Option<Vec<Hop>> {
+    head.header("X-Forwarded-For")?;
+    Some(head.list("X-Forwarded-For").map(node_address).collect())
+}
+
+/// The hops of all `Forwarded` headers, if there are any. One header whose quotes do not close
+/// could hide what our proxy put behind it, so it is a hop that cannot be read.
+fn forwarded(head: &RequestHead) -> Option<Vec<Hop>> {
+    head.header("Forwarded")?;
+    let mut hops = Vec::new();
+    for value in head.headers("Forwarded") {
+        match split_unquoted(value, ',') {
+            Some(elements) => hops.extend(elements.into_iter().map(element_address)),
+            None => hops.push(None),
+        }
+    }
+    Some(hops)
+}
+
+/// The `for` of one element such as `for="[2001:db8::1]:80";proto=https`.
+fn element_address(element: &str) -> Hop {
+    let pairs = split_unquoted(element, ';')?;
+    let mut nodes = pairs
+        .iter()
+        .filter_map(|pair| pair.trim().split_once('='))
+        .filter(|(name, _)| name.eq_ignore_ascii_case("for"))
+        .map(|(_, value)| value);
+    let (node, second) = (nodes.next()?, nodes.next());
+    let unquoted = node.strip_prefix('"').and_then(|n| n.strip_suffix('"'));
+    match second {
+        None => node_address(unquoted.unwrap_or(node)),
+        Some(_) => None,
+    }
+}
+
+/// An address as proxies write it: with or without a port, IPv6 with or without brackets.
+fn node_address(node: &str) -> Hop {
+    let bare = node.strip_prefix('[').and_then(|n| n.strip_suffix(']'));
+    let address = match node.parse::<SocketAddr>() {
+        Ok(socket) => Some(socket.ip()),
+        Err(_) => bare.unwrap_or(node).parse().ok(),
+    };
+    address.map(|ip: IpAddr| ip.to_canonical())
+}
+
+/// Splits where the separator is not in a quoted string (RFC 9110 §5.6.4); `None` if a quote
+/// does not close.
+fn split_unquoted(text: &str, separator: char) -> Option<Vec<&str>> {
+    let mut parts = Vec::new();
+    let (mut start, mut quoted, mut escaped) = (0, false, false);
+    for (i, c) in text.char_indices() {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' if quoted => escaped = true,
+            '"' => quoted = !quoted,
+            _ if c == separator && !quoted => {
+                parts.push(&text[start..i]);
+                start = i + c.len_utf8();
+            }
+            _ => {}
+        }
+    }
+    parts.push(&text[start..]);
+    (!quoted).then_some(parts)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::http::tests::head;
+    use super::*;
+
+    /// The client for these headers from the trusted peer 10.0.0.1; 10/8 and fd00::/8 are ours.
+    fn client(headers: &str) -> String {
+        from("10.0.0.1", headers)
+    }
+
+    fn from(peer: &str, headers: &str) -> String {
+        let head = head(&format!("GET / HTTP/1.1\r\n{headers}\r\n"));
+        let trusted = |ip: IpAddr| match ip {
+            IpAddr::V4(ip) => ip.octets()[0] == 10,
+            IpAddr::V6(ip) => ip.octets()[0] == 0xfd,
+        };
+        client_address(&head, peer.parse().expect("an address"), trusted).to_string()
+    }
+
+    #[test]
+    fn the_right_most_untrusted_hop_is_the_client() {
+        for (value, expected) in [
+            ("1.1.1.1", "1.1.1.1"),
+            ("6.6.6.6, 1.1.1.1", "1.1.1.1"),
+            ("6.6.6.6, 1.1.1.1, 10.0.0.2,10.0.0.3", "1.1.1.1"),
+            ("10.0.0.9, 10.0.0.2", "10.0.0.9"),
+            ("1.1.1.1:4711", "1.1.1.1"),
+            ("2001:db8::1", "2001:db8::1"),
+            ("[2001:db8::1]", "2001:db8::1"),
+            ("[2001:db8::1]:443", "2001:db8::1"),
+            ("::ffff:1.1.1.1", "1.1.1.1"),
+            ("1.1.1.1, fd00::1", "1.1.1.1"),
+            ("unknown", "10.0.0.1"),
+            ("1.1.1.1, unknown", "10.0.0.1"),
+            ("1.1.1.1, garbage, 10.0.0.2", "10.0.0.2"),
+            ("1.1.1.1:99999", "10.0.0.1"),
+            ("", "10.0.0.1"),
+        ] {
+            assert_eq!(
+                client(&format!("X-Forwarded-For: {value}\r\n")),
+                expected,
+                "{value}"
+            );
+        }
+        let several = "X-Forwarded-For: 6.6.6.6\r\nx-forwarded-for: 1.1.1.1\r\n";
+        assert_eq!(client(several), "1.1.1.1");
+    }
+
+    #[test]
+    fn an_untrusted_peer_is_the_client_whatever_it_says() {
+        let headers = "X-Forwarded-For: 1.1.1.1\r\nForwarded: for=1.1.1.1\r\n";
+        assert_eq!(from("9.9.9.9", headers), "9.9.9.9");
+        assert_eq!(from("::ffff:10.0.0.1", headers), "1.1.1.1");
+        assert_eq!(client(""), "10.0.0.1");
+    }
+
+    #[test]
+    fn forwarded_is_read_with_its_quotes() {
+        for (value, expected) in [
+            ("for=1.1.1.1", "1.1.1.1"),
+            ("For=1.1.1.1;proto=https;by=10.0.0.1", "1.1.1.1"),
+            ("proto=https; for=\"1.1.1.1:80\"", "1.1.1.1"),
+            ("for=\"[2001:db8::1]:80\"", "2001:db8::1"),
+            ("for=6.6.6.6, for=1.1.1.1 , for=10.0.0.2", "1.1.1.1"),
+            ("for=6.6.6.6;x=\"a,for=7.7.7.7\", for=1.1.1.1", "1.1.1.1"),
+            ("for=6.6.6.6;x=\"\\\",for=7.7.7.7\", for=1.1.1.1", "1.1.1.1"),
+            ("for=6.6.6.6;x=\", for=1.1.1.1", "10.0.0.1"),
+            ("for=6.6.6.6;x=\", for=\"[2001:db8::1]\"", "10.0.0.1"),
+            ("for=1.1.1.1;for=2.2.2.2", "10.0.0.1"),
+            ("for=_hidden", "10.0.0.1"),
+            ("for=unknown, for=10.0.0.2", "10.0.0.2"),
+            ("proto=https", "10.0.0.1"),
+        ] {
+            assert_eq!(
+                client(&format!("Forwarded: {value}\r\n")),
+                expected,
+                "{value}"
+            );
+        }
+    }
+
+    #[test]
+    fn two_headers_that_differ_are_not_believed() {
+        let both =
+            |x: &str, f: &str| client(&format!("X-Forwarded-For: {x}\r\nForwarded: for={f}\r\n"));
+        assert_eq!(both("1.1.1.1", "1.1.1.1"), "1.1.1.1");
+        assert_eq!(both("1.1.1.1", "2.2.2.2"), "10.0.0.1");
+        assert_eq!(both("6.6.6.6, 1.1.1.1", "1.1.1.1"), "1.1.1.1");
+    }
+
+    proptest! {
+        #[test]
+        fn what_a_client_writes_never_changes_what_our_proxy_appends(forged in "[ -~]{0,60}") {
+            // The proxy may append to the client's header, with and without quotes.
+            for own in ["for=1.1.1.1", "for=\"1.1.1.1:80\""] {
+                let found = client(&format!("Forwarded: {forged}, {own}\r\n"));
+                prop_assert!(found == "1.1.1.1" || found == "10.0.0.1", "{}", found);
+            }
+            let found = client(&format!("X-Forwarded-For: {forged}, 1.1.1.1\r\n"));
+            prop_assert_eq!(found, "1.1.1.1");
+        }
+    }
+}
