@@ -186,20 +186,22 @@ fn payload_len(short: u8, rest: &[u8]) -> Result<Len, ProtocolError> {
 }
 
 /// Reads a length of `WIDTH` bytes that must be at least `len_min`.
+// Apart, so that the header of a small frame stays a few instructions.
+#[inline(never)]
 fn extended_len<const WIDTH: usize>(len_min: u64, rest: &[u8]) -> Result<Len, ProtocolError> {
-    let mut big_endian = [0; 8];
-    let there = rest.len().min(WIDTH);
-    big_endian[8 - WIDTH..8 - WIDTH + there].copy_from_slice(&rest[..there]);
-    let at_least = u64::from_be_bytes(big_endian);
-    big_endian[8 - WIDTH + there..].fill(0xff);
-    let at_most = u64::from_be_bytes(big_endian);
+    // What has not arrived may still be anything from all zeros to all ones.
+    let (mut at_least, mut at_most) = (0_u64, 0_u64);
+    for i in 0..WIDTH {
+        at_least = at_least << 8 | u64::from(rest.get(i).copied().unwrap_or(0));
+        at_most = at_most << 8 | u64::from(rest.get(i).copied().unwrap_or(0xff));
+    }
     if at_least >> 63 == 1 {
         return Err(ProtocolError::LengthOverflow);
     }
     if at_most < len_min {
         return Err(ProtocolError::LengthNotMinimal);
     }
-    if there < WIDTH {
+    if rest.len() < WIDTH {
         return Ok(Len::AtLeast(at_least));
     }
     Ok(Len::Known {
