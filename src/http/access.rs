@@ -1,5 +1,7 @@
 //! Who a client is: nobody in particular, or one that has the publish key.
 
+use subtle::ConstantTimeEq;
+
 use super::{Policy, bad_request};
 use crate::config::Anonymous;
 use crate::wire::http::{HttpError, RequestHead};

@@ -8,7 +8,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::authority::Authority;
-use super::{Anonymous, Door, Policy, bad_request};
+use super::{Door, Policy, bad_request};
+use crate::config::Anonymous;
 use crate::wire::http::{HttpError, RequestHead, Response};
 
 /// An origin that the operator allows, compared letter by letter.

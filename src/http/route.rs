@@ -8,7 +8,7 @@ use super::authority::Authority;
 use super::query::{Name, Query};
 use super::target::{self, Target};
 use super::{Cors, Door, Policy, bad_request, origin, payload};
-use crate::base::{After, Position, TopicName};
+use crate::base::{After, TopicName};
 use crate::wire::handshake::{self, AcceptKey};
 use crate::wire::http::{HttpError, Method, RequestHead, Response};
 use crate::wire::prepared::WireForm;

@@ -1,7 +1,7 @@
 //! Tests of `route`, by tables: a request, a policy, a door, and the status or route.
 
-use crate::config::{Anonymous, Secret};
 use super::*;
+use crate::config::{Anonymous, Secret};
 use crate::wire::http::tests::head;
 
 const PUBLIC: Door = Door {
@@ -288,7 +288,11 @@ fn a_websocket_begins_where_it_asks() {
             Ok((WireForm::Plain, position("x7f3:17"))),
         ),
         ("", id, Ok((WireForm::Plain, position("x7f3:18")))),
-        ("?after=x7f3:17", id, Ok((WireForm::Plain, position("x7f3:18")))),
+        (
+            "?after=x7f3:17",
+            id,
+            Ok((WireForm::Plain, position("x7f3:18"))),
+        ),
         (
             "?after=x7f3:17",
             "Last-Event-ID:\r\n",

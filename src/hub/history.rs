@@ -23,7 +23,11 @@ struct Kept {
 
 impl History {
     pub(super) fn push(&mut self, message: Arc<PreparedMessage>, published: Time) {
-        debug_assert!(self.kept.back().is_none_or(|k| k.message.offset().next() == message.offset()));
+        debug_assert!(
+            self.kept
+                .back()
+                .is_none_or(|k| k.message.offset().next() == message.offset())
+        );
         self.bytes += message.payload().len();
         self.kept.push_back(Kept { message, published });
     }
@@ -61,19 +65,35 @@ impl History {
 
     /// Everything behind `offset`, oldest first.
     pub(super) fn behind(&self, offset: Offset) -> Vec<Arc<PreparedMessage>> {
-        let known = self.kept.partition_point(|kept| kept.message.offset() <= offset);
-        self.kept.range(known..).map(|kept| Arc::clone(&kept.message)).collect()
+        let known = self
+            .kept
+            .partition_point(|kept| kept.message.offset() <= offset);
+        self.kept
+            .range(known..)
+            .map(|kept| Arc::clone(&kept.message))
+            .collect()
     }
 
     pub(super) fn held(&self) -> Held {
-        Held { publications: self.kept.len(), bytes: self.bytes }
+        Held {
+            publications: self.kept.len(),
+            bytes: self.bytes,
+        }
     }
 
     pub(super) fn check_invariants(&self, last: Offset) {
-        let bytes: usize = self.kept.iter().map(|kept| kept.message.payload().len()).sum();
+        let bytes: usize = self
+            .kept
+            .iter()
+            .map(|kept| kept.message.payload().len())
+            .sum();
         assert_eq!(bytes, self.bytes, "bytes is the sum of the payloads");
         if let Some(newest) = self.kept.back() {
-            assert_eq!(newest.message.offset(), last, "history ends with the newest publication");
+            assert_eq!(
+                newest.message.offset(),
+                last,
+                "history ends with the newest publication"
+            );
         }
     }
 }

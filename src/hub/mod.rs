@@ -19,7 +19,9 @@ pub use outcome::PublishOutcome;
 pub use recovery::Recovery;
 pub use topic::{Interest, Topic};
 
-use crate::base::{After, Epoch, HashKey, Map, Offset, Position, ShardId, Time, TimerWheel, TopicName};
+use crate::base::{
+    After, Epoch, HashKey, Map, Offset, Position, ShardId, Time, TimerWheel, TopicName,
+};
 use crate::config::Limits;
 use crate::wire::prepared::{PreparedMessage, Sequenced};
 
@@ -187,7 +189,9 @@ impl Hub {
     }
 
     fn expire_topic(&mut self, name: TopicName, now: Time) {
-        let Some(topic) = self.topics.get_mut(&name) else { return };
+        let Some(topic) = self.topics.get_mut(&name) else {
+            return;
+        };
         let before = topic.held();
         topic.trim(now);
         let after = topic.held();
@@ -204,7 +208,9 @@ impl Hub {
     /// Only what was published to takes its epoch along: readers of a topic that never had a
     /// publication have missed nothing.
     fn collect_if_idle(&mut self, name: &TopicName) {
-        let Some(topic) = self.topics.get(name) else { return };
+        let Some(topic) = self.topics.get(name) else {
+            return;
+        };
         if !topic.is_idle() {
             return;
         }
@@ -219,7 +225,8 @@ impl Hub {
             if self.topics.len() >= self.bounds.topics_max {
                 return Err(TopicsFull);
             }
-            self.topics.insert(name.clone(), Topic::new(self.empty_epoch, self.bounds));
+            self.topics
+                .insert(name.clone(), Topic::new(self.empty_epoch, self.bounds));
         }
         self.topics.get_mut(name).ok_or(TopicsFull)
     }
@@ -266,7 +273,12 @@ mod tests {
         let position = hub.sequence(topic).unwrap();
         let Position { epoch, offset } = position;
         let payload = offset.to_string().into_bytes();
-        let sequenced = Sequenced { epoch, offset, kind: PayloadKind::Text, payload };
+        let sequenced = Sequenced {
+            epoch,
+            offset,
+            kind: PayloadKind::Text,
+            payload,
+        };
         let message = hub.apply(topic, sequenced, now);
         hub.check_invariants();
         assert_eq!(message.position(), position);
@@ -288,8 +300,9 @@ mod tests {
     fn offsets_are_dense_and_begin_with_one() {
         let mut hub = hub(&Limits::default());
         let topic = name("a");
-        let offsets: Vec<u64> =
-            (0..3).map(|_| publish(&mut hub, &topic, Time::ZERO).offset.0).collect();
+        let offsets: Vec<u64> = (0..3)
+            .map(|_| publish(&mut hub, &topic, Time::ZERO).offset.0)
+            .collect();
         assert_eq!(offsets, [1, 2, 3]);
     }
 
@@ -298,11 +311,19 @@ mod tests {
         let mut hub = hub(&Limits::default());
         let (a, b) = (name("a"), name("b"));
         let before = read(&mut hub, &a, None, Time::ZERO);
-        assert_eq!((before.position.offset, before.recovered), (Offset(0), true));
+        assert_eq!(
+            (before.position.offset, before.recovered),
+            (Offset(0), true)
+        );
         assert_eq!(hub.topics(), 0, "a read leaves no topic behind");
         publish(&mut hub, &b, Time::ZERO);
         publish(&mut hub, &a, Time::ZERO);
-        let since = read(&mut hub, &a, Some(After::Position(before.position)), Time::ZERO);
+        let since = read(
+            &mut hub,
+            &a,
+            Some(After::Position(before.position)),
+            Time::ZERO,
+        );
         assert!(since.recovered);
         assert_eq!(offsets(&since), [1]);
     }
@@ -325,8 +346,11 @@ mod tests {
 
     #[test]
     fn history_is_bounded_by_number_bytes_and_age() {
-        let limits =
-            Limits { history_publications_max: 3, history_bytes_max: 2, ..Limits::default() };
+        let limits = Limits {
+            history_publications_max: 3,
+            history_bytes_max: 2,
+            ..Limits::default()
+        };
         let mut hub = hub(&limits);
         let topic = name("a");
         for _ in 0..5 {
@@ -334,15 +358,26 @@ mod tests {
         }
         let all = read(&mut hub, &topic, Some(After::Earliest), Time::ZERO);
         assert_eq!(offsets(&all), [4, 5], "two bytes of payload");
-        let old = read(&mut hub, &topic, Some(After::Earliest), Time::ZERO + limits.history_age_max);
+        let old = read(
+            &mut hub,
+            &topic,
+            Some(After::Earliest),
+            Time::ZERO + limits.history_age_max,
+        );
         assert_eq!(offsets(&old), [4, 5]);
         let later = Time::ZERO + limits.history_age_max + Duration::from_secs(1);
-        assert_eq!(offsets(&read(&mut hub, &topic, Some(After::Earliest), later)), [0; 0]);
+        assert_eq!(
+            offsets(&read(&mut hub, &topic, Some(After::Earliest), later)),
+            [0; 0]
+        );
     }
 
     #[test]
     fn recovered_is_false_exactly_when_something_is_missing() {
-        let limits = Limits { history_publications_max: 3, ..Limits::default() };
+        let limits = Limits {
+            history_publications_max: 3,
+            ..Limits::default()
+        };
         let mut hub = hub(&limits);
         let topic = name("a");
         let mut last = publish(&mut hub, &topic, Time::ZERO);
@@ -351,7 +386,10 @@ mod tests {
         }
         let epoch = last.epoch;
         let mut at = |epoch, offset| {
-            let after = After::Position(Position { epoch, offset: Offset(offset) });
+            let after = After::Position(Position {
+                epoch,
+                offset: Offset(offset),
+            });
             let recovery = read(&mut hub, &topic, Some(after), Time::ZERO);
             (recovery.recovered, offsets(&recovery))
         };
@@ -360,7 +398,11 @@ mod tests {
         assert_eq!(at(epoch, 2), (true, vec![3, 4, 5]));
         assert_eq!(at(epoch, 5), (true, vec![]));
         assert_eq!(at(epoch, 6), (false, vec![3, 4, 5]), "in the future");
-        assert_eq!(at(Epoch::new(0), 5), (false, vec![3, 4, 5]), "another epoch");
+        assert_eq!(
+            at(Epoch::new(0), 5),
+            (false, vec![3, 4, 5]),
+            "another epoch"
+        );
     }
 
     #[test]
@@ -378,11 +420,18 @@ mod tests {
         let mut hub = hub(&Limits::default());
         let topic = name("a");
         for shard in [0, 1, 1] {
-            hub.subscribe(&topic, ShardId(shard), None, Time::ZERO).unwrap();
+            hub.subscribe(&topic, ShardId(shard), None, Time::ZERO)
+                .unwrap();
         }
         assert_eq!(hub.subscribers(), 3);
         hub.unsubscribe(&topic, ShardId(0));
-        assert_eq!(hub.interest(&topic), [Interest { shard: ShardId(1), subscribers: 2 }]);
+        assert_eq!(
+            hub.interest(&topic),
+            [Interest {
+                shard: ShardId(1),
+                subscribers: 2
+            }]
+        );
         hub.unsubscribe(&topic, ShardId(1));
         hub.unsubscribe(&topic, ShardId(1));
         assert_eq!(hub.topics(), 0);

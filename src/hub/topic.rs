@@ -30,7 +30,13 @@ pub struct Topic {
 impl Topic {
     pub(super) fn new(epoch: Epoch, bounds: Bounds) -> Self {
         let (history, interest) = (History::default(), Vec::new());
-        Self { epoch, last: Offset(0), history, interest, bounds }
+        Self {
+            epoch,
+            last: Offset(0),
+            history,
+            interest,
+            bounds,
+        }
     }
 
     pub(super) fn apply(&mut self, message: Arc<PreparedMessage>, now: Time) {
@@ -45,15 +51,29 @@ impl Topic {
     }
 
     pub(super) fn add_interest(&mut self, shard: ShardId) {
-        match self.interest.iter_mut().find(|interest| interest.shard == shard) {
+        match self
+            .interest
+            .iter_mut()
+            .find(|interest| interest.shard == shard)
+        {
             Some(interest) => interest.subscribers += 1,
-            None => self.interest.push(Interest { shard, subscribers: 1 }),
+            None => self.interest.push(Interest {
+                shard,
+                subscribers: 1,
+            }),
         }
     }
 
     pub(super) fn remove_interest(&mut self, shard: ShardId) {
-        let Some(i) = self.interest.iter().position(|interest| interest.shard == shard) else {
-            debug_assert!(false, "an unsubscribe without its subscribe from shard {shard}");
+        let Some(i) = self
+            .interest
+            .iter()
+            .position(|interest| interest.shard == shard)
+        else {
+            debug_assert!(
+                false,
+                "an unsubscribe without its subscribe from shard {shard}"
+            );
             return;
         };
         self.interest[i].subscribers -= 1;
@@ -64,7 +84,10 @@ impl Topic {
 
     /// The position that the next publication will have.
     pub(super) fn position_after(&self) -> Position {
-        Position { epoch: self.epoch, offset: self.last.next() }
+        Position {
+            epoch: self.epoch,
+            offset: self.last.next(),
+        }
     }
 
     pub(super) fn last(&self) -> Offset {
@@ -76,7 +99,10 @@ impl Topic {
     }
 
     pub(super) fn subscribers(&self) -> u64 {
-        self.interest.iter().map(|interest| u64::from(interest.subscribers)).sum()
+        self.interest
+            .iter()
+            .map(|interest| u64::from(interest.subscribers))
+            .sum()
     }
 
     pub(super) fn is_idle(&self) -> bool {
@@ -92,14 +118,21 @@ impl Topic {
     }
 
     pub(super) fn recover(&self, after: Option<After>) -> Recovery {
-        let position = Position { epoch: self.epoch, offset: self.last };
+        let position = Position {
+            epoch: self.epoch,
+            offset: self.last,
+        };
         let known = match after {
             None => Some(self.last),
             Some(After::Earliest) => Some(Offset(self.first().0 - 1)),
             Some(After::Position(asked)) => self.reaches(asked).then_some(asked.offset),
         };
         let publications = self.history.behind(known.unwrap_or_default());
-        Recovery { position, recovered: known.is_some(), publications }
+        Recovery {
+            position,
+            recovered: known.is_some(),
+            publications,
+        }
     }
 
     /// Whether nothing is missing behind a position.
@@ -115,6 +148,10 @@ impl Topic {
 
     pub(super) fn check_invariants(&self) {
         self.history.check_invariants(self.last);
-        assert!(self.interest.iter().all(|interest| interest.subscribers > 0));
+        assert!(
+            self.interest
+                .iter()
+                .all(|interest| interest.subscribers > 0)
+        );
     }
 }

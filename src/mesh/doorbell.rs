@@ -15,7 +15,10 @@ impl Doorbell {
     /// A bell in front of a driver's waker.
     #[must_use]
     pub fn new(waker: Box<dyn Wake>) -> Self {
-        Self { rung: AtomicBool::new(false), waker }
+        Self {
+            rung: AtomicBool::new(false),
+            waker,
+        }
     }
 
     /// Wakes the shard unless somebody already has; says whether it had to.
@@ -39,6 +42,8 @@ impl Doorbell {
 
 impl fmt::Debug for Doorbell {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Doorbell").field("rung", &self.rung).finish_non_exhaustive()
+        f.debug_struct("Doorbell")
+            .field("rung", &self.rung)
+            .finish_non_exhaustive()
     }
 }

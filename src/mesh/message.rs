@@ -110,7 +110,10 @@ impl Answer {
     pub fn credits(&self) -> u32 {
         match self {
             Self::Delivered(counts) => u32::try_from(counts.len()).unwrap_or(u32::MAX),
-            Self::Published { .. } | Self::Subscribed { .. } | Self::Unsubscribed | Self::Adopted => 1,
+            Self::Published { .. }
+            | Self::Subscribed { .. }
+            | Self::Unsubscribed
+            | Self::Adopted => 1,
         }
     }
 }

@@ -70,13 +70,20 @@ impl<S> Joint<S> {
     #[must_use]
     pub fn new(waker: Box<dyn Wake>) -> Self {
         let (outbox, inbox) = unbounded();
-        Self { outbox, inbox, bell: Arc::new(Doorbell::new(waker)) }
+        Self {
+            outbox,
+            inbox,
+            bell: Arc::new(Doorbell::new(waker)),
+        }
     }
 
     /// A way to send commands to the shard from outside the mesh.
     #[must_use]
     pub fn remote(&self) -> Remote<S> {
-        Remote { outbox: self.outbox.clone(), bell: Arc::clone(&self.bell) }
+        Remote {
+            outbox: self.outbox.clone(),
+            bell: Arc::clone(&self.bell),
+        }
     }
 }
 
@@ -90,7 +97,14 @@ pub struct Remote<S> {
 impl<S> Remote<S> {
     /// Sends a command and wakes the shard; does nothing if the shard has ended.
     pub fn send(&self, control: Control) {
-        if self.outbox.send(Envelope { from: None, message: Message::Control(control) }).is_ok() {
+        if self
+            .outbox
+            .send(Envelope {
+                from: None,
+                message: Message::Control(control),
+            })
+            .is_ok()
+        {
             self.bell.ring();
         }
     }
@@ -158,7 +172,10 @@ impl<S> Mesh<S> {
     pub fn answer(&mut self, to: ShardId, answer: Answer) {
         debug_assert!(to != self.me, "a shard does not send to itself");
         self.traffic.messages += 1;
-        let envelope = Envelope { from: Some(self.me), message: Message::Answer(answer) };
+        let envelope = Envelope {
+            from: Some(self.me),
+            message: Message::Answer(answer),
+        };
         self.peers[to.index()].send(envelope);
     }
 
@@ -208,7 +225,9 @@ impl<S> Mesh<S> {
         let peer = &mut self.peers[from.index()];
         peer.credits += credits;
         while peer.credits > 0 {
-            let Some(request) = peer.waiting.pop_front() else { return };
+            let Some(request) = peer.waiting.pop_front() else {
+                return;
+            };
             self.traffic.messages += 1;
             peer.request(me, request);
         }
@@ -230,7 +249,10 @@ impl<S> Joint<S> {
 impl<S> Peer<S> {
     fn request(&mut self, me: ShardId, request: Request<S>) {
         self.credits -= 1;
-        self.send(Envelope { from: Some(me), message: Message::Request(request) });
+        self.send(Envelope {
+            from: Some(me),
+            message: Message::Request(request),
+        });
     }
 
     /// A shard that has ended takes nothing any more, and nobody waits for its answers then.
@@ -258,13 +280,18 @@ mod tests {
 
     fn pair(credits: u32) -> (Mesh<()>, Mesh<()>, Count) {
         let count = Count::default();
-        let joints = vec![Joint::new(Box::new(Count::default())), Joint::new(Box::new(count.clone()))];
+        let joints = vec![
+            Joint::new(Box::new(Count::default())),
+            Joint::new(Box::new(count.clone())),
+        ];
         let mut meshes = Mesh::connect(joints, credits).into_iter();
         (meshes.next().unwrap(), meshes.next().unwrap(), count)
     }
 
     fn unsubscribe() -> Request<()> {
-        Request::Unsubscribe { topic: TopicName::new("a").unwrap() }
+        Request::Unsubscribe {
+            topic: TopicName::new("a").unwrap(),
+        }
     }
 
     #[test]
@@ -299,6 +326,12 @@ mod tests {
         a.request(ShardId(1), unsubscribe());
         a.ring();
         assert_eq!(woken.0.load(Ordering::Relaxed), 2);
-        assert_eq!(a.take_traffic(), Traffic { messages: 5, wakes: 2 });
+        assert_eq!(
+            a.take_traffic(),
+            Traffic {
+                messages: 5,
+                wakes: 2
+            }
+        );
     }
 }

@@ -113,7 +113,10 @@ mod tests {
     fn a_full_node_answers_from_its_reserve_and_then_not_at_all() {
         let node = NodeState::new(2, 1, 100);
         let permits: Vec<Permit> = (0..4).map(|_| node.enter()).collect();
-        assert_eq!(permits, [Permit::Full, Permit::Full, Permit::Reserve, Permit::None]);
+        assert_eq!(
+            permits,
+            [Permit::Full, Permit::Full, Permit::Reserve, Permit::None]
+        );
         assert_eq!(node.connections(), 3);
         node.leave();
         node.leave();

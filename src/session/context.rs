@@ -1,10 +1,15 @@
 //! What a session needs to know of its surroundings when something happens.
 
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+
+use ipnet::IpNet;
 
 use crate::base::Time;
 use crate::config::Limits;
 use crate::http::{Door, Policy};
+use crate::wire::forwarded;
+use crate::wire::http::RequestHead;
 
 /// What is the same for all sessions of a node.
 #[derive(Debug)]
@@ -15,6 +20,18 @@ pub struct Rules {
     pub policy: Policy,
     /// The listeners, by their number.
     pub doors: Vec<Door>,
+    /// Whose PROXY header and `X-Forwarded-For` or `Forwarded` are believed.
+    pub trusted_proxies: Vec<IpNet>,
+}
+
+impl Rules {
+    /// Whether what this address says of its client is believed.
+    #[must_use]
+    pub fn trusts(&self, address: IpAddr) -> bool {
+        self.trusted_proxies
+            .iter()
+            .any(|net| net.contains(&address))
+    }
 }
 
 /// The moment in which a session handles something.
@@ -26,6 +43,9 @@ pub struct Context {
     pub now: Time,
     /// By which listener the client came.
     pub door: u16,
+    /// A proxy whose word on its clients is taken: its address, and the client's that it named;
+    /// `None` if the peer is none.
+    pub proxy: Option<IpAddr>,
     /// The node is full: this connection is from the reserve, for health checks and a 503.
     pub is_full: bool,
     /// Whether the node still takes new subscribers.
@@ -47,5 +67,19 @@ impl Context {
     #[must_use]
     pub fn door(&self) -> &Door {
         &self.rules.doors[usize::from(self.door)]
+    }
+
+    /// Whether a PROXY header of this peer is believed.
+    #[must_use]
+    pub fn is_peer_trusted(&self) -> bool {
+        self.proxy.is_some()
+    }
+
+    /// Who sent a request, if a trusted proxy's headers say that it was somebody else.
+    #[must_use]
+    pub fn forwarded_client(&self, head: &RequestHead) -> Option<SocketAddr> {
+        let proxy = self.proxy?;
+        let client = forwarded::client_address(head, proxy, |address| self.rules.trusts(address));
+        (client != proxy).then_some(SocketAddr::new(client, 0))
     }
 }

@@ -110,7 +110,11 @@ impl HttpSession {
             frame::encode(&mut out.bytes, Opcode::Text, greeting(recovery).as_bytes());
         }
         out.act(Action::Upgraded);
-        Some(WebSocketSession::subscriber(cx, topic.clone(), upgrade.may_publish))
+        Some(WebSocketSession::subscriber(
+            cx,
+            topic.clone(),
+            upgrade.may_publish,
+        ))
     }
 
     pub(super) fn handle_topics_full(&mut self, cx: &Context, out: &mut Outputs) {
@@ -236,13 +240,35 @@ impl HttpSession {
                 return None;
             }
         };
-        let Routed { route, cors, keep_alive, head_only } = routed;
+        let Routed {
+            route,
+            cors,
+            keep_alive,
+            head_only,
+        } = routed;
         let version = head.version();
-        let exchange = Exchange { version, keep_alive, head_only, cors, topic: None };
+        let exchange = Exchange {
+            version,
+            keep_alive,
+            head_only,
+            cors,
+            topic: None,
+        };
         match route {
             Route::Publish { topic } => self.begin_upload(cx, head, topic, exchange, out),
-            Route::WebSocket { topic, form, after, may_publish, key } => {
-                let upgrade = Upgrade { exchange, form, may_publish, key };
+            Route::WebSocket {
+                topic,
+                form,
+                after,
+                may_publish,
+                key,
+            } => {
+                let upgrade = Upgrade {
+                    exchange,
+                    form,
+                    may_publish,
+                    key,
+                };
                 self.stage = Stage::Subscribing(Box::new(upgrade));
                 out.act(Action::Subscribe { topic, after });
             }
@@ -263,13 +289,22 @@ impl HttpSession {
     /// What the request asks for, if the node has room for that.
     fn admit(&self, cx: &Context, head: &RequestHead) -> Result<Routed, Response> {
         let routed = http::route(head, &cx.rules.policy, cx.door())?;
-        let is_check = matches!(routed.route, Route::Health | Route::Ready { .. } | Route::Options(_));
+        let is_check = matches!(
+            routed.route,
+            Route::Health | Route::Ready { .. } | Route::Options(_)
+        );
         if cx.is_full && !is_check {
-            return Err(unavailable("full", "the node is full: try again later, or another node"));
+            return Err(unavailable(
+                "full",
+                "the node is full: try again later, or another node",
+            ));
         }
         let is_upgrade = matches!(routed.route, Route::WebSocket { .. } | Route::Echo { .. });
         if is_upgrade && !cx.takes_upgrades {
-            return Err(unavailable("draining", "the node is going away: connect again"));
+            return Err(unavailable(
+                "draining",
+                "the node is going away: connect again",
+            ));
         }
         Ok(routed)
     }
@@ -309,7 +344,12 @@ impl HttpSession {
                     out.bytes.extend_from_slice(CONTINUE);
                 }
                 self.deadline = cx.now + cx.limits().body_timeout;
-                let upload = Box::new(Upload { head, reader, topic, exchange });
+                let upload = Box::new(Upload {
+                    head,
+                    reader,
+                    topic,
+                    exchange,
+                });
                 if upload.reader.is_done() {
                     self.uploaded(cx, upload, out);
                 } else {
@@ -323,7 +363,9 @@ impl HttpSession {
     }
 
     fn read_body(&mut self, cx: &Context, bytes: &[u8], out: &mut Outputs) -> usize {
-        let Stage::Body(upload) = &mut self.stage else { return bytes.len() };
+        let Stage::Body(upload) = &mut self.stage else {
+            return bytes.len();
+        };
         match upload.reader.handle_bytes(bytes) {
             Ok(step) => {
                 if step.done
@@ -341,13 +383,22 @@ impl HttpSession {
     }
 
     fn uploaded(&mut self, cx: &Context, upload: Box<Upload>, out: &mut Outputs) {
-        let Upload { head, reader, topic, mut exchange } = *upload;
+        let Upload {
+            head,
+            reader,
+            topic,
+            mut exchange,
+        } = *upload;
         let payload = reader.into_body();
         match http::payload_kind(&head, &payload) {
             Ok(kind) => {
                 exchange.topic = Some(topic.clone());
                 self.stage = Stage::Waiting(exchange);
-                out.act(Action::Publish { topic, kind, payload });
+                out.act(Action::Publish {
+                    topic,
+                    kind,
+                    payload,
+                });
             }
             Err(error) => self.respond(cx, exchange, error.to_response(), out),
         }
@@ -359,7 +410,13 @@ impl HttpSession {
     }
 
     fn respond(&mut self, cx: &Context, exchange: Exchange, response: Response, out: &mut Outputs) {
-        let Exchange { version, keep_alive, head_only, cors, .. } = exchange;
+        let Exchange {
+            version,
+            keep_alive,
+            head_only,
+            cors,
+            ..
+        } = exchange;
         let stays = keep_alive && !self.last && !cx.is_draining && !cx.is_full;
         let response = match &cors {
             Some(cors) => cors.apply(response),
@@ -388,7 +445,9 @@ impl HttpSession {
 
     /// Answers what is no request, or not a whole one, and ends the connection.
     fn fail(&mut self, error: &HttpError, out: &mut Outputs) {
-        error.to_response().write(&mut out.bytes, false, false, Version::Http11);
+        error
+            .to_response()
+            .write(&mut out.bytes, false, false, Version::Http11);
         out.act(Action::Answered(error.status()));
         let reason = match error.status() {
             408 => CloseReason::Timeout,
@@ -405,7 +464,10 @@ impl HttpSession {
 }
 
 fn head_limits(limits: &Limits) -> HeadLimits {
-    HeadLimits { bytes_max: limits.head_bytes_max, headers_max: limits.headers_max }
+    HeadLimits {
+        bytes_max: limits.head_bytes_max,
+        headers_max: limits.headers_max,
+    }
 }
 
 /// Behind a trusted proxy the request says who the client is.
@@ -428,7 +490,11 @@ fn close_reason(status: u16, cx: &Context) -> CloseReason {
 }
 
 fn too_slow(what: &str) -> HttpError {
-    HttpError::fatal(408, "too_slow", format!("{what} did not come in time: send it in one go"))
+    HttpError::fatal(
+        408,
+        "too_slow",
+        format!("{what} did not come in time: send it in one go"),
+    )
 }
 
 fn length_required() -> Response {
@@ -437,7 +503,10 @@ fn length_required() -> Response {
 }
 
 fn no_room_for_topic() -> Response {
-    unavailable("topics_full", "the node has no room for another topic: try again later")
+    unavailable(
+        "topics_full",
+        "the node has no room for another topic: try again later",
+    )
 }
 
 fn unavailable(code: &str, message: &str) -> Response {
@@ -452,7 +521,10 @@ fn greeting(recovery: &Recovery) -> String {
         recovered: bool,
     }
     let position = recovery.position.to_string();
-    let greeting = Greeting { position, recovered: recovery.recovered };
+    let greeting = Greeting {
+        position,
+        recovered: recovery.recovered,
+    };
     serde_json::to_string(&greeting).unwrap_or_default()
 }
 
@@ -470,7 +542,13 @@ fn publish_response(topic: &str, outcome: &PublishOutcome) -> Response {
         complete: Option<bool>,
     }
     match *outcome {
-        PublishOutcome::Published { position, subscribers, queued, dropped, complete } => {
+        PublishOutcome::Published {
+            position,
+            subscribers,
+            queued,
+            dropped,
+            complete,
+        } => {
             let published = Published {
                 topic,
                 position: position.to_string(),
@@ -483,18 +561,19 @@ fn publish_response(topic: &str, outcome: &PublishOutcome) -> Response {
             };
             Response::json(200, &published)
         }
-        PublishOutcome::Busy => {
-            unavailable("busy", "the node cannot take more publications now: try again")
-        }
+        PublishOutcome::Busy => unavailable(
+            "busy",
+            "the node cannot take more publications now: try again",
+        ),
         PublishOutcome::TopicsFull => no_room_for_topic(),
     }
 }
 
 fn reply_response(reply: &Reply) -> Response {
     match reply {
-        Reply::Text(503, text) => {
-            Response::text(503, text.clone()).header("Retry-After", "1").uncached()
-        }
+        Reply::Text(503, text) => Response::text(503, text.clone())
+            .header("Retry-After", "1")
+            .uncached(),
         Reply::Text(status, text) => Response::text(*status, text.clone()).uncached(),
         Reply::Metrics(text) => {
             Response::new(200, metrics::CONTENT_TYPE, text.as_bytes()).uncached()

@@ -81,7 +81,9 @@ impl Session {
         recovery: &Recovery,
         out: &mut Outputs,
     ) {
-        let State::Http(http) = &mut self.state else { return };
+        let State::Http(http) = &mut self.state else {
+            return;
+        };
         if let Some(ws) = http.handle_subscribed(cx, topic, recovery, out) {
             self.state = State::WebSocket(ws);
         }

@@ -15,7 +15,10 @@ pub(super) struct Proxied {
 impl Proxied {
     pub(super) fn new(cx: &Context) -> Self {
         let deadline = cx.now + cx.limits().handshake_timeout;
-        Self { reader: ProxyReader::default(), deadline }
+        Self {
+            reader: ProxyReader::new(),
+            deadline,
+        }
     }
 
     /// Takes bytes of the header; says how many, and whether HTTP follows.
@@ -31,7 +34,11 @@ impl Proxied {
         }
         match self.reader.handle_bytes(bytes) {
             Ok(step) => {
-                let client = step.done.as_ref().and_then(|header| header.source);
+                let client = step
+                    .done
+                    .as_ref()
+                    .and_then(|header| header.ends.as_ref())
+                    .map(|ends| ends.source);
                 if let Some(address) = client {
                     out.act(Action::Client(address));
                 }

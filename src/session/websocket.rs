@@ -15,8 +15,10 @@ const ACTIONS_PER_CALL_MAX: usize = 64;
 /// Bytes of answers in one call, for the same reason.
 const ANSWER_BYTES_PER_CALL_MAX: usize = 64 * 1024;
 /// `/echo` is for conformance suites, which send more than a topic takes.
-const ECHO_LIMITS: MessageLimits =
-    MessageLimits { bytes_max: 32 * 1024 * 1024, fragments_max: 200_000 };
+const ECHO_LIMITS: MessageLimits = MessageLimits {
+    bytes_max: 32 * 1024 * 1024,
+    fragments_max: 200_000,
+};
 
 /// A WebSocket, from its 101 to its close.
 #[derive(Debug)]
@@ -61,7 +63,15 @@ impl WebSocketSession {
 
     fn new(topic: Option<TopicName>, next: Time, may_publish: bool) -> Self {
         let (decoder, phase) = (Decoder::default(), Phase::Open);
-        Self { decoder, topic, next, phase, in_flight: 0, may_publish, heard: true }
+        Self {
+            decoder,
+            topic,
+            next,
+            phase,
+            in_flight: 0,
+            may_publish,
+            heard: true,
+        }
     }
 
     pub(super) fn handle_bytes(
@@ -74,7 +84,10 @@ impl WebSocketSession {
         let limits = self.message_limits(cx.limits());
         let mut taken = 0;
         while taken < bytes.len() && self.goes_on(cx.limits(), out) {
-            match self.decoder.handle_bytes(Role::Server, &limits, &mut bytes[taken..]) {
+            match self
+                .decoder
+                .handle_bytes(Role::Server, &limits, &mut bytes[taken..])
+            {
                 Ok(step) => {
                     taken += step.consumed;
                     if let Some(incoming) = step.incoming {
@@ -84,7 +97,11 @@ impl WebSocketSession {
                 Err(error) => self.fail(&error, out),
             }
         }
-        if self.phase == Phase::Over { bytes.len() } else { taken }
+        if self.phase == Phase::Over {
+            bytes.len()
+        } else {
+            taken
+        }
     }
 
     pub(super) fn handle_published(
@@ -111,7 +128,11 @@ impl WebSocketSession {
         if cx.now < self.next {
             return;
         }
-        let Limits { ping_interval, pong_timeout, .. } = *cx.limits();
+        let Limits {
+            ping_interval,
+            pong_timeout,
+            ..
+        } = *cx.limits();
         match self.phase {
             Phase::Open => {
                 frame::encode(&mut out.bytes, Opcode::Ping, b"");
@@ -147,12 +168,24 @@ impl WebSocketSession {
 
     pub(super) fn handle_slow(&mut self, cx: &Context, out: &mut Outputs) {
         let reason = "too slow: more was waiting than an outbox holds";
-        self.close(cx, CloseCode::SLOW_CONSUMER, reason, CloseReason::SlowConsumer, out);
+        self.close(
+            cx,
+            CloseCode::SLOW_CONSUMER,
+            reason,
+            CloseReason::SlowConsumer,
+            out,
+        );
     }
 
     pub(super) fn handle_drain(&mut self, cx: &Context, retry_ms: u64, out: &mut Outputs) {
         let reason = format!("retry={retry_ms}");
-        self.close(cx, CloseCode::GOING_AWAY, &reason, CloseReason::Draining, out);
+        self.close(
+            cx,
+            CloseCode::GOING_AWAY,
+            &reason,
+            CloseReason::Draining,
+            out,
+        );
     }
 
     pub(super) fn takes_bytes(&self, limits: &Limits) -> bool {
@@ -160,7 +193,11 @@ impl WebSocketSession {
     }
 
     pub(super) fn deadline(&self) -> Time {
-        if self.phase == Phase::Over { Time::NEVER } else { self.next }
+        if self.phase == Phase::Over {
+            Time::NEVER
+        } else {
+            self.next
+        }
     }
 
     /// Whether this call may handle one more frame.
@@ -175,7 +212,10 @@ impl WebSocketSession {
         if self.topic.is_none() {
             return ECHO_LIMITS;
         }
-        MessageLimits { bytes_max: limits.message_bytes_max, fragments_max: limits.fragments_max }
+        MessageLimits {
+            bytes_max: limits.message_bytes_max,
+            fragments_max: limits.fragments_max,
+        }
     }
 
     fn handle_incoming(&mut self, cx: &Context, incoming: Incoming<'_>, out: &mut Outputs) {
@@ -214,7 +254,11 @@ impl WebSocketSession {
             _ => PayloadKind::Binary,
         };
         self.in_flight += 1;
-        out.act(Action::Publish { topic: topic.clone(), kind, payload });
+        out.act(Action::Publish {
+            topic: topic.clone(),
+            kind,
+            payload,
+        });
     }
 
     /// The peer's close: an answer to ours, or the first of the two, which is echoed

@@ -2,7 +2,7 @@
 //!
 //! Kept small, since there are very many: what only a busy connection needs is behind a box.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use super::groups::Membership;
 use super::outbox::{Charged, Outbox};
@@ -21,7 +21,8 @@ pub(crate) struct Connection {
     pub(crate) unread: Option<Box<Vec<u8>>>,
     /// Its place among the subscribers. Invariant: the group's member there is this connection.
     pub(crate) membership: Option<Membership>,
-    /// Who is behind the proxy, if one told us; else the driver knows.
+    /// A trusted proxy's address, and the client's as soon as the proxy has named it; `None` if
+    /// the peer is not a trusted proxy, since the driver knows it then.
     pub(crate) client: Option<Box<SocketAddr>>,
     /// When the timer wheel asks next. Invariant: the wheel has an entry for this moment.
     pub(crate) wakes_at: Time,
@@ -43,6 +44,8 @@ pub(crate) struct Connection {
     pub(crate) dirty: bool,
     /// The topic's home was asked to subscribe it, and has not answered.
     pub(crate) subscribing: bool,
+    /// The peer is a proxy whose word on its clients is taken.
+    pub(crate) trusted: bool,
     /// Counted among the WebSockets.
     pub(crate) upgraded: bool,
 }
@@ -78,8 +81,14 @@ impl Connection {
             receiving: true,
             dirty: false,
             subscribing: false,
+            trusted: false,
             upgraded: false,
         }
+    }
+
+    /// Who speaks for others here, if that is believed.
+    pub(crate) fn proxy(&self) -> Option<IpAddr> {
+        self.client.as_ref().filter(|_| self.trusted).map(|address| address.ip())
     }
 
     /// Bytes in the outbox.
@@ -104,7 +113,9 @@ impl Connection {
 
     /// Forgets bytes that the system took, and the outbox with the last one.
     pub(crate) fn advance(&mut self, bytes: usize) {
-        let Some(outbox) = &mut self.outbox else { return };
+        let Some(outbox) = &mut self.outbox else {
+            return;
+        };
         outbox.advance(bytes);
         if outbox.is_empty() {
             self.outbox = None;

@@ -1,5 +1,6 @@
 //! Between a session and the rest: bytes and events go in, its wishes become calls.
 
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use super::connection::{Connection, State};
@@ -15,13 +16,17 @@ use crate::wire::prepared::{self, WireForm};
 
 impl<S> Core<S> {
     /// What a session needs to know of its surroundings.
-    pub(super) fn context(&mut self, door: u16, permit: Permit) -> Context {
+    pub(super) fn context(&mut self, door: u16, permit: Permit, proxy: Option<IpAddr>) -> Context {
         Context {
             rules: Arc::clone(&self.settings.rules),
             now: self.now,
             door,
+            proxy,
             is_full: permit != Permit::Full,
-            takes_upgrades: self.drain.as_ref().is_none_or(|drain| drain.takes_upgrades(self.now)),
+            takes_upgrades: self
+                .drain
+                .as_ref()
+                .is_none_or(|drain| drain.takes_upgrades(self.now)),
             is_draining: self.node.is_draining(),
             random: self.random.u64(..),
         }
@@ -34,8 +39,8 @@ impl<S> Core<S> {
         handle: impl FnOnce(&mut Session, &Context, &mut Outputs),
     ) {
         let Some(conn) = self.conn(id) else { return };
-        let (door, permit) = (conn.door, conn.permit);
-        let context = self.context(door, permit);
+        let (door, permit, proxy) = (conn.door, conn.permit, conn.proxy());
+        let context = self.context(door, permit, proxy);
         let mut outputs = std::mem::take(&mut self.outputs);
         if let Some(conn) = self.conn_mut(id) {
             handle(&mut conn.session, &context, &mut outputs);
@@ -60,8 +65,15 @@ impl<S> Core<S> {
     fn act(&mut self, id: ConnId, action: Action) {
         match action {
             Action::Subscribe { topic, after } => self.subscribe(id, topic, after),
-            Action::Publish { topic, kind, payload } => {
-                let origin = Origin { shard: self.id, conn: id };
+            Action::Publish {
+                topic,
+                kind,
+                payload,
+            } => {
+                let origin = Origin {
+                    shard: self.id,
+                    conn: id,
+                };
                 self.publish(origin, topic, kind, payload, self.now);
             }
             Action::Ask(question) => self.answer_question(id, question),
@@ -81,7 +93,9 @@ impl<S> Core<S> {
     /// half of the bound waits, nothing is read that could cause more.
     pub(super) fn send_private(&mut self, id: ConnId, chunk: Chunk) {
         let charged = self.usage.charge(chunk);
-        let Some(conn) = self.conn_mut(id) else { return };
+        let Some(conn) = self.conn_mut(id) else {
+            return;
+        };
         if conn.state == State::Closed {
             return;
         }
@@ -91,7 +105,9 @@ impl<S> Core<S> {
 
     pub(super) fn received(&mut self, id: ConnId, bytes: &mut [u8]) {
         self.metrics.received_bytes.add(bytes.len() as u64);
-        let Some(conn) = self.conn_mut(id) else { return };
+        let Some(conn) = self.conn_mut(id) else {
+            return;
+        };
         if conn.state != State::Open {
             return;
         }
@@ -109,7 +125,9 @@ impl<S> Core<S> {
     fn feed(&mut self, id: ConnId, bytes: &mut [u8]) -> usize {
         let mut taken = 0;
         while taken < bytes.len() {
-            let Some(conn) = self.conn(id) else { return bytes.len() };
+            let Some(conn) = self.conn(id) else {
+                return bytes.len();
+            };
             if conn.state != State::Open {
                 return bytes.len();
             }
@@ -137,7 +155,9 @@ impl<S> Core<S> {
 
     /// Keeps what the session cannot take yet, and holds the peer back.
     fn keep_unread(&mut self, id: ConnId, bytes: &[u8]) {
-        let Some(conn) = self.conn_mut(id) else { return };
+        let Some(conn) = self.conn_mut(id) else {
+            return;
+        };
         if conn.state == State::Open {
             conn.unread.get_or_insert_default().extend_from_slice(bytes);
             self.set_receiving(id, false);
@@ -145,7 +165,9 @@ impl<S> Core<S> {
     }
 
     fn set_receiving(&mut self, id: ConnId, on: bool) {
-        let Some(conn) = self.conn_mut(id) else { return };
+        let Some(conn) = self.conn_mut(id) else {
+            return;
+        };
         if conn.receiving != on {
             conn.receiving = on;
             self.commands.push(Command::Receive(id, on));
@@ -163,8 +185,12 @@ impl<S> Core<S> {
     /// Gives left-over bytes to sessions that can take them now.
     pub(super) fn resume_sessions(&mut self) {
         for id in std::mem::take(&mut self.resumable) {
-            let Some(conn) = self.conn_mut(id) else { continue };
-            let Some(mut unread) = conn.unread.take() else { continue };
+            let Some(conn) = self.conn_mut(id) else {
+                continue;
+            };
+            let Some(mut unread) = conn.unread.take() else {
+                continue;
+            };
             let taken = self.feed(id, &mut unread);
             if taken < unread.len() {
                 unread.drain(..taken);
@@ -187,12 +213,16 @@ impl<S> Core<S> {
     }
 
     pub(super) fn session_timeout(&mut self, id: ConnId) {
-        self.with_session(id, |session, context, outputs| session.handle_timeout(context, outputs));
+        self.with_session(id, |session, context, outputs| {
+            session.handle_timeout(context, outputs)
+        });
     }
 
     fn upgraded(&mut self, id: ConnId) {
         let now = self.now;
-        let Some(conn) = self.conn_mut(id) else { return };
+        let Some(conn) = self.conn_mut(id) else {
+            return;
+        };
         conn.upgraded = true;
         let took = now.since(conn.accepted);
         self.metrics.handshakes.add(1);
@@ -202,7 +232,7 @@ impl<S> Core<S> {
         self.schedule_drain(id);
     }
 
-    fn set_client(&mut self, id: ConnId, address: std::net::SocketAddr) {
+    fn set_client(&mut self, id: ConnId, address: SocketAddr) {
         if let Some(conn) = self.conn_mut(id) {
             conn.client = Some(Box::new(address));
         }
@@ -241,7 +271,11 @@ impl<S> Core<S> {
             let result = self.hub.subscribe(&topic, home, after, self.now);
             self.subscribed(id, &topic, result);
         } else {
-            let request = Request::Subscribe { conn: id, topic, after };
+            let request = Request::Subscribe {
+                conn: id,
+                topic,
+                after,
+            };
             self.mesh.request_when_possible(home, request);
         }
     }
@@ -254,9 +288,9 @@ impl<S> Core<S> {
         topic: &TopicName,
         result: Result<Recovery, TopicsFull>,
     ) {
-        let waits = self.conn_mut(id).is_some_and(|conn| {
-            std::mem::take(&mut conn.subscribing) && conn.state == State::Open
-        });
+        let waits = self
+            .conn_mut(id)
+            .is_some_and(|conn| std::mem::take(&mut conn.subscribing) && conn.state == State::Open);
         if !waits {
             if result.is_ok() {
                 self.unsubscribe(topic.clone());
@@ -273,7 +307,10 @@ impl<S> Core<S> {
     fn join(&mut self, id: ConnId, topic: &TopicName, recovery: &Recovery) {
         let Some(conn) = self.conn(id) else { return };
         let form = conn.session.form();
-        let member = Member { conn: id, from: recovery.position.offset.next() };
+        let member = Member {
+            conn: id,
+            from: recovery.position.offset.next(),
+        };
         let membership = self.groups.join(topic, form, member);
         let shared = self.groups.topic(membership).clone();
         if let Some(conn) = self.conn_mut(id) {
@@ -299,7 +336,8 @@ impl<S> Core<S> {
         if home == self.id {
             self.hub.unsubscribe(&topic, home);
         } else {
-            self.mesh.request_when_possible(home, Request::Unsubscribe { topic });
+            self.mesh
+                .request_when_possible(home, Request::Unsubscribe { topic });
         }
     }
 
@@ -325,7 +363,9 @@ impl<S> Core<S> {
     pub(super) fn finish(&mut self, id: ConnId, reason: CloseReason) {
         self.leave(id, reason);
         let by = self.now + self.settings.rules.limits.close_linger;
-        let Some(conn) = self.conn_mut(id) else { return };
+        let Some(conn) = self.conn_mut(id) else {
+            return;
+        };
         if conn.state != State::Open {
             return;
         }
@@ -347,7 +387,9 @@ impl<S> Core<S> {
     }
 
     pub(super) fn close(&mut self, id: ConnId, how: Close) {
-        let Some(conn) = self.conn_mut(id) else { return };
+        let Some(conn) = self.conn_mut(id) else {
+            return;
+        };
         if conn.state != State::Closed {
             conn.state = State::Closed;
             self.commands.push(Command::Close(id, how));

@@ -43,14 +43,29 @@ impl<S> Core<S> {
         self.metrics.draining.set(1);
         let grace_ends = self.now + grace;
         let ends = grace_ends + window;
-        let drain = Drain { grace_ends, ends, schedule: Vec::new(), swept: false };
-        let mut drain = self.drain.insert(drain);
-        let Self { conns, generations, random, .. } = self;
+        let drain = Drain {
+            grace_ends,
+            ends,
+            schedule: Vec::new(),
+            swept: false,
+        };
+        let drain = self.drain.insert(drain);
+        let Self {
+            conns,
+            generations,
+            random,
+            ..
+        } = self;
         for (slot, _) in conns {
-            let id = ConnId { slot: super::slot_number(slot), generation: generations[slot] };
+            let id = ConnId {
+                slot: super::slot_number(slot),
+                generation: generations[slot],
+            };
             drain.schedule.push((within(random, grace_ends, ends), id));
         }
-        drain.schedule.sort_unstable_by_key(|(at, _)| std::cmp::Reverse(*at));
+        drain
+            .schedule
+            .sort_unstable_by_key(|(at, _)| std::cmp::Reverse(*at));
         self.close_drained();
     }
 
@@ -70,17 +85,24 @@ impl<S> Core<S> {
         {
             self.send_away(id);
         }
-        let Some(drain) = self.drain.as_mut().filter(|drain| drain.ends <= now) else { return };
+        let Some(drain) = self.drain.as_mut().filter(|drain| drain.ends <= now) else {
+            return;
+        };
         if !std::mem::replace(&mut drain.swept, true) {
             for slot in 0..self.generations.len() {
                 let generation = self.generations[slot];
-                self.send_away(ConnId { slot: super::slot_number(slot), generation });
+                self.send_away(ConnId {
+                    slot: super::slot_number(slot),
+                    generation,
+                });
             }
         }
     }
 
     fn send_away(&mut self, id: ConnId) {
-        let retry = self.random.u64(0..=u64::try_from(RETRY_MAX.as_millis()).unwrap_or(0));
+        let retry = self
+            .random
+            .u64(0..=u64::try_from(RETRY_MAX.as_millis()).unwrap_or(0));
         self.with_session(id, |session, cx, out| session.handle_drain(cx, retry, out));
     }
 }

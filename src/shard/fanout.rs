@@ -25,7 +25,11 @@ pub(super) struct TurnCount {
 
 impl TurnCount {
     pub(super) fn delivered(&self) -> Delivered {
-        Delivered { delivery: self.delivery, queued: self.queued, dropped: self.dropped }
+        Delivered {
+            delivery: self.delivery,
+            queued: self.queued,
+            dropped: self.dropped,
+        }
     }
 }
 
@@ -85,8 +89,10 @@ impl<S> Core<S> {
         let form = group.form;
         let mut pending = std::mem::take(&mut group.pending);
         let bytes_max = self.settings.rules.limits.turn_chunk_bytes_max;
-        let messages: Vec<Arc<PreparedMessage>> =
-            pending.iter().map(|pending| Arc::clone(&pending.message)).collect();
+        let messages: Vec<Arc<PreparedMessage>> = pending
+            .iter()
+            .map(|pending| Arc::clone(&pending.message))
+            .collect();
         let mut rest = pending.as_slice();
         for chunk in prepared::contiguous(&messages, form, bytes_max) {
             let (run, behind) = rest.split_at(chunk.frames().len());
@@ -101,7 +107,9 @@ impl<S> Core<S> {
     fn observe(&self, pending: &[Pending]) {
         let now = (self.clock)();
         for pending in pending {
-            self.metrics.fanout_seconds.observe(now.since(pending.received));
+            self.metrics
+                .fanout_seconds
+                .observe(now.since(pending.received));
         }
     }
 
@@ -112,7 +120,9 @@ impl<S> Core<S> {
         chunk: Chunk,
         run: &[Pending],
     ) {
-        let Some(first) = chunk.frames().first().map(|frame| frame.offset) else { return };
+        let Some(first) = chunk.frames().first().map(|frame| frame.offset) else {
+            return;
+        };
         let part = Part::whole(chunk);
         let mut offer = Offer {
             part: &part,
@@ -124,7 +134,15 @@ impl<S> Core<S> {
         for member in &self.groups.get_mut(id).members {
             let conn = &mut self.conns[member.conn.index()];
             if member.from > first {
-                offer_tail(driver, &mut offer, conn, *member, run, &mut self.counts, &mut tally);
+                offer_tail(
+                    driver,
+                    &mut offer,
+                    conn,
+                    *member,
+                    run,
+                    &mut self.counts,
+                    &mut tally,
+                );
             } else if offer.to(driver, conn, member.conn, 0, &mut tally) == Taken::Queued {
                 tally.whole += 1;
             } else {
@@ -147,8 +165,12 @@ impl<S> Core<S> {
     fn record(&self, part: &Part, publications: usize, tally: &Tally) {
         let metrics = &self.metrics;
         let whole = u64::from(tally.whole);
-        metrics.deliveries.add(whole * publications as u64 + tally.late);
-        metrics.deliveries_bytes.add(whole * u64::from(part.len()) + tally.late_bytes);
+        metrics
+            .deliveries
+            .add(whole * publications as u64 + tally.late);
+        metrics
+            .deliveries_bytes
+            .add(whole * u64::from(part.len()) + tally.late_bytes);
         metrics.sent_bytes.add(tally.sent_bytes);
         metrics.sends.add(tally.sends);
     }
@@ -190,7 +212,11 @@ impl Offer<'_> {
         start: u32,
         tally: &mut Tally,
     ) -> Taken {
-        debug_assert_eq!(conn.state, State::Open, "only open connections are subscribed");
+        debug_assert_eq!(
+            conn.state,
+            State::Open,
+            "only open connections are subscribed"
+        );
         let len = (self.part.len() - start) as usize;
         if conn.is_clear() && len <= SEND_BATCH_BYTES_MAX {
             self.send(driver, conn, id, start, tally);
@@ -215,7 +241,13 @@ impl Offer<'_> {
         let status = if start == 0 {
             driver.send(id, std::slice::from_ref(self.part))
         } else {
-            driver.send(id, &[Part { start, ..self.part.clone() }])
+            driver.send(
+                id,
+                &[Part {
+                    start,
+                    ..self.part.clone()
+                }],
+            )
         };
         tally.sends += 1;
         let len = self.part.len() - start;
@@ -239,6 +271,8 @@ impl Offer<'_> {
     fn charged(&mut self) -> Charged {
         let part = self.part;
         let usage = self.usage;
-        self.charged.get_or_insert_with(|| usage.charge(part.chunk.clone())).clone()
+        self.charged
+            .get_or_insert_with(|| usage.charge(part.chunk.clone()))
+            .clone()
     }
 }

@@ -11,7 +11,9 @@ use crate::metrics::DropReason;
 
 impl<S> Core<S> {
     pub(super) fn mark_dirty(&mut self, id: ConnId) {
-        let Some(conn) = self.conn_mut(id) else { return };
+        let Some(conn) = self.conn_mut(id) else {
+            return;
+        };
         if !conn.dirty {
             conn.dirty = true;
             self.dirty.push(id);
@@ -32,7 +34,9 @@ impl<S> Core<S> {
 
     fn flush_outbox<D: Driver<Socket = S>>(&mut self, driver: &mut D, id: ConnId) {
         let mut parts = mem::take(&mut self.parts);
-        let Some(conn) = self.conn_mut(id) else { return };
+        let Some(conn) = self.conn_mut(id) else {
+            return;
+        };
         conn.dirty = false;
         if conn.can_send()
             && let Some(outbox) = &conn.outbox
@@ -65,14 +69,18 @@ impl<S> Core<S> {
 
     /// A send that was pending has come back.
     pub(super) fn sent(&mut self, id: ConnId, bytes: usize) {
-        let Some(conn) = self.conn_mut(id) else { return };
+        let Some(conn) = self.conn_mut(id) else {
+            return;
+        };
         let offered = mem::take(&mut conn.in_flight) as usize;
         self.was_sent(id, bytes, offered);
     }
 
     fn was_sent(&mut self, id: ConnId, bytes: usize, offered: usize) {
         self.metrics.sent_bytes.add(bytes as u64);
-        let Some(conn) = self.conn_mut(id) else { return };
+        let Some(conn) = self.conn_mut(id) else {
+            return;
+        };
         conn.advance(bytes);
         conn.blocked = bytes < offered;
         if conn.outbox.is_none() {
@@ -92,7 +100,9 @@ impl<S> Core<S> {
     }
 
     pub(super) fn writable(&mut self, id: ConnId) {
-        let Some(conn) = self.conn_mut(id) else { return };
+        let Some(conn) = self.conn_mut(id) else {
+            return;
+        };
         conn.blocked = false;
         if conn.outbox.is_some() {
             self.mark_dirty(id);
@@ -113,8 +123,13 @@ impl<S> Core<S> {
         if !self.node.outbox_changed(before, after) {
             return;
         }
-        let open = self.conns.iter().filter(|(_, conn)| conn.membership.is_some());
-        let largest = open.max_by_key(|(_, conn)| conn.pending()).map(|(slot, _)| slot);
+        let open = self
+            .conns
+            .iter()
+            .filter(|(_, conn)| conn.membership.is_some());
+        let largest = open
+            .max_by_key(|(_, conn)| conn.pending())
+            .map(|(slot, _)| slot);
         if let Some(slot) = largest.filter(|slot| self.conns[*slot].pending() > 0) {
             let id = ConnId {
                 slot: super::slot_number(slot),
@@ -127,13 +142,18 @@ impl<S> Core<S> {
     /// Drops whole unsent frames, finishes the one partly written, says 4008, and gives the peer
     /// `close_linger` to read that.
     fn cut_off<D: Driver<Socket = S>>(&mut self, driver: &D, id: ConnId, reason: DropReason) {
-        let Some(conn) = self.conn_mut(id) else { return };
+        let Some(conn) = self.conn_mut(id) else {
+            return;
+        };
         if conn.membership.is_none() {
             return;
         }
         let pending_bytes = conn.pending();
         let in_flight = conn.in_flight as usize;
-        let dropped = conn.outbox.as_mut().map_or(0, |outbox| outbox.drop_unsent(in_flight));
+        let dropped = conn
+            .outbox
+            .as_mut()
+            .map_or(0, |outbox| outbox.drop_unsent(in_flight));
         if conn.outbox.as_ref().is_some_and(|outbox| outbox.is_empty()) {
             conn.outbox = None;
         }
@@ -149,8 +169,13 @@ impl<S> Core<S> {
             reason = crate::metrics::Label::name(reason),
             "closed a slow consumer",
         );
-        self.metrics.dropped(reason, dropped + u64::from(reason == DropReason::SlowConsumer));
-        self.with_session(id, |session, context, outputs| session.handle_slow(context, outputs));
+        self.metrics.dropped(
+            reason,
+            dropped + u64::from(reason == DropReason::SlowConsumer),
+        );
+        self.with_session(id, |session, context, outputs| {
+            session.handle_slow(context, outputs)
+        });
     }
 
     /// Ends every connection at once.
@@ -159,7 +184,10 @@ impl<S> Core<S> {
             if conn.state != State::Closed {
                 conn.state = State::Closed;
                 let generation = self.generations[slot];
-                let id = ConnId { slot: super::slot_number(slot), generation };
+                let id = ConnId {
+                    slot: super::slot_number(slot),
+                    generation,
+                };
                 self.commands.push(Command::Close(id, Close::Reset));
             }
         }

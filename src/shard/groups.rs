@@ -63,12 +63,19 @@ pub(crate) struct Groups {
 impl Groups {
     pub(crate) fn new(key: HashKey) -> Self {
         let topics = Map::with_hasher(key);
-        Self { topics, groups: Slab::new(), dirty: Vec::new(), members: 0 }
+        Self {
+            topics,
+            groups: Slab::new(),
+            dirty: Vec::new(),
+            members: 0,
+        }
     }
 
     /// The name that this shard's subscribers of the topic share, if there are some.
     pub(crate) fn interned(&self, topic: &TopicName) -> Option<TopicName> {
-        self.topics.get_key_value(topic).map(|(name, _)| name.clone())
+        self.topics
+            .get_key_value(topic)
+            .map(|(name, _)| name.clone())
     }
 
     /// Adds a subscriber, who has everything before `member.from`.
@@ -86,7 +93,10 @@ impl Groups {
         let group = &mut self.groups[at.group as usize];
         group.members.swap_remove(at.index as usize);
         self.members -= 1;
-        let moved = group.members.get(at.index as usize).map(|member| member.conn);
+        let moved = group
+            .members
+            .get(at.index as usize)
+            .map(|member| member.conn);
         let topic = group.topic.clone();
         if group.members.is_empty() && group.pending.is_empty() {
             self.remove(at.group);
@@ -96,7 +106,9 @@ impl Groups {
 
     /// Queues a publication for the groups of its topic; says how many groups that are.
     pub(crate) fn deliver(&mut self, topic: &TopicName, pending: &Pending) -> usize {
-        let Some(forms) = self.topics.get(topic) else { return 0 };
+        let Some(forms) = self.topics.get(topic) else {
+            return 0;
+        };
         let mut groups = 0;
         for id in forms.iter().flatten() {
             let group = &mut self.groups[*id as usize];
@@ -147,8 +159,12 @@ impl Groups {
             return id;
         }
         let name = self.interned(topic).unwrap_or_else(|| topic.clone());
-        let group =
-            Group { topic: name.clone(), form, members: Vec::new(), pending: Vec::new() };
+        let group = Group {
+            topic: name.clone(),
+            form,
+            members: Vec::new(),
+            pending: Vec::new(),
+        };
         let id = u32::try_from(self.groups.insert(group)).unwrap_or(u32::MAX);
         self.topics.entry(name).or_default()[form.index()] = Some(id);
         id
@@ -156,7 +172,9 @@ impl Groups {
 
     fn remove(&mut self, id: u32) {
         let group = self.groups.remove(id as usize);
-        let Some(forms) = self.topics.get_mut(&group.topic) else { return };
+        let Some(forms) = self.topics.get_mut(&group.topic) else {
+            return;
+        };
         forms[group.form.index()] = None;
         if forms.iter().all(Option::is_none) {
             self.topics.remove(&group.topic);
@@ -167,8 +185,15 @@ impl Groups {
     pub(crate) fn check_invariants(&self, membership: impl Fn(ConnId) -> Option<Membership>) {
         let mut members = 0;
         for (id, group) in &self.groups {
-            assert!(!group.members.is_empty(), "an empty group of {} was kept", group.topic);
-            let forms = self.topics.get(&group.topic).expect("a group has its topic");
+            assert!(
+                !group.members.is_empty(),
+                "an empty group of {} was kept",
+                group.topic
+            );
+            let forms = self
+                .topics
+                .get(&group.topic)
+                .expect("a group has its topic");
             assert_eq!(forms[group.form.index()].map(|g| g as usize), Some(id));
             for (index, member) in group.members.iter().enumerate() {
                 let at = membership(member.conn).expect("a member has its connection");
@@ -185,19 +210,26 @@ mod tests {
     use super::*;
 
     fn conn(slot: u32) -> ConnId {
-        ConnId { slot, generation: 0 }
+        ConnId {
+            slot,
+            generation: 0,
+        }
     }
 
     fn member(slot: u32) -> Member {
-        Member { conn: conn(slot), from: Offset(1) }
+        Member {
+            conn: conn(slot),
+            from: Offset(1),
+        }
     }
 
     #[test]
     fn who_takes_the_place_of_one_that_left_is_named() {
         let mut groups = Groups::new(HashKey(0, 0));
         let topic = TopicName::new("a").unwrap();
-        let places: Vec<Membership> =
-            (0..3).map(|i| groups.join(&topic, WireForm::Plain, member(i))).collect();
+        let places: Vec<Membership> = (0..3)
+            .map(|i| groups.join(&topic, WireForm::Plain, member(i)))
+            .collect();
         assert_eq!(groups.leave(places[0]).1, Some(conn(2)));
         assert_eq!(groups.leave(places[0]).1, Some(conn(1)));
         assert_eq!(groups.leave(places[0]).1, None);
@@ -216,7 +248,11 @@ mod tests {
             kind: crate::wire::prepared::PayloadKind::Text,
             payload: b"x".to_vec(),
         });
-        let pending = Pending { message, count: 0, received: Time::ZERO };
+        let pending = Pending {
+            message,
+            count: 0,
+            received: Time::ZERO,
+        };
         assert_eq!(groups.deliver(&topic, &pending), 2);
         assert_eq!(groups.deliver(&TopicName::new("b").unwrap(), &pending), 0);
         let first = groups.pop_dirty().unwrap();

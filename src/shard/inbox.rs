@@ -22,19 +22,37 @@ impl<S> Core<S> {
 
     fn requested(&mut self, from: ShardId, request: Request<S>) {
         match request {
-            Request::Publish { conn, topic, kind, payload, received } => {
+            Request::Publish {
+                conn,
+                topic,
+                kind,
+                payload,
+                received,
+            } => {
                 let origin = Origin { shard: from, conn };
                 self.publish_here(origin, &topic, kind, payload, received);
             }
             Request::Subscribe { conn, topic, after } => {
                 let result = self.hub.subscribe(&topic, from, after, self.now);
-                self.mesh.answer(from, Answer::Subscribed { conn, topic, result });
+                self.mesh.answer(
+                    from,
+                    Answer::Subscribed {
+                        conn,
+                        topic,
+                        result,
+                    },
+                );
             }
             Request::Unsubscribe { topic } => {
                 self.hub.unsubscribe(&topic, from);
                 self.mesh.answer(from, Answer::Unsubscribed);
             }
-            Request::Deliver { delivery, topic, message, received } => {
+            Request::Deliver {
+                delivery,
+                topic,
+                message,
+                received,
+            } => {
                 self.deliver(from, delivery, &topic, message, received);
             }
             Request::Adopt { socket, door } => {
@@ -47,7 +65,11 @@ impl<S> Core<S> {
     fn answered(&mut self, answer: Answer) {
         match answer {
             Answer::Published { conn, outcome } => self.published(conn, outcome),
-            Answer::Subscribed { conn, topic, result } => self.subscribed(conn, &topic, result),
+            Answer::Subscribed {
+                conn,
+                topic,
+                result,
+            } => self.subscribed(conn, &topic, result),
             Answer::Delivered(counts) => counts.into_iter().for_each(|counts| self.count(counts)),
             Answer::Unsubscribed | Answer::Adopted => {}
         }

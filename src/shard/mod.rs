@@ -20,6 +20,7 @@ mod settings;
 mod timers;
 
 use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,7 +36,7 @@ use self::outbox::Usage;
 use self::publish::Publications;
 use crate::base::{ConnId, Part, ShardId, Time, TimerWheel, TopicName};
 use crate::hub::Hub;
-use crate::io::{Close, Driver, Event};
+use crate::io::{Close, Driver, Event, Peer};
 use crate::mesh::{Mesh, NodeState, Permit, Request};
 use crate::metrics::{CloseReason, ShardMetrics};
 use crate::session::{Outputs, Session};
@@ -46,6 +47,9 @@ const TIMER_TICK: Duration = Duration::from_millis(50);
 /// How often a turn goes from the end back to its sessions, for answers that let them go on,
 /// before it lets the driver have a look again.
 const ROUNDS_PER_TURN_MAX: usize = 16;
+
+/// Stands for a proxy on this host that came by a Unix socket.
+const LOCAL: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
 /// One event-loop thread's world.
 pub struct Shard<D: Driver> {
@@ -119,7 +123,10 @@ enum Command {
 impl<D: Driver> Shard<D> {
     /// A shard on a driver whose listeners are set up, in the order of `settings.rules.doors`.
     pub fn new(driver: D, parts: Parts<D::Socket>) -> Self {
-        Self { driver, core: Core::new(parts) }
+        Self {
+            driver,
+            core: Core::new(parts),
+        }
     }
 
     /// Runs until it is told to stop.
@@ -175,7 +182,10 @@ impl<D: Driver> Shard<D> {
             && core.groups.members() == 0
             && core.hub.subscribers() == 0
             && core.publications.is_empty()
-            && core.mesh.unanswered(core.settings.rules.limits.mesh_credits_per_pair) == 0
+            && core
+                .mesh
+                .unanswered(core.settings.rules.limits.mesh_credits_per_pair)
+                == 0
             && core.usage.bytes() == 0
     }
 
@@ -196,7 +206,14 @@ impl<D: Driver> Shard<D> {
 
 impl<S> Core<S> {
     fn new(parts: Parts<S>) -> Self {
-        let Parts { settings, node, metrics, mesh, clock, seed } = parts;
+        let Parts {
+            settings,
+            node,
+            metrics,
+            mesh,
+            clock,
+            seed,
+        } = parts;
         let now = clock();
         let limits = &settings.rules.limits;
         let mut random = fastrand::Rng::with_seed(seed);
@@ -299,12 +316,17 @@ impl<S> Core<S> {
         if permit == Permit::None {
             return;
         }
-        let session = Session::new(&self.context(door, permit));
-        let slot = self.conns.insert(Connection::new(session, door, permit, self.now));
+        let session = Session::new(&self.context(door, permit, None));
+        let slot = self
+            .conns
+            .insert(Connection::new(session, door, permit, self.now));
         if slot == self.generations.len() {
             self.generations.push(0);
         }
-        let id = ConnId { slot: slot_number(slot), generation: self.generations[slot] };
+        let id = ConnId {
+            slot: slot_number(slot),
+            generation: self.generations[slot],
+        };
         if let Err(error) = driver.open(id, socket) {
             tracing::warn!(shard = self.id.0, %error, "could not take over an accepted socket");
             self.free(id);
@@ -312,7 +334,22 @@ impl<S> Core<S> {
         }
         self.metrics.connections_opened.add(1);
         self.metrics.connections.add(1);
+        self.trust(id, driver.peer(id));
         self.arm(id);
+    }
+
+    /// Notes whether the peer is a proxy that is believed. Whoever may open a Unix socket of a
+    /// `,proxy` listener is.
+    fn trust(&mut self, id: ConnId, peer: Option<Peer>) {
+        let rules = Arc::clone(&self.settings.rules);
+        let Some(conn) = self.conn_mut(id) else { return };
+        let address = match peer {
+            Some(Peer::Inet(address)) if rules.trusts(address.ip()) => address,
+            Some(Peer::Unix) if rules.doors[usize::from(conn.door)].proxy => LOCAL,
+            _ => return,
+        };
+        conn.trusted = true;
+        conn.client = Some(Box::new(address));
     }
 
     /// Everything that may produce more work within the turn, until none is left.
@@ -342,7 +379,9 @@ impl<S> Core<S> {
     }
 
     fn closed(&mut self, id: ConnId, error: Option<io::ErrorKind>) {
-        let Some(conn) = self.conn_mut(id) else { return };
+        let Some(conn) = self.conn_mut(id) else {
+            return;
+        };
         if error.is_some() && conn.state == State::Open {
             conn.reason = CloseReason::Reset;
         }
@@ -363,7 +402,8 @@ impl<S> Core<S> {
             self.metrics.websockets.add(-1);
         }
         if let Some(outbox) = &conn.outbox {
-            self.metrics.dropped(crate::metrics::DropReason::Closed, outbox.publications());
+            self.metrics
+                .dropped(crate::metrics::DropReason::Closed, outbox.publications());
         }
     }
 
@@ -397,7 +437,9 @@ impl<S> Core<S> {
         let now = (self.clock)();
         if let Some(since) = self.awake_since.take() {
             let busy = now.since(since);
-            metrics.busy_nanos.add(u64::try_from(busy.as_nanos()).unwrap_or(u64::MAX));
+            metrics
+                .busy_nanos
+                .add(u64::try_from(busy.as_nanos()).unwrap_or(u64::MAX));
             metrics.turn_seconds.observe(busy);
         }
         self.now = now;
@@ -409,7 +451,8 @@ impl<S> Core<S> {
 
     fn check_invariants(&self) {
         self.hub.check_invariants();
-        self.groups.check_invariants(|id| self.conn(id).and_then(|conn| conn.membership));
+        self.groups
+            .check_invariants(|id| self.conn(id).and_then(|conn| conn.membership));
         for (slot, conn) in &self.conns {
             let open = conn.membership.is_none() || conn.state == State::Open;
             assert!(open, "only open connections are subscribed: slot {slot}");

@@ -24,7 +24,10 @@ impl Usage {
     /// Charges a chunk, once, for as long as outboxes hold it.
     pub(crate) fn charge(&self, chunk: Chunk) -> Charged {
         self.0.set(self.0.get() + chunk.bytes().len());
-        Charged(Rc::new(Charge { chunk, usage: self.clone() }))
+        Charged(Rc::new(Charge {
+            chunk,
+            usage: self.clone(),
+        }))
     }
 }
 
@@ -46,7 +49,9 @@ impl Charged {
 
 impl Drop for Charge {
     fn drop(&mut self) {
-        self.usage.0.set(self.usage.0.get() - self.chunk.bytes().len());
+        self.usage
+            .0
+            .set(self.usage.0.get() - self.chunk.bytes().len());
     }
 }
 
@@ -71,7 +76,11 @@ struct Queued {
 impl Queued {
     fn part(&self, bytes_max: u32) -> Part {
         let end = self.end.min(self.start.saturating_add(bytes_max));
-        Part { chunk: self.charged.chunk().clone(), start: self.start, end }
+        Part {
+            chunk: self.charged.chunk().clone(),
+            start: self.start,
+            end,
+        }
     }
 }
 
@@ -81,7 +90,11 @@ impl Outbox {
         let end = charged.chunk().len();
         debug_assert!(start < end, "an empty entry");
         self.pending += (end - start) as usize;
-        self.queue.push_back(Queued { charged, start, end });
+        self.queue.push_back(Queued {
+            charged,
+            start,
+            end,
+        });
         self.check_invariants();
     }
 
@@ -115,7 +128,9 @@ impl Outbox {
         self.pending -= bytes.min(self.pending);
         let mut rest = bytes;
         while rest > 0 {
-            let Some(first) = self.queue.front_mut() else { return };
+            let Some(first) = self.queue.front_mut() else {
+                return;
+            };
             let len = (first.end - first.start) as usize;
             if rest < len {
                 first.start += u32::try_from(rest).unwrap_or(u32::MAX);
@@ -137,9 +152,17 @@ impl Outbox {
             let len = (queued.end - queued.start) as usize;
             let reached = queued.start + u32::try_from(kept.min(len)).unwrap_or(u32::MAX);
             let chunk = queued.charged.chunk();
-            let end = if chunk.is_boundary(reached) { reached } else { chunk.frame_end(reached) };
+            let end = if chunk.is_boundary(reached) {
+                reached
+            } else {
+                chunk.frame_end(reached)
+            };
             kept = kept.saturating_sub(len);
-            dropped += chunk.frames().iter().filter(|f| f.end > end && f.end <= queued.end).count();
+            dropped += chunk
+                .frames()
+                .iter()
+                .filter(|f| f.end > end && f.end <= queued.end)
+                .count();
             queued.end = end;
             if queued.start < queued.end {
                 queue.push_back(queued);
@@ -164,7 +187,10 @@ impl Outbox {
         if cfg!(debug_assertions) && self.queue.len() < 32 {
             let sum: usize = self.queue.iter().map(|q| (q.end - q.start) as usize).sum();
             assert_eq!(sum, self.pending, "pending is the sum of the entries");
-            assert!(self.queue.iter().all(|q| q.start < q.end), "no entry is empty");
+            assert!(
+                self.queue.iter().all(|q| q.start < q.end),
+                "no entry is empty"
+            );
             let rest = self.queue.iter().skip(1);
             assert!(rest.clone().all(|q| q.charged.chunk().is_boundary(q.start)));
         }
@@ -179,7 +205,10 @@ mod tests {
     /// Three frames of 2, 2 and 5 bytes.
     fn chunk() -> Chunk {
         let frames = [(5, 2), (6, 4), (7, 9)]
-            .map(|(offset, end)| FrameEnd { offset: Offset(offset), end })
+            .map(|(offset, end)| FrameEnd {
+                offset: Offset(offset),
+                end,
+            })
             .to_vec();
         Chunk::publications(b"aabbccccc".to_vec(), frames)
     }
@@ -187,7 +216,10 @@ mod tests {
     fn waiting(outbox: &Outbox) -> Vec<u8> {
         let mut batch = Vec::new();
         outbox.batch(&mut batch);
-        batch.iter().flat_map(|part| part.bytes().to_vec()).collect()
+        batch
+            .iter()
+            .flat_map(|part| part.bytes().to_vec())
+            .collect()
     }
 
     #[test]
@@ -210,7 +242,9 @@ mod tests {
         let usage = Usage::default();
         let charged = usage.charge(chunk());
         let mut outboxes = [Outbox::default(), Outbox::default()];
-        outboxes.iter_mut().for_each(|outbox| outbox.push(charged.clone(), 0));
+        outboxes
+            .iter_mut()
+            .for_each(|outbox| outbox.push(charged.clone(), 0));
         drop(charged);
         assert_eq!(usage.bytes(), 9);
         outboxes[0].advance(9);
@@ -223,7 +257,10 @@ mod tests {
     fn a_batch_is_bounded() {
         let usage = Usage::default();
         let mut outbox = Outbox::default();
-        outbox.push(usage.charge(Chunk::private(vec![0; SEND_BATCH_BYTES_MAX - 1])), 0);
+        outbox.push(
+            usage.charge(Chunk::private(vec![0; SEND_BATCH_BYTES_MAX - 1])),
+            0,
+        );
         outbox.push(usage.charge(Chunk::private(vec![0; 5])), 0);
         assert_eq!(waiting(&outbox).len(), SEND_BATCH_BYTES_MAX);
         let mut many = Outbox::default();
@@ -247,7 +284,10 @@ mod tests {
             let usage = Usage::default();
             let mut outbox = Outbox::default();
             outbox.push(usage.charge(chunk()), 0);
-            let frames = vec![FrameEnd { offset: Offset(8), end: 2 }];
+            let frames = vec![FrameEnd {
+                offset: Offset(8),
+                end: 2,
+            }];
             outbox.push(usage.charge(Chunk::publications(b"dd".to_vec(), frames)), 0);
             outbox.advance(sent);
             assert_eq!(outbox.drop_unsent(in_flight), dropped, "{sent} {in_flight}");

@@ -83,7 +83,13 @@ impl<S> Core<S> {
         if home == self.id {
             self.publish_here(origin, &topic, kind, payload, received);
         } else if self.mesh.has_credit(home) {
-            let request = Request::Publish { conn: origin.conn, topic, kind, payload, received };
+            let request = Request::Publish {
+                conn: origin.conn,
+                topic,
+                kind,
+                payload,
+                received,
+            };
             self.mesh.request(home, request);
         } else {
             self.refuse(origin, RefuseReason::NoCredit);
@@ -108,7 +114,12 @@ impl<S> Core<S> {
             return;
         };
         let Position { epoch, offset } = position;
-        let sequenced = Sequenced { epoch, offset, kind, payload };
+        let sequenced = Sequenced {
+            epoch,
+            offset,
+            kind,
+            payload,
+        };
         let message = self.hub.apply(topic, sequenced, self.now);
         self.metrics.publications.add(1);
         self.deliver_everywhere(origin, topic, &message, received);
@@ -117,7 +128,9 @@ impl<S> Core<S> {
     /// Nothing is sequenced that some interested shard has no room for.
     fn has_room_everywhere(&self, topic: &TopicName) -> bool {
         let interest = self.hub.interest(topic).iter();
-        interest.map(|i| i.shard).all(|shard| shard == self.id || self.mesh.has_credit(shard))
+        interest
+            .map(|i| i.shard)
+            .all(|shard| shard == self.id || self.mesh.has_credit(shard))
     }
 
     fn deliver_everywhere(
@@ -148,7 +161,15 @@ impl<S> Core<S> {
             if shard == self.id {
                 self.deliver(shard, delivery, &topic, message, received);
             } else {
-                self.mesh.request(shard, Request::Deliver { delivery, topic, message, received });
+                self.mesh.request(
+                    shard,
+                    Request::Deliver {
+                        delivery,
+                        topic,
+                        message,
+                        received,
+                    },
+                );
             }
         }
     }
@@ -158,7 +179,9 @@ impl<S> Core<S> {
         if interest.iter().any(|i| i.shard != self.id) {
             let by = self.now + self.settings.rules.limits.publish_answer_timeout;
             let serial = self.publications.open[delivery as usize].serial;
-            self.publications.deadlines.push_back((by, serial, delivery));
+            self.publications
+                .deadlines
+                .push_back((by, serial, delivery));
         }
     }
 
@@ -173,8 +196,20 @@ impl<S> Core<S> {
     ) {
         let was_dirty = self.groups.is_dirty();
         let count = slot_number(self.counts.len());
-        self.counts.push(TurnCount { home, delivery, queued: 0, dropped: 0 });
-        self.groups.deliver(topic, &Pending { message, count, received });
+        self.counts.push(TurnCount {
+            home,
+            delivery,
+            queued: 0,
+            dropped: 0,
+        });
+        self.groups.deliver(
+            topic,
+            &Pending {
+                message,
+                count,
+                received,
+            },
+        );
         if !was_dirty {
             self.flush_at = self.now + self.settings.coalesce;
         }
@@ -256,7 +291,13 @@ impl<S> Core<S> {
         if origin.shard == self.id {
             self.published(origin.conn, outcome);
         } else {
-            self.mesh.answer(origin.shard, Answer::Published { conn: origin.conn, outcome });
+            self.mesh.answer(
+                origin.shard,
+                Answer::Published {
+                    conn: origin.conn,
+                    outcome,
+                },
+            );
         }
     }
 

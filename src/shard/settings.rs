@@ -33,12 +33,17 @@ impl Settings {
     /// around; the others have one socket a shard.
     #[must_use]
     pub fn is_shared(&self, door: u16) -> bool {
-        self.rules.doors.get(usize::from(door)).is_some_and(|door| door.unix)
+        self.rules
+            .doors
+            .get(usize::from(door))
+            .is_some_and(|door| door.unix)
     }
 }
 
 impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Settings").field("rules", &self.rules).finish_non_exhaustive()
+        f.debug_struct("Settings")
+            .field("rules", &self.rules)
+            .finish_non_exhaustive()
     }
 }

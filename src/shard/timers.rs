@@ -35,7 +35,9 @@ impl<S> Core<S> {
 
     /// Makes sure that the wheel asks about a connection by its deadline.
     pub(super) fn arm(&mut self, id: ConnId) {
-        let Some(conn) = self.conn_mut(id) else { return };
+        let Some(conn) = self.conn_mut(id) else {
+            return;
+        };
         let deadline = conn.deadline();
         if deadline < conn.wakes_at {
             let at = self.timers.set(deadline, id);
@@ -63,7 +65,9 @@ impl<S> Core<S> {
 
     fn expire_connection(&mut self, id: ConnId) {
         let now = self.now;
-        let Some(conn) = self.conn_mut(id) else { return };
+        let Some(conn) = self.conn_mut(id) else {
+            return;
+        };
         if now < conn.wakes_at {
             // An older entry: the one that counts is still to come.
             return;

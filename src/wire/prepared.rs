@@ -72,16 +72,31 @@ pub struct PreparedMessage {
 impl PreparedMessage {
     /// Encodes the plain form; the others follow when somebody asks.
     #[must_use]
-    #[expect(clippy::cast_possible_truncation, reason = "a frame header has at most 10 bytes")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "a frame header has at most 10 bytes"
+    )]
     pub fn new(sequenced: Sequenced) -> Arc<Self> {
-        let Sequenced { epoch, offset, kind, payload } = sequenced;
+        let Sequenced {
+            epoch,
+            offset,
+            kind,
+            payload,
+        } = sequenced;
         let opcode = match kind {
             PayloadKind::Text | PayloadKind::Json => Opcode::Text,
             PayloadKind::Binary => Opcode::Binary,
         };
         let plain = framed(offset, opcode, &payload);
         let payload_start = (plain.bytes().len() - payload.len()) as u32;
-        Arc::new(Self { epoch, offset, kind, plain, payload_start, json: OnceLock::new() })
+        Arc::new(Self {
+            epoch,
+            offset,
+            kind,
+            plain,
+            payload_start,
+            json: OnceLock::new(),
+        })
     }
 
     /// Its number in the topic's life.
@@ -93,7 +108,10 @@ impl PreparedMessage {
     /// Where a reader is that knows it.
     #[must_use]
     pub fn position(&self) -> Position {
-        Position { epoch: self.epoch, offset: self.offset }
+        Position {
+            epoch: self.epoch,
+            offset: self.offset,
+        }
     }
 
     /// As what it was published.
@@ -121,7 +139,10 @@ impl PreparedMessage {
     /// The JSON object of the publication, as interface.md describes it.
     #[must_use]
     pub fn to_json(&self) -> String {
-        let mut object = JsonPublication { offset: self.offset.0, ..JsonPublication::default() };
+        let mut object = JsonPublication {
+            offset: self.offset.0,
+            ..JsonPublication::default()
+        };
         let payload = self.payload();
         match (self.kind, str::from_utf8(payload)) {
             (PayloadKind::Json, Ok(text)) => match serde_json::from_str::<&RawValue>(text) {
@@ -185,13 +206,19 @@ fn join(run: &[Arc<PreparedMessage>], form: WireForm) -> Chunk {
     if let [only] = run {
         return only.chunk(form).clone();
     }
-    let len = run.iter().map(|message| message.chunk(form).bytes().len()).sum();
+    let len = run
+        .iter()
+        .map(|message| message.chunk(form).bytes().len())
+        .sum();
     let mut bytes = Vec::with_capacity(len);
     let mut frames = Vec::with_capacity(run.len());
     for message in run {
         bytes.extend_from_slice(message.chunk(form).bytes());
         let end = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-        frames.push(FrameEnd { offset: message.offset(), end });
+        frames.push(FrameEnd {
+            offset: message.offset(),
+            end,
+        });
     }
     Chunk::publications(bytes, frames)
 }
@@ -212,9 +239,18 @@ mod tests {
     #[test]
     fn each_kind_has_its_json() {
         let json = |kind, payload: &[u8]| message(7, kind, payload).to_json();
-        assert_eq!(json(PayloadKind::Json, b"{\"a\": 1}"), r#"{"offset":7,"data":{"a": 1}}"#);
-        assert_eq!(json(PayloadKind::Text, b"a\"b"), r#"{"offset":7,"text":"a\"b"}"#);
-        assert_eq!(json(PayloadKind::Binary, &[0, 255]), r#"{"offset":7,"base64":"AP8="}"#);
+        assert_eq!(
+            json(PayloadKind::Json, b"{\"a\": 1}"),
+            r#"{"offset":7,"data":{"a": 1}}"#
+        );
+        assert_eq!(
+            json(PayloadKind::Text, b"a\"b"),
+            r#"{"offset":7,"text":"a\"b"}"#
+        );
+        assert_eq!(
+            json(PayloadKind::Binary, &[0, 255]),
+            r#"{"offset":7,"base64":"AP8="}"#
+        );
     }
 
     #[test]
@@ -229,11 +265,14 @@ mod tests {
 
     #[test]
     fn a_turn_becomes_chunks_that_keep_order_and_bound() {
-        let messages: Vec<_> =
-            (1..=5).map(|i| message(i, PayloadKind::Text, &[b'a'; 8])).collect();
+        let messages: Vec<_> = (1..=5)
+            .map(|i| message(i, PayloadKind::Text, &[b'a'; 8]))
+            .collect();
         let chunks = contiguous(&messages, WireForm::Plain, 25);
-        let offsets: Vec<Vec<u64>> =
-            chunks.iter().map(|c| c.frames().iter().map(|f| f.offset.0).collect()).collect();
+        let offsets: Vec<Vec<u64>> = chunks
+            .iter()
+            .map(|c| c.frames().iter().map(|f| f.offset.0).collect())
+            .collect();
         assert_eq!(offsets, [vec![1, 2], vec![3, 4], vec![5]]);
         assert!(chunks[2].is_same(messages[4].chunk(WireForm::Plain)));
         assert_eq!(contiguous(&messages, WireForm::Plain, 1).len(), 5);

@@ -66,6 +66,12 @@ impl Response {
         self
     }
 
+    /// The same answer, not to be kept by anybody (RFC 9111 §5.2.2.5).
+    #[must_use]
+    pub fn uncached(self) -> Self {
+        self.header("Cache-Control", "no-store")
+    }
+
     /// The status code.
     #[must_use]
     pub fn status(&self) -> u16 {
