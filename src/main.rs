@@ -1,2 +1,7 @@
-//! The node: `altavoz serve`.
-fn main() {}
+//! The node's program; everything is in the library, so that tests and loadgen run the same.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    altavoz::cli::main()
+}

@@ -68,7 +68,7 @@ pub fn show_bytes(bytes: usize) -> String {
 fn show(value: u128, units: &[(u128, &str)]) -> String {
     let fits = units
         .iter()
-        .find(|(scale, _)| value != 0 && value % scale == 0);
+        .find(|(scale, _)| value != 0 && value.is_multiple_of(*scale));
     fits.map_or_else(
         || "0".into(),
         |(scale, unit)| format!("{}{unit}", value / scale),

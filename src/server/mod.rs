@@ -1,1 +1,234 @@
-//! PLACEHOLDER
+//! Starts and stops the node: listeners, threads and their cores, signals, the drain.
+//!
+//! The main thread runs no event loop. It starts the shards, waits for a signal, and sees that
+//! they end; what a drain does to a connection is the shard's.
+
+mod listeners;
+mod signals;
+mod threads;
+
+use std::hash::{BuildHasher, RandomState};
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
+
+use self::listeners::Listeners;
+use self::threads::Threads;
+use crate::base::{HashKey, Time, clock};
+use crate::config::{Bound, Plan};
+use crate::http::{AllowedOrigin, AllowedOriginError, Policy};
+use crate::mesh::{Control, NodeState};
+use crate::metrics::{self, CloseReason, NodeMetrics, ShardMetrics};
+use crate::session::Rules;
+use crate::shard::{Pages, Settings};
+
+/// The dashboard.
+const DASHBOARD: &str = include_str!("page/index.html");
+
+/// How often the main thread looks whether a drain is over.
+const DRAIN_LOOK: Duration = Duration::from_millis(20);
+
+/// What a drain may take longer than its window and the linger of its last close.
+const DRAIN_SLACK: Duration = Duration::from_secs(1);
+
+/// Why the node is not running any more.
+#[derive(Debug)]
+pub enum ServeError {
+    /// It could not start.
+    Start(String),
+    /// It failed while it ran, or was told to stop twice.
+    Run(String),
+}
+
+/// What the main thread hears of.
+#[derive(Debug)]
+enum Happening {
+    /// SIGTERM or SIGINT.
+    Asked,
+    /// A shard's thread is over; an error if it should not be.
+    Ended(Result<(), String>),
+}
+
+/// Runs the node until it is asked to stop, and calls `announce` when its listeners are there.
+///
+/// # Errors
+/// When it cannot start, or fails while it runs.
+pub fn serve(plan: Plan, announce: impl FnOnce(&[Bound])) -> Result<(), ServeError> {
+    crate::io::sys::raise_descriptor_limit();
+    let (tell, hear) = unbounded();
+    signals::watch(tell.clone()).map_err(|e| start("cannot watch for signals", &e))?;
+    let node = Node::start(plan, tell)?;
+    announce(node.threads.bound());
+    notify(&[sd_notify::NotifyState::Ready]);
+    let result = node.run(&hear);
+    node.threads.join();
+    result
+}
+
+/// A node that runs.
+struct Node {
+    plan: Plan,
+    state: Arc<NodeState>,
+    metrics: Vec<Arc<ShardMetrics>>,
+    threads: Threads,
+}
+
+impl Node {
+    fn start(plan: Plan, tell: Sender<Happening>) -> Result<Self, ServeError> {
+        let shards = plan.shards.value;
+        let listeners = Listeners::bind(&plan, shards)?;
+        let limits = &plan.limits;
+        let state = NodeState::new(
+            plan.max_connections.value,
+            limits.reserve_connections,
+            limits.node_outbox_bytes_max,
+        );
+        let metrics: Vec<Arc<ShardMetrics>> =
+            (0..shards).map(|_| Arc::new(ShardMetrics::new())).collect();
+        let settings = Arc::new(settings(&plan, &listeners, &metrics)?);
+        let threads = Threads::start(listeners, &settings, &state, &metrics, &tell)
+            .map_err(|error| start("cannot start an event loop", &error))?;
+        Ok(Self {
+            plan,
+            state,
+            metrics,
+            threads,
+        })
+    }
+
+    fn run(&self, hear: &Receiver<Happening>) -> Result<(), ServeError> {
+        match hear.recv() {
+            Ok(Happening::Asked) => self.drain(hear),
+            Ok(Happening::Ended(Err(error))) => Err(self.give_up(error)),
+            Ok(Happening::Ended(Ok(()))) | Err(_) => {
+                Err(self.give_up("an event loop ended by itself".to_owned()))
+            }
+        }
+    }
+
+    /// Asks the shards to close everything, and waits until they have.
+    fn drain(&self, hear: &Receiver<Happening>) -> Result<(), ServeError> {
+        let (grace, window) = (self.plan.drain_grace, self.plan.drain);
+        notify(&[sd_notify::NotifyState::Stopping]);
+        tracing::info!(
+            connections = self.state.connections(),
+            grace_ms = millis(grace),
+            drain_ms = millis(window),
+            "stopping: closes are spread over the drain, a second signal cuts it short",
+        );
+        self.state.set_draining();
+        self.threads.tell(Control::Drain { grace, window });
+        let begun = clock::now();
+        let at_latest = begun + grace + window + self.plan.limits.close_linger + DRAIN_SLACK;
+        while !self.is_drained(begun + grace, at_latest) {
+            match hear.recv_timeout(DRAIN_LOOK) {
+                Err(RecvTimeoutError::Timeout) => {}
+                Ok(Happening::Asked) => {
+                    let message = "a second signal cut the drain short";
+                    return Err(self.give_up(message.to_owned()));
+                }
+                Ok(Happening::Ended(Err(error))) => return Err(self.give_up(error)),
+                Ok(Happening::Ended(Ok(()))) | Err(RecvTimeoutError::Disconnected) => break,
+            }
+        }
+        self.summarize(begun);
+        self.threads.tell(Control::Stop);
+        Ok(())
+    }
+
+    fn is_drained(&self, grace_ends: Time, at_latest: Time) -> bool {
+        let now = clock::now();
+        now >= at_latest || (now >= grace_ends && self.state.connections() == 0)
+    }
+
+    fn summarize(&self, begun: Time) {
+        let closed = |reason| {
+            self.metrics
+                .iter()
+                .map(|m| m.closes.get(reason))
+                .sum::<u64>()
+        };
+        tracing::info!(
+            drained = closed(CloseReason::Draining),
+            forced = self.state.connections(),
+            took_ms = millis(clock::now().since(begun)),
+            "stopped",
+        );
+    }
+
+    fn give_up(&self, why: String) -> ServeError {
+        self.threads.tell(Control::Stop);
+        ServeError::Run(why)
+    }
+}
+
+fn settings(
+    plan: &Plan,
+    listeners: &Listeners,
+    metrics: &[Arc<ShardMetrics>],
+) -> Result<Settings, ServeError> {
+    let rules = Rules {
+        limits: plan.limits.clone(),
+        policy: policy(plan)?,
+        doors: listeners.doors(),
+        trusted_proxies: plan.trusted_proxies.clone(),
+    };
+    let node = NodeMetrics {
+        started: clock::unix(),
+        version: env!("CARGO_PKG_VERSION"),
+        driver: plan.driver.value.word(),
+        max_connections: plan.max_connections.value,
+    };
+    let metrics = metrics.to_vec();
+    let pages = Pages {
+        dashboard: DASHBOARD,
+        metrics: Box::new(move || metrics::render(&metrics, &node)),
+    };
+    Ok(Settings {
+        rules: Arc::new(rules),
+        hash_key: hash_key(),
+        coalesce: plan.coalesce,
+        pages,
+    })
+}
+
+fn policy(plan: &Plan) -> Result<Policy, ServeError> {
+    let origins: Result<Vec<AllowedOrigin>, ServeError> = plan
+        .allow_origins
+        .iter()
+        .map(|origin| {
+            let wrong = |error: AllowedOriginError| ServeError::Start(format!("--allow-origin {origin}: {error}"));
+            origin.parse::<AllowedOrigin>().map_err(wrong)
+        })
+        .collect();
+    Ok(Policy {
+        publish_key: plan.publish_key.clone(),
+        anonymous: plan.anonymous.value,
+        allow_origins: origins?,
+        echo: plan.echo,
+        admin_elsewhere: plan.admin_listen.is_some(),
+    })
+}
+
+/// Two numbers that nobody outside can guess.
+fn hash_key() -> HashKey {
+    let draw = || RandomState::new().hash_one(0);
+    HashKey(draw(), draw())
+}
+
+/// Tells the service manager, if there is one.
+fn notify(state: &[sd_notify::NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(state) {
+        tracing::warn!(%error, "could not tell the service manager");
+    }
+}
+
+fn start(what: &str, error: &io::Error) -> ServeError {
+    ServeError::Start(format!("{what}: {error}"))
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -88,7 +88,10 @@ impl Connection {
 
     /// Who speaks for others here, if that is believed.
     pub(crate) fn proxy(&self) -> Option<IpAddr> {
-        self.client.as_ref().filter(|_| self.trusted).map(|address| address.ip())
+        self.client
+            .as_ref()
+            .filter(|_| self.trusted)
+            .map(|address| address.ip())
     }
 
     /// Bytes in the outbox.

@@ -334,7 +334,10 @@ impl<S> Core<S> {
         }
         self.metrics.connections_opened.add(1);
         self.metrics.connections.add(1);
-        self.trust(id, driver.peer(id));
+        let rules = &self.settings.rules;
+        if rules.doors[usize::from(door)].proxy || !rules.trusted_proxies.is_empty() {
+            self.trust(id, driver.peer(id));
+        }
         self.arm(id);
     }
 
@@ -342,7 +345,9 @@ impl<S> Core<S> {
     /// `,proxy` listener is.
     fn trust(&mut self, id: ConnId, peer: Option<Peer>) {
         let rules = Arc::clone(&self.settings.rules);
-        let Some(conn) = self.conn_mut(id) else { return };
+        let Some(conn) = self.conn_mut(id) else {
+            return;
+        };
         let address = match peer {
             Some(Peer::Inet(address)) if rules.trusts(address.ip()) => address,
             Some(Peer::Unix) if rules.doors[usize::from(conn.door)].proxy => LOCAL,
