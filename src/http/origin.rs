@@ -213,6 +213,7 @@ mod tests {
         admin: false,
         loopback: false,
         unix: false,
+        proxy: false,
     };
     const LOOPBACK: Door = Door {
         loopback: true,

@@ -8,6 +8,7 @@ const PUBLIC: Door = Door {
     admin: false,
     loopback: false,
     unix: false,
+    proxy: false,
 };
 const LOOPBACK: Door = Door {
     loopback: true,

@@ -143,7 +143,7 @@ impl Topic {
 
     /// The oldest publication that is kept, or the next one if none is.
     fn first(&self) -> Offset {
-        self.history.first().unwrap_or(self.last.next())
+        self.history.first().unwrap_or_else(|| self.last.next())
     }
 
     pub(super) fn check_invariants(&self) {

@@ -75,10 +75,15 @@ fn door(bound: &Bound) -> Door {
     let Bound { listen, admin } = bound;
     Door {
         admin: *admin,
-        loopback: listen.address.is_local(),
+        // Behind a Unix socket is a proxy of this host, and behind that anybody.
+        loopback: is_loopback(&listen.address),
         unix: matches!(listen.address, config::Address::Unix(_)),
         proxy: listen.proxy,
     }
+}
+
+fn is_loopback(address: &config::Address) -> bool {
+    matches!(address, config::Address::Tcp(_)) && address.is_local()
 }
 
 fn to_io(address: &config::Address) -> Address {

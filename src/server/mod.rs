@@ -199,7 +199,9 @@ fn policy(plan: &Plan) -> Result<Policy, ServeError> {
         .allow_origins
         .iter()
         .map(|origin| {
-            let wrong = |error: AllowedOriginError| ServeError::Start(format!("--allow-origin {origin}: {error}"));
+            let wrong = |error: AllowedOriginError| {
+                ServeError::Start(format!("--allow-origin {origin}: {error}"))
+            };
             origin.parse::<AllowedOrigin>().map_err(wrong)
         })
         .collect();

@@ -164,7 +164,7 @@ impl HttpSession {
     }
 
     /// A client may end its side behind its last request and still wait for the answer.
-    pub(super) fn handle_eof(&mut self, cx: &Context, out: &mut Outputs) {
+    pub(super) fn handle_eof(&mut self, out: &mut Outputs) {
         self.ended = true;
         self.last = true;
         match &self.stage {
@@ -173,7 +173,6 @@ impl HttpSession {
             Stage::Subscribing(_) => self.over(CloseReason::Eof, out),
             Stage::Over => {}
         }
-        let _ = cx;
     }
 
     /// Between requests there is nothing to finish; inside one the answer is the last.
@@ -351,7 +350,7 @@ impl HttpSession {
                     exchange,
                 });
                 if upload.reader.is_done() {
-                    self.uploaded(cx, upload, out);
+                    self.uploaded(cx, *upload, out);
                 } else {
                     self.stage = Stage::Body(upload);
                 }
@@ -371,7 +370,7 @@ impl HttpSession {
                 if step.done
                     && let Stage::Body(upload) = std::mem::replace(&mut self.stage, Stage::Over)
                 {
-                    self.uploaded(cx, upload, out);
+                    self.uploaded(cx, *upload, out);
                 }
                 step.consumed
             }
@@ -382,13 +381,13 @@ impl HttpSession {
         }
     }
 
-    fn uploaded(&mut self, cx: &Context, upload: Box<Upload>, out: &mut Outputs) {
+    fn uploaded(&mut self, cx: &Context, upload: Upload, out: &mut Outputs) {
         let Upload {
             head,
             reader,
             topic,
             mut exchange,
-        } = *upload;
+        } = upload;
         let payload = reader.into_body();
         match http::payload_kind(&head, &payload) {
             Ok(kind) => {

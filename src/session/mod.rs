@@ -122,10 +122,10 @@ impl Session {
     }
 
     /// The client will send no more.
-    pub fn handle_eof(&mut self, cx: &Context, out: &mut Outputs) {
+    pub fn handle_eof(&mut self, out: &mut Outputs) {
         match &mut self.state {
             State::Proxied(proxied) => proxied.handle_eof(out),
-            State::Http(http) => http.handle_eof(cx, out),
+            State::Http(http) => http.handle_eof(out),
             State::WebSocket(ws) => ws.handle_eof(out),
         }
     }

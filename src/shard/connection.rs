@@ -18,6 +18,7 @@ pub(crate) struct Connection {
     /// Nothing waits while there is none.
     pub(crate) outbox: Option<Box<Outbox>>,
     /// Bytes that arrived while the session could not take them.
+    #[expect(clippy::box_collection, reason = "eight bytes where there is none")]
     pub(crate) unread: Option<Box<Vec<u8>>>,
     /// Its place among the subscribers. Invariant: the group's member there is this connection.
     pub(crate) membership: Option<Membership>,

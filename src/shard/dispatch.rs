@@ -206,7 +206,7 @@ impl<S> Core<S> {
     pub(super) fn eof(&mut self, id: ConnId) {
         let Some(conn) = self.conn(id) else { return };
         match conn.state {
-            State::Open => self.with_session(id, |session, cx, out| session.handle_eof(cx, out)),
+            State::Open => self.with_session(id, |session, _, out| session.handle_eof(out)),
             State::Finishing if conn.outbox.is_none() => self.close(id, Close::Graceful),
             State::Finishing | State::Closed => {}
         }

@@ -29,7 +29,7 @@ impl Drain {
 
     pub(super) fn next_deadline(&self) -> Option<Time> {
         let next = self.schedule.last().map(|(at, _)| *at);
-        next.or((!self.swept).then_some(self.ends))
+        next.or_else(|| (!self.swept).then_some(self.ends))
     }
 }
 

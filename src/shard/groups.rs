@@ -257,7 +257,8 @@ mod tests {
         assert_eq!(groups.deliver(&TopicName::new("b").unwrap(), &pending), 0);
         let first = groups.pop_dirty().unwrap();
         let second = groups.pop_dirty().unwrap();
-        assert_ne!(groups.get_mut(first).form, groups.get_mut(second).form);
+        let form = groups.get_mut(first).form;
+        assert_ne!(form, groups.get_mut(second).form);
         assert!(!groups.is_dirty());
     }
 }
