@@ -135,9 +135,11 @@ impl<H: Harness> Rig<H> {
         conn.outgoing.is_empty() && conn.pending.is_none()
     }
 
-    /// Whether the last send was short.
-    pub(super) fn is_blocked(&mut self, id: ConnId) -> bool {
-        self.conn(id).blocked
+    /// Whether the last send was short or has not come back: a system that waits by itself is
+    /// never short.
+    pub(super) fn is_held_up(&mut self, id: ConnId) -> bool {
+        let conn = self.conn(id);
+        conn.blocked || conn.pending.is_some()
     }
 
     pub(super) fn receive(&mut self, id: ConnId, on: bool) {

@@ -38,7 +38,7 @@ pub(super) fn a_big_transfer_keeps_its_order_in_both_directions<H: Harness>(harn
     rig.peers[0].set_reading(false);
     rig.send(id, &there);
     rig.peers[0].write(&back);
-    rig.until("blocked", |rig| rig.is_blocked(id));
+    rig.until("held up", |rig| rig.is_held_up(id));
     rig.until("received", |rig| rig.conn(id).received.len() == back.len());
     rig.peers[0].set_reading(true);
     rig.until("all sent", |rig| {
@@ -189,7 +189,7 @@ pub(super) fn a_close_ends_what_was_asked_before<H: Harness>(harness: H) {
     rig.peers[0].set_reading(false);
     rig.peers[0].write(b"never handed out");
     rig.send(id, &pattern(8_000_000));
-    rig.until("blocked", |rig| rig.is_blocked(id));
+    rig.until("held up", |rig| rig.is_held_up(id));
     // The rig asserts that neither Writable nor Received follows.
     rig.close_and_wait(id, Close::Reset);
     rig.settle();
