@@ -407,10 +407,11 @@ impl Connections {
         if event.is_error() {
             flags.set(Flags::READABLE | Flags::READ_ON | Flags::ERROR);
         }
-        if event.is_writable() {
+        // Kept only for who waits for it: nobody takes it back when the room is used up.
+        if event.is_writable() && flags.has(Flags::BLOCKED | Flags::CONNECTING) {
             flags.set(Flags::WRITABLE);
         }
-        if flags.has(Flags::READABLE | Flags::BLOCKED | Flags::CONNECTING) {
+        if flags.has(Flags::READABLE | Flags::WRITABLE) {
             self.enqueue(id);
         }
     }

@@ -3,6 +3,8 @@
 //!
 //! No socket and no sleep in the simulator; time and randomness are arguments.
 
+#[cfg(test)]
+mod conformance;
 pub mod sim;
 
 pub use sim::{Profile, SimDriver, SimListener, SimNet, SimPeer, SimSocket, SimTarget};
