@@ -6,5 +6,9 @@
 //! [`ConnId`]: crate::base::ConnId
 
 pub mod driver;
+pub mod epoll;
+pub mod sys;
 
 pub use driver::{Close, Driver, Event, Peer, SendStatus, Wake};
+pub use epoll::{EpollDriver, EpollOptions};
+pub use sys::{Address, ListenOptions, ListenSocket};
