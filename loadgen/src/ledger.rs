@@ -4,6 +4,7 @@
 //! open. It knows sequence numbers and nothing of time.
 
 use altavoz::base::{HashKey, Map};
+use serde::{Deserialize, Serialize};
 
 /// What one delivery was.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -32,7 +33,7 @@ pub struct Ledger {
 }
 
 /// Sums over all subscribers.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Counts {
     /// Deliveries for the first time.
     pub received: u64,
