@@ -1,1 +1,10 @@
-//! PLACEHOLDER
+//! What only tests use: the simulated network, and the scripts that hold every driver to the
+//! contract of [`crate::io::driver`].
+//!
+//! No socket and no sleep in the simulator; time and randomness are arguments.
+
+#[cfg(test)]
+mod conformance;
+pub mod sim;
+
+pub use sim::{Profile, SimDriver, SimListener, SimNet, SimPeer, SimSocket, SimTarget};
