@@ -51,7 +51,11 @@ fn serve(options: &BareOptions) -> io::Result<()> {
     let mut events = Vec::with_capacity(1024);
     loop {
         events.clear();
-        match epoll::wait(&bare.epoll, rustix::buffer::spare_capacity(&mut events), None) {
+        match epoll::wait(
+            &bare.epoll,
+            rustix::buffer::spare_capacity(&mut events),
+            None,
+        ) {
             Ok(_) => {}
             Err(Errno::INTR) => continue,
             Err(error) => return Err(error.into()),
@@ -96,7 +100,12 @@ impl Bare {
         net::bind(&listener, &address)?;
         net::listen(&listener, 65_535)?;
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
-        epoll::add(&epoll, &listener, EventData::new_u64(LISTENER), EventFlags::IN)?;
+        epoll::add(
+            &epoll,
+            &listener,
+            EventData::new_u64(LISTENER),
+            EventFlags::IN,
+        )?;
         let bound = SocketAddr::try_from(net::getsockname(&listener)?)?;
         let mut out = io::stdout().lock();
         writeln!(out, "{}{bound}", crate::node::BANNER)?;
@@ -159,11 +168,18 @@ impl Bare {
                 conn.head = None;
             }
             // A client waits for the answer before its first frame, so the head comes alone.
-            return conn.head.as_ref().is_none_or(|h| h.len() <= HEAD_BYTES_MAX).then_some(());
+            return conn
+                .head
+                .as_ref()
+                .is_none_or(|h| h.len() <= HEAD_BYTES_MAX)
+                .then_some(());
         }
         while !bytes.is_empty() {
             let conn = self.conns[place].as_mut()?;
-            let step = conn.decoder.handle_bytes(Role::Server, &LIMITS, bytes).ok()?;
+            let step = conn
+                .decoder
+                .handle_bytes(Role::Server, &LIMITS, bytes)
+                .ok()?;
             let consumed = step.consumed;
             self.frame.clear();
             match step.incoming {
@@ -210,7 +226,8 @@ fn upgrade(head: &[u8]) -> Option<Vec<u8>> {
     let text = std::str::from_utf8(head).ok()?;
     let key = text.split("\r\n").find_map(|line| {
         let (name, value) = line.split_once(':')?;
-        name.eq_ignore_ascii_case("sec-websocket-key").then(|| value.trim())
+        name.eq_ignore_ascii_case("sec-websocket-key")
+            .then(|| value.trim())
     })?;
     let key: [u8; 16] = BASE64.decode(key).ok()?.try_into().ok()?;
     let accept = expected_accept(key);

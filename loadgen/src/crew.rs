@@ -15,7 +15,7 @@ use serde::Serialize;
 use crate::failure::Failure;
 use crate::live::Live;
 use crate::plan::{Plan, WorkerPlan};
-use crate::protocol::{Command, IntervalNote, Notice, Tick};
+use crate::protocol::{Back, Command, IntervalNote, Notice, Tick};
 use crate::sample::{self, ProcessSample, SocketSample};
 
 /// How often the server is looked at.
@@ -50,6 +50,10 @@ pub struct Crew {
     ticks: Vec<Tick>,
     live: Live,
     stop: Arc<AtomicBool>,
+    /// When slow readers are to read again.
+    pub resume_at: Option<Time>,
+    /// Storms that workers have reported as over.
+    pub backs: Vec<Back>,
     /// How many workers have a publication everywhere, until all have.
     arrived: Map<(u32, u32), usize>,
 }
@@ -92,6 +96,8 @@ impl Crew {
             intervals: Vec::new(),
             live,
             stop,
+            resume_at: None,
+            backs: Vec::new(),
             arrived: Map::with_hasher(HashKey(0, 0)),
         })
     }
@@ -132,7 +138,9 @@ impl Crew {
                 until = clock::now() + SILENCE_MAX;
             }
             if clock::now() >= until {
-                return Err(Failure::limited("a worker of the generator does not answer"));
+                return Err(Failure::limited(
+                    "a worker of the generator does not answer",
+                ));
             }
         }
         Ok(taken)
@@ -156,6 +164,18 @@ impl Crew {
             }
         }
         Ok(None)
+    }
+
+    /// The same, for what a signal has set off itself.
+    ///
+    /// # Errors
+    /// When a worker is gone.
+    pub fn wait_even_if_stopped<T>(
+        &mut self,
+        until: Time,
+        take: impl FnOnce(Notice) -> Option<T>,
+    ) -> Result<Option<T>, Failure> {
+        Ok(self.next(until)?.and_then(|(_, notice)| take(notice)))
     }
 
     /// Lets time pass, unless stopped by a signal.
@@ -215,6 +235,10 @@ impl Crew {
             self.sample();
             self.live.draw(&self.ticks, now);
         }
+        if self.resume_at.is_some_and(|at| at <= now) {
+            self.resume_at = None;
+            self.tell(&Command::Resume)?;
+        }
         let wait = until.min(self.next_sample).since(now);
         let (worker, notice) = match self.notices.recv_timeout(wait) {
             Ok(received) => received,
@@ -230,6 +254,10 @@ impl Crew {
             }
             Notice::Interval(note) => {
                 self.intervals.push(*note);
+                Ok(None)
+            }
+            Notice::Back(back) => {
+                self.backs.push(*back);
                 Ok(None)
             }
             Notice::Complete(ids) => self.count_arrived(&ids).map(|()| None),
@@ -289,7 +317,10 @@ fn start_worker(
     let failed = |e: std::io::Error| Failure::usage(format!("could not start a worker: {e}"));
     let mut process = Process::new(std::env::current_exe().map_err(failed)?);
     crate::node::own_group(&mut process);
-    process.arg("worker").stdin(Stdio::piped()).stdout(Stdio::piped());
+    process
+        .arg("worker")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped());
     let mut child = process.spawn().map_err(failed)?;
     let (Some(mut input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
         return Err(Failure::usage("could not start a worker: it has no pipes"));

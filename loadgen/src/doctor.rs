@@ -112,7 +112,9 @@ fn hard_limit(clients: u64, descriptors: Descriptors, per_process: u64) -> Findi
     Finding {
         name: "descriptors, hard",
         current: Some(descriptors.hard.to_string()),
-        wanted: format!("{wanted} for a server of one process; the generator takes {workers} worker(s)"),
+        wanted: format!(
+            "{wanted} for a server of one process; the generator takes {workers} worker(s)"
+        ),
         enough: descriptors.hard >= wanted,
         command: format!("ulimit -Hn {wanted} as root, or LimitNOFILE={wanted} in the unit"),
     }
@@ -142,12 +144,18 @@ fn tcp_mem(clients: u64, text: Option<String>) -> Finding {
         current: text.map(|t| t.split_whitespace().collect::<Vec<_>>().join(" ")),
         wanted: format!("pressure mark of at least {wanted} pages"),
         enough: pressure.is_none_or(|pages| pages >= wanted),
-        command: format!("sysctl -w net.ipv4.tcp_mem='{wanted} {} {}'", wanted * 5 / 4, wanted * 3 / 2),
+        command: format!(
+            "sysctl -w net.ipv4.tcp_mem='{wanted} {} {}'",
+            wanted * 5 / 4,
+            wanted * 3 / 2
+        ),
     }
 }
 
 fn numbers(text: &str) -> Vec<u64> {
-    text.split_whitespace().filter_map(|w| w.parse().ok()).collect()
+    text.split_whitespace()
+        .filter_map(|w| w.parse().ok())
+        .collect()
 }
 
 fn parse_range(text: &str) -> Option<u64> {
@@ -191,7 +199,11 @@ mod tests {
             hard: 20_000,
         };
         let findings = examine_with(clients, limits, files);
-        let names: Vec<_> = findings.iter().filter(|f| !f.enough).map(|f| f.name).collect();
+        let names: Vec<_> = findings
+            .iter()
+            .filter(|f| !f.enough)
+            .map(|f| f.name)
+            .collect();
         assert_eq!(names, low, "{clients}");
         assert!(table(&findings).contains("nf_conntrack_max: not on this host"));
     }

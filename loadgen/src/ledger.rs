@@ -158,7 +158,9 @@ impl Ledger {
         let gap = gaps.swap_remove(i);
         let before = (gap.start, seq);
         let after = (seq + 1, gap.end);
-        let rest = [before, after].into_iter().filter(|(start, end)| start < end);
+        let rest = [before, after]
+            .into_iter()
+            .filter(|(start, end)| start < end);
         gaps.extend(rest.map(|(start, end)| Gap { start, end }));
         if gaps.is_empty() {
             self.gaps.remove(&cell);

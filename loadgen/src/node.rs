@@ -101,7 +101,7 @@ impl Drop for ChildServer {
                 return;
             }
             // Nobody sends: it is a wait with a deadline.
-            drop(ended.recv_timeout(Duration::from_millis(50)));
+            let _ = ended.recv_timeout(Duration::from_millis(50));
         }
         drop(to_us);
         drop(self.child.kill());

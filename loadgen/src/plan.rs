@@ -292,7 +292,9 @@ fn check_load(load: &LoadOptions) -> Result<(), Failure> {
 }
 
 fn workers(asked: Option<u32>, connections: u64) -> Result<u32, Failure> {
-    let room = raise_descriptors().soft.saturating_sub(DESCRIPTORS_RESERVED);
+    let room = raise_descriptors()
+        .soft
+        .saturating_sub(DESCRIPTORS_RESERVED);
     let each = room.clamp(1, WORKER_CLIENTS_MAX);
     let needed = connections.div_ceil(each).max(1);
     match asked.map(u64::from) {
@@ -300,8 +302,9 @@ fn workers(asked: Option<u32>, connections: u64) -> Result<u32, Failure> {
             "--workers {asked}: {connections} connections need {needed} workers with the \
              descriptor limit of this host; see loadgen doctor --clients {connections}"
         ))),
-        asked => u32::try_from(asked.unwrap_or(needed))
-            .map_err(|_| Failure::usage("too many workers")),
+        asked => {
+            u32::try_from(asked.unwrap_or(needed)).map_err(|_| Failure::usage("too many workers"))
+        }
     }
 }
 
@@ -319,7 +322,9 @@ fn topic(options: &TargetOptions, target: &Target, name: &str) -> Result<Topic, 
     let raw = options.path.as_deref().or(target.path.as_deref());
     let path = match raw {
         Some(raw) if !raw.starts_with('/') => {
-            return Err(Failure::usage(format!("--path {raw}: a path begins with /")));
+            return Err(Failure::usage(format!(
+                "--path {raw}: a path begins with /"
+            )));
         }
         Some(raw) => raw.replace("{topic}", name),
         None => topic_path(name),
@@ -346,7 +351,10 @@ fn headers(options: &TargetOptions) -> Result<Vec<(String, String)>, Failure> {
         headers.push(("Authorization".to_owned(), format!("Bearer {token}")));
     }
     let illegal = |text: &str| text.contains(['\r', '\n']);
-    if headers.iter().any(|(k, v)| k.is_empty() || illegal(k) || illegal(v)) {
+    if headers
+        .iter()
+        .any(|(k, v)| k.is_empty() || illegal(k) || illegal(v))
+    {
         return Err(Failure::usage("--header, --origin, --token: one line each"));
     }
     Ok(headers)
@@ -383,7 +391,6 @@ impl Extent {
         }
     }
 }
-
 
 #[cfg(test)]
 mod tests {
@@ -423,7 +430,11 @@ mod tests {
         plan.workers = 3;
         let shares: Vec<_> = (0..3).map(|i| plan.share(10, i)).collect();
         assert_eq!(shares.iter().map(|s| s.count).sum::<u32>(), 10);
-        assert!(shares.windows(2).all(|w| w[0].start + w[0].count == w[1].start));
+        assert!(
+            shares
+                .windows(2)
+                .all(|w| w[0].start + w[0].count == w[1].start)
+        );
     }
 
     #[test]

@@ -41,6 +41,8 @@ pub enum Command {
         /// Each waits a random part of this.
         jitter: u64,
     },
+    /// Wait no longer for those who are not back; `Back` follows.
+    EndStorm,
     /// The end; `Finished` follows.
     Finish,
 }

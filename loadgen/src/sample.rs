@@ -79,7 +79,9 @@ pub fn pss(pid: u32) -> Option<u64> {
 #[must_use]
 pub fn cpus_allowed(pid: u32) -> Option<u64> {
     let text = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let list = text.lines().find_map(|l| l.strip_prefix("Cpus_allowed_list:"))?;
+    let list = text
+        .lines()
+        .find_map(|l| l.strip_prefix("Cpus_allowed_list:"))?;
     Some(list.trim().split(',').map(range_len).sum())
 }
 
@@ -119,7 +121,10 @@ pub fn machine() -> Machine {
     let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     Machine {
         cpu: model.map_or("unknown", |(_, name)| name).to_owned(),
-        cpus: cpuinfo.lines().filter(|l| l.starts_with("processor")).count(),
+        cpus: cpuinfo
+            .lines()
+            .filter(|l| l.starts_with("processor"))
+            .count(),
         memory_bytes: field(&meminfo, "MemTotal:").unwrap_or(0) * 1024,
         kernel: release.trim().to_owned(),
     }
@@ -128,7 +133,8 @@ pub fn machine() -> Machine {
 /// The number behind a name, in whatever unit the file has.
 #[must_use]
 pub fn field(text: &str, name: &str) -> Option<u64> {
-    text.lines().find_map(|line| first_number(line.strip_prefix(name)?))
+    text.lines()
+        .find_map(|line| first_number(line.strip_prefix(name)?))
 }
 
 fn first_number(text: &str) -> Option<u64> {

@@ -123,7 +123,13 @@ mod tests {
 
     #[test]
     fn what_is_no_target_says_what_is() {
-        for url in ["http://127.0.0.1", "ws://", "ws://127.0.0.1:x", "ws://[::1", "ws://a@b"] {
+        for url in [
+            "http://127.0.0.1",
+            "ws://",
+            "ws://127.0.0.1:x",
+            "ws://[::1",
+            "ws://a@b",
+        ] {
             let failure = Target::parse(url).expect_err(url);
             assert_eq!(failure.code, 2);
             assert!(failure.message.contains("ws://HOST:PORT"), "{failure}");

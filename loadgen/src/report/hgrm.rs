@@ -33,7 +33,10 @@ pub fn hgrm(latency: &Latency) -> String {
 fn row(text: &mut String, value: f64, quantile: f64, total: u64) {
     let inverse = 1.0 / (1.0 - quantile);
     let written = if inverse.is_finite() {
-        writeln!(text, "{value:12.3} {quantile:.12} {total:>10} {inverse:>14.2}")
+        writeln!(
+            text,
+            "{value:12.3} {quantile:.12} {total:>10} {inverse:>14.2}"
+        )
     } else {
         // Java's writer leaves the last column out at 100 %.
         writeln!(text, "{value:12.3} {quantile:.12} {total:>10}")

@@ -26,7 +26,9 @@ pub fn hlog(comment: &str, intervals: &[Interval]) -> String {
         text.push_str(&format!("#{line}\n"));
     }
     let seconds = start.as_secs_f64();
-    text.push_str(&format!("#[StartTime: {seconds:.3} (seconds since epoch)]\n"));
+    text.push_str(&format!(
+        "#[StartTime: {seconds:.3} (seconds since epoch)]\n"
+    ));
     text.push_str(
         "\"StartTimestamp\",\"Interval_Length\",\"Interval_Max\",\"Interval_Compressed_Histogram\"\n",
     );

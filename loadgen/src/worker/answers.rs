@@ -91,7 +91,11 @@ mod tests {
     #[test]
     fn an_answer_without_length_is_an_error() {
         let mut answers = Answers::default();
-        assert!(answers.handle_bytes(b"HTTP/1.1 200 OK\r\n\r\n", |_| ()).is_err());
+        assert!(
+            answers
+                .handle_bytes(b"HTTP/1.1 200 OK\r\n\r\n", |_| ())
+                .is_err()
+        );
         let mut answers = Answers::default();
         assert!(answers.handle_bytes(b"SSH-2.0\r\n\r\n", |_| ()).is_err());
         let mut answers = Answers::default();

@@ -18,7 +18,6 @@ use crate::protocol::{Connects, Finished, count};
 use crate::sources::Sources;
 use crate::stamp::Stamp;
 
-use super::answers::Answers;
 use super::connection::{Connection, Kind, State};
 use super::meter::{Meter, Subscribers};
 use super::tls::Tls;
@@ -83,7 +82,10 @@ impl Core {
         let conns = connections(&plan, worker.worker);
         let subscribers = plan.share(plan.subscribers, worker.worker).count as usize;
         let publishers = conns.iter().filter(|c| is_publisher(c.kind)).count();
-        let heads = plan.topics.iter().map(|topic| post_head(&plan, &topic.path));
+        let heads = plan
+            .topics
+            .iter()
+            .map(|topic| post_head(&plan, &topic.path));
         Ok(Self {
             address: Address::Inet(plan.target.address),
             sources: plan.sources().map_err(|e| e.to_string())?,
@@ -161,7 +163,11 @@ impl Core {
                 // Reset instead of FIN: no TIME_WAIT on our side, and the port is free again;
                 // but a server that said goodbye gets to read our answer.
                 let is_goodbye = conn.close_code.is_some();
-                let how = if is_goodbye { Close::Graceful } else { Close::Reset };
+                let how = if is_goodbye {
+                    Close::Graceful
+                } else {
+                    Close::Reset
+                };
                 driver.close(name, how);
             }
             if conn.kind == Kind::Slow && conn.is_open() {
@@ -189,7 +195,9 @@ impl Core {
             return; // it is lost, and the ledger will say so
         }
         if conn.kind == Kind::Poster {
-            conn.outbox.queue().extend_from_slice(&self.post_heads[topic]);
+            conn.outbox
+                .queue()
+                .extend_from_slice(&self.post_heads[topic]);
             conn.outbox.queue().extend_from_slice(&self.scratch);
         } else {
             let mask = self.random.u32(..).to_ne_bytes();
@@ -239,7 +247,9 @@ impl Core {
     /// Whether any publisher can still publish.
     #[must_use]
     pub fn can_publish(&self) -> bool {
-        self.conns[self.publishers..].iter().any(Connection::is_open)
+        self.conns[self.publishers..]
+            .iter()
+            .any(Connection::is_open)
     }
 
     fn publisher_slot(&self, stream: u32) -> usize {

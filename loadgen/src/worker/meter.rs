@@ -7,9 +7,7 @@ use crate::ledger::{Arrival, Ledger};
 use crate::num::id;
 use crate::plan::{Pace, Plan, PublishBy};
 use crate::protocol::{IntervalNote, Round};
-use crate::publications::{
-    Audience, Publications, Row, place_in_topic, streams_of, topic_of,
-};
+use crate::publications::{Audience, Publications, Row, place_in_topic, streams_of, topic_of};
 use crate::stamp::{Stamp, StampReader};
 use crate::stats::Latency;
 
@@ -136,7 +134,10 @@ impl Meter {
 
     /// Takes out what arrived everywhere here since the last time.
     pub fn take_done(&mut self, mut on: impl FnMut(u32, u32)) {
-        self.book.done.drain(..).for_each(|(stream, seq)| on(stream, seq));
+        self.book
+            .done
+            .drain(..)
+            .for_each(|(stream, seq)| on(stream, seq));
     }
 
     /// Closes the interval: its figures, and the log entry if one is wanted.
@@ -226,7 +227,9 @@ impl Book {
             return;
         }
         let interval = &mut self.interval;
-        interval.corrected.record(now.saturating_sub(stamp.intended));
+        interval
+            .corrected
+            .record(now.saturating_sub(stamp.intended));
         interval.uncorrected.record(now.saturating_sub(stamp.sent));
         self.results.last_delivery = now;
         if let Some(row) = self.publications.record(stamp, self.audiences[topic], now) {
@@ -282,7 +285,9 @@ impl Book {
             let place = place_in_topic(stream, self.topics);
             let listening = (0..subscribers.len()).filter(|s| subscribers.topic(*s) == topic);
             let highest = self.ledger.highest(listening.clone(), place);
-            owed += listening.map(|s| self.ledger.owed(s, place, highest)).sum::<u64>();
+            owed += listening
+                .map(|s| self.ledger.owed(s, place, highest))
+                .sum::<u64>();
         }
         owed
     }

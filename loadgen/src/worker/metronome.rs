@@ -59,7 +59,7 @@ impl Metronome {
         let length = by_count.min(Duration::from_nanos(extent.nanos));
         let end = start + length;
         // The thread only ends with this handle.
-        drop(self.rounds.send((start, end)));
+        let _ = self.rounds.send((start, end));
     }
 }
 

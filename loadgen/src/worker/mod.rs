@@ -84,7 +84,10 @@ pub fn run() -> Result<(), String> {
         drop(to_worker);
         waker.wake();
     });
-    let metronome = plan.plan.beat().map(|beat| Metronome::start(driver.waker(), beat));
+    let metronome = plan
+        .plan
+        .beat()
+        .map(|beat| Metronome::start(driver.waker(), beat));
     let mut worker = Worker::new(plan, metronome)?;
     worker.run(&mut driver, &commands)
 }
@@ -211,16 +214,22 @@ impl Worker {
             }
             Command::Complete(ids) => {
                 let publisher = self.publisher.iter_mut();
-                publisher.for_each(|p| ids.iter().for_each(|(stream, seq)| p.complete(*stream, *seq)));
+                publisher.for_each(|p| {
+                    ids.iter()
+                        .for_each(|(stream, seq)| p.complete(*stream, *seq))
+                });
             }
             Command::Resume => self.core.resume(),
             Command::Storm { jitter } => self.cut_crowd(driver, now, jitter),
+            Command::EndStorm => self.end_storm(),
             Command::Finish => self.finish(driver),
         }
     }
 
     fn begin(&mut self, round: u8, start: u64, extent: Extent) {
-        self.core.meter.begin(round, &SubscribersOf::new(&self.core.conns));
+        self.core
+            .meter
+            .begin(round, &SubscribersOf::new(&self.core.conns));
         self.begun = start;
         self.cpu_begun = cpu_nanos();
         self.second = 0;
@@ -260,7 +269,9 @@ impl Worker {
         let rate = self.plan.plan.connect_rate;
         let rate = rate.map(|rate| rate / f64::from(self.plan.plan.workers));
         let allowed = rate.map_or(usize::MAX, |rate| {
-            crate::num::index(crate::num::whole(((now - *start) as f64 / 1e9 * rate).floor())) + 1
+            crate::num::index(crate::num::whole(
+                ((now - *start) as f64 / 1e9 * rate).floor(),
+            )) + 1
         });
         while *next < self.core.conns.len().min(allowed) && self.core.opening < OPENING_MAX {
             self.core.connect(driver, *next);
@@ -304,10 +315,14 @@ impl Worker {
             storm.plan_returns(&gone, now, &self.core);
             storm.come_back(driver, now, &mut self.core);
             if storm.missing == 0 {
-                let results = std::mem::take(&mut storm.results);
-                self.storm = None;
-                say(&Notice::Back(Box::new(results)));
+                self.end_storm();
             }
+        }
+    }
+
+    fn end_storm(&mut self) {
+        if let Some(storm) = self.storm.take() {
+            say(&Notice::Back(Box::new(storm.results)));
         }
     }
 
@@ -322,7 +337,9 @@ impl Worker {
             return;
         }
         let mut ids = Vec::new();
-        self.core.meter.take_done(|stream, seq| ids.push((stream, seq)));
+        self.core
+            .meter
+            .take_done(|stream, seq| ids.push((stream, seq)));
         if !ids.is_empty() {
             say(&Notice::Complete(ids));
         }
@@ -362,7 +379,8 @@ impl Worker {
             return;
         };
         let is_active = !published.is_empty();
-        let has_all = is_active && self.core.meter.received() >= self.core.meter.expected(published);
+        let has_all =
+            is_active && self.core.meter.received() >= self.core.meter.expected(published);
         let mut is_over = has_all || now >= *until;
         if !is_over && is_active && now >= *next_look {
             *next_look = now + DRAIN_LOOK_NANOS;
@@ -388,7 +406,11 @@ impl Worker {
         let in_round = matches!(self.phase, Phase::Measuring | Phase::Draining { .. });
         let mut tick = Tick {
             open: self.core.open(),
-            received: if in_round { self.core.meter.received() } else { 0 },
+            received: if in_round {
+                self.core.meter.received()
+            } else {
+                0
+            },
             published: if in_round { self.published } else { 0 },
             ..Tick::default()
         };
@@ -475,7 +497,9 @@ impl Storm {
 
     /// Full jitter: each waits a random part of the whole time.
     fn plan_returns(&mut self, gone: &[usize], now: u64, core: &Core) {
-        let crowd = gone.iter().filter(|slot| core.conns[**slot].kind == Kind::Crowd);
+        let crowd = gone
+            .iter()
+            .filter(|slot| core.conns[**slot].kind == Kind::Crowd);
         let before = self.due.len();
         self.due
             .extend(crowd.map(|slot| (now + fastrand::u64(0..=self.jitter), *slot)));

@@ -34,7 +34,10 @@ pub struct Publisher {
 #[derive(Debug)]
 enum Running {
     Open(Schedule),
-    Closed { in_flight: usize, flying: Vec<Flying> },
+    Closed {
+        in_flight: usize,
+        flying: Vec<Flying>,
+    },
 }
 
 #[derive(Debug)]
@@ -100,7 +103,9 @@ impl Publisher {
     /// A publication arrived everywhere.
     pub fn complete(&mut self, stream: u32, seq: u32) {
         if let Running::Closed { flying, .. } = &mut self.pace {
-            let at = flying.iter().position(|f| (f.stream, f.seq) == (stream, seq));
+            let at = flying
+                .iter()
+                .position(|f| (f.stream, f.seq) == (stream, seq));
             at.map(|at| flying.swap_remove(at));
         }
     }
@@ -133,7 +138,9 @@ impl Publisher {
         let Running::Open(schedule) = &self.pace else {
             return false;
         };
-        let is_due = schedule.next_at().is_some_and(|at| at <= Time::from_nanos(now));
+        let is_due = schedule
+            .next_at()
+            .is_some_and(|at| at <= Time::from_nanos(now));
         is_due && !self.stopped && has_room(self.next_stream())
     }
 
