@@ -1,2 +1,17 @@
-//! The load generator.
-fn main() {}
+//! The `loadgen` program: reads the command line and turns failures into words and exit codes.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::Parser;
+use loadgen::options::Cli;
+
+fn main() -> ExitCode {
+    match loadgen::main_of(Cli::parse()) {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) => {
+            drop(writeln!(std::io::stderr(), "loadgen: {failure}"));
+            ExitCode::from(failure.code)
+        }
+    }
+}

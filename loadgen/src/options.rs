@@ -1,0 +1,307 @@
+//! The command line of interface.md §6, as clap reads it. What it means is in [`crate::plan`].
+
+use std::time::Duration;
+
+use altavoz::config::parse_duration;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Load generator for push servers: delivery latency, fan-out, connections.
+///
+/// Latency is measured from the moment a publication was meant to leave (open loop), so that a
+/// stalled server cannot hide behind a publisher that waits for it (coordinated omission).
+/// Publishers and subscribers share one clock: both run on this host.
+///
+/// Exit codes: 0 pass; 1 a threshold of --fail did not hold; 2 usage, or could not start;
+/// 3 the generator was the limit or the load was not reached (with --fail or --strict,
+/// else a warning).
+#[derive(Parser, Debug)]
+#[command(name = "loadgen", version)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// N subscribers, publishers on a schedule: delivery latency, fan-out spread, deliveries/s.
+    Fanout(FanoutOptions),
+    /// Ramp to N connections and hold: rate, time to connect, memory per connection.
+    Connect(ConnectOptions),
+    /// What this host lets a generator do, and the command that lifts each limit.
+    Doctor(DoctorOptions),
+    /// One process of a run; started by the generator itself.
+    #[command(hide = true)]
+    Worker,
+    /// The node that a run without --target measures; started by the generator itself.
+    #[command(hide = true)]
+    Node(NodeOptions),
+    /// The leanest possible broadcast loop, as a yardstick for servers.
+    #[command(hide = true)]
+    Bare(BareOptions),
+}
+
+/// Options of `fanout`.
+#[derive(Args, Debug)]
+pub struct FanoutOptions {
+    /// Where to.
+    #[command(flatten)]
+    pub target: TargetOptions,
+    /// How many and how fast.
+    #[command(flatten)]
+    pub load: LoadOptions,
+    /// Publications a second over all publishers and topics, on a fixed timetable (open loop) [default: 10].
+    #[arg(long, value_name = "PER_SECOND", value_parser = positive)]
+    pub rate: Option<f64>,
+    /// Instead of a rate: so many publications under way, the next one when all its subscribers have one (closed loop).
+    #[arg(long, value_name = "W", conflicts_with = "rate", value_parser = clap::value_parser!(u32).range(1..=4096))]
+    pub in_flight: Option<u32>,
+    /// End each repeat after so many publications.
+    #[arg(long, value_name = "M", conflicts_with = "duration", value_parser = clap::value_parser!(u64).range(1..))]
+    pub messages: Option<u64>,
+    /// End each repeat after this time [default: 10s].
+    #[arg(long, value_parser = duration)]
+    pub duration: Option<Duration>,
+    /// Publish this long before anything is measured.
+    #[arg(long, default_value = "2s", value_parser = duration)]
+    pub warmup: Duration,
+    /// Measure so many times; the report says the median and the range.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=100))]
+    pub repeats: u8,
+    /// Stay idle this long between connecting and publishing.
+    #[arg(long, default_value = "0", value_parser = duration)]
+    pub hold: Duration,
+    /// How long to wait for stragglers behind the last publication.
+    #[arg(long, default_value = "2s", value_parser = duration)]
+    pub drain: Duration,
+    /// So many of the clients never read; they are not in the ledger.
+    #[arg(long, default_value_t = 0, value_name = "K")]
+    pub slow_readers: u32,
+    /// Slow readers read again this long after measuring began, and their close codes are counted.
+    #[arg(long, value_parser = duration, requires = "slow_readers")]
+    pub resume_after: Option<Duration>,
+    /// Where the results go.
+    #[command(flatten)]
+    pub output: OutputOptions,
+}
+
+/// Options of `connect`.
+#[derive(Args, Debug)]
+pub struct ConnectOptions {
+    /// Where to.
+    #[command(flatten)]
+    pub target: TargetOptions,
+    /// How many and how fast.
+    #[command(flatten)]
+    pub load: LoadOptions,
+    /// Keep the connections this long before memory is measured.
+    #[arg(long, default_value = "10s", value_parser = duration)]
+    pub hold: Duration,
+    /// After the hold cut all connections at once and reconnect.
+    #[arg(long)]
+    pub storm: bool,
+    /// Each client of a storm waits a random part of this before it reconnects (full jitter).
+    #[arg(long, default_value = "5s", value_parser = duration)]
+    pub jitter: Duration,
+    /// Connections that stay through a storm and keep receiving, on a topic of their own.
+    #[arg(long, default_value_t = 100)]
+    pub bystanders: u32,
+    /// Publications a second to the bystanders.
+    #[arg(long, default_value = "10", value_name = "PER_SECOND", value_parser = positive)]
+    pub rate: f64,
+    /// Where the results go.
+    #[command(flatten)]
+    pub output: OutputOptions,
+}
+
+/// Options of `doctor`.
+#[derive(Args, Debug)]
+pub struct DoctorOptions {
+    /// For so many connections.
+    #[arg(long, default_value_t = 1000)]
+    pub clients: u64,
+}
+
+/// Options of the node that a run starts by itself.
+#[derive(Args, Debug, Clone)]
+pub struct NodeOptions {
+    /// The address to listen on.
+    #[arg(long, default_value = "127.0.0.1:0")]
+    pub listen: String,
+    /// Event-loop threads; as many as the node likes by default.
+    #[arg(long)]
+    pub shards: Option<usize>,
+}
+
+/// Options of the bare loop.
+#[derive(Args, Debug)]
+pub struct BareOptions {
+    /// The address to listen on.
+    #[arg(long, default_value = "127.0.0.1:0")]
+    pub listen: String,
+    /// `SO_SNDBUF` of its sockets in bytes.
+    #[arg(long, default_value_t = 32 * 1024)]
+    pub sndbuf: usize,
+    /// The core to run on.
+    #[arg(long)]
+    pub pin: Option<usize>,
+}
+
+/// What the load goes to.
+#[derive(Args, Debug)]
+pub struct TargetOptions {
+    /// The server, ws://HOST:PORT or wss://HOST:PORT; without it a node of its own.
+    #[arg(long, value_name = "URL")]
+    pub target: Option<String>,
+    /// Certificate authorities for wss://, in PEM; the host's own by default.
+    #[arg(long, value_name = "FILE")]
+    pub ca: Option<String>,
+    /// The topic; with several, NAME-0, NAME-1 and so on.
+    #[arg(long, default_value = "loadgen", value_name = "NAME")]
+    pub topic: String,
+    /// Spread the clients over so many topics.
+    #[arg(long, default_value_t = 1, value_name = "K", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub topics: u32,
+    /// The request path for servers without /topics; `{topic}` in it is replaced.
+    #[arg(long, value_name = "/PATH")]
+    pub path: Option<String>,
+    /// Send this text on each WebSocket when it is open; `{topic}` in it is replaced.
+    #[arg(long, value_name = "TEXT")]
+    pub on_open: Option<String>,
+    /// How publications get there: on WebSockets of their own, by POST, or by somebody else.
+    #[arg(long, value_enum, default_value_t = Publish::Ws)]
+    pub publish: Publish,
+    /// Add a header to each request.
+    #[arg(long = "header", value_name = "K: V")]
+    pub headers: Vec<String>,
+    /// The Origin header.
+    #[arg(long, value_name = "URL")]
+    pub origin: Option<String>,
+    /// Authorization: Bearer.
+    #[arg(long)]
+    pub token: Option<String>,
+    /// Measure this process of this host as the server; its own child by default.
+    #[arg(long, value_name = "PID")]
+    pub server_pid: Option<u32>,
+    /// Read the server's metrics here before and after: CPU and memory of a server elsewhere.
+    #[arg(long, value_name = "URL")]
+    pub metrics_url: Option<String>,
+}
+
+/// How much load.
+#[derive(Args, Debug)]
+pub struct LoadOptions {
+    /// Connections.
+    #[arg(long, default_value_t = 1000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    pub clients: u32,
+    /// Connect at most so many a second; as fast as they go by default.
+    #[arg(long, value_name = "PER_SECOND", value_parser = positive)]
+    pub connect_rate: Option<f64>,
+    /// Bytes of a publication; the first 60 carry its stamp.
+    #[arg(long, default_value_t = 64, value_name = "BYTES")]
+    pub size: usize,
+    /// Publishers, each on a connection of its own; on WebSockets at least one a topic.
+    #[arg(long, default_value_t = 1, value_name = "P", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub publishers: u32,
+    /// Source addresses: auto spreads large loads over 127/8 for loopback targets.
+    #[arg(long, default_value = "auto", value_name = "auto|FIRST-LAST")]
+    pub source: String,
+    /// Processes; as many as the descriptor limit asks for by default.
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub workers: Option<u32>,
+    /// How the generator meets the kernel.
+    #[arg(long, value_enum, default_value_t = DriverKind::Auto)]
+    pub driver: DriverKind,
+    /// Pin the generator to this core; further workers to the ones behind it.
+    #[arg(long, value_name = "CORE")]
+    pub pin: Option<usize>,
+    /// Seed of everything random; a random one by default, which the report names.
+    #[arg(long)]
+    pub seed: Option<u64>,
+}
+
+/// Where results go.
+#[derive(Args, Debug)]
+pub struct OutputOptions {
+    /// All figures as JSON (`-`: standard output).
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<String>,
+    /// Interval log for HdrHistogram's tools (`-`: standard output).
+    #[arg(long, value_name = "FILE")]
+    pub hlog: Option<String>,
+    /// Percentiles as HdrHistogram prints them (`-`: standard output).
+    #[arg(long, value_name = "FILE")]
+    pub hgrm: Option<String>,
+    /// A bound such as p99<50ms, reach>=99.999% or rss_per_conn<8KiB; exit 1 if it does not hold.
+    #[arg(long = "fail", value_name = "EXPR")]
+    pub fail: Vec<String>,
+    /// Exit 3 if the generator was the limit or the load was not reached.
+    #[arg(long)]
+    pub strict: bool,
+    /// No live view; and no text report where another one goes to standard output.
+    #[arg(long)]
+    pub quiet: bool,
+}
+
+/// How publications get to the server.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Publish {
+    /// As messages on WebSockets.
+    Ws,
+    /// As POST requests.
+    Http,
+    /// By another generator on this host.
+    None,
+}
+
+/// The system behind the event loop.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum DriverKind {
+    /// The best there is: epoll.
+    Auto,
+    /// epoll.
+    Epoll,
+    /// io_uring.
+    Uring,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    parse_duration(text).map_err(|e| e.to_string())
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    let number = text.parse::<f64>().ok();
+    let legal = number.filter(|n| n.is_finite() && *n > 0.0 && *n <= 1e9);
+    legal.ok_or_else(|| "a number above 0 and at most 1000000000".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn units_and_ranges_are_asked_for() {
+        let wrong = [
+            "--duration 30",
+            "--rate 0",
+            "--rate inf",
+            "--clients 0",
+            "--in-flight 0",
+            "--in-flight 4 --rate 5",
+            "--messages 4 --duration 5s",
+            "--publish mqtt",
+        ];
+        for line in wrong {
+            let words = ["loadgen", "fanout"].into_iter().chain(line.split(' '));
+            assert!(Cli::try_parse_from(words).is_err(), "{line}");
+        }
+    }
+}

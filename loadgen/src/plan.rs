@@ -1,0 +1,457 @@
+//! What a run will do: the options checked against each other and against the host, in the form
+//! in which the workers get it.
+
+use std::time::Duration;
+
+use altavoz::base::TopicName;
+use serde::{Deserialize, Serialize};
+
+use crate::doctor::{DESCRIPTORS_RESERVED, raise_descriptors};
+use crate::failure::Failure;
+use crate::num::{id, nanos};
+use crate::options::{
+    ConnectOptions, DriverKind, FanoutOptions, LoadOptions, Publish, TargetOptions,
+};
+use crate::sources::Sources;
+use crate::stamp::STAMP_BYTES;
+use crate::target::{Target, topic_path};
+
+/// The most clients of one worker: what a descriptor limit of 20,000 leaves room for.
+const WORKER_CLIENTS_MAX: u64 = 19_000;
+
+/// One run, the same for all workers.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Plan {
+    /// Tells this run's publications from others.
+    pub run: u32,
+    /// Of everything random.
+    pub seed: u64,
+    /// The server.
+    pub target: Target,
+    /// The file of certificate authorities.
+    pub ca: Option<String>,
+    /// The topics.
+    pub topics: Vec<Topic>,
+    /// What a crowd connects to.
+    pub crowd_topic: Topic,
+    /// `--header`, `--origin` and `--token` together.
+    pub headers: Vec<(String, String)>,
+    /// Who publishes.
+    pub publish: PublishBy,
+    /// Publishing connections, all in the first worker.
+    pub publishers: u32,
+    /// Publishers times topics as far as they differ; see [`Plan::stream_publisher`].
+    pub streams: u32,
+    /// Bytes of a payload.
+    pub size: usize,
+    /// The timetable.
+    pub pace: Pace,
+    /// Connections in the ledger.
+    pub subscribers: u32,
+    /// Connections that never read.
+    pub slow: u32,
+    /// Connections that are only there.
+    pub crowd: u32,
+    /// Connections a second over all workers.
+    pub connect_rate: Option<f64>,
+    /// Processes.
+    pub workers: u32,
+    /// Whether an interval log is wanted.
+    pub intervals: bool,
+    /// The core of the first worker.
+    pub pin: Option<usize>,
+    /// `--source`, checked.
+    pub source: String,
+}
+
+/// A topic as clients meet it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Topic {
+    /// The request's path.
+    pub path: String,
+    /// What is sent first on each WebSocket.
+    pub on_open: Option<String>,
+}
+
+/// Who publishes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum PublishBy {
+    /// WebSockets that carry nothing else.
+    Ws,
+    /// POST requests on connections that are kept.
+    Http,
+    /// Somebody else.
+    Others,
+}
+
+/// When the next publication leaves.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+pub enum Pace {
+    /// On a timetable, so many a second.
+    Open {
+        /// Publications a second over all streams.
+        rate: f64,
+    },
+    /// When an earlier one has arrived everywhere.
+    Closed {
+        /// Publications under way.
+        in_flight: u32,
+    },
+}
+
+/// One worker's part of a plan.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct WorkerPlan {
+    /// The whole.
+    pub plan: Plan,
+    /// Which worker, from 0.
+    pub worker: u32,
+}
+
+/// A contiguous part of something that is shared out evenly.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Share {
+    /// The first one.
+    pub start: u32,
+    /// How many.
+    pub count: u32,
+}
+
+impl Plan {
+    /// The plan of `loadgen fanout` against a server.
+    ///
+    /// # Errors
+    /// When options do not fit each other or the host.
+    pub fn fanout(options: &FanoutOptions, target: Target) -> Result<Self, Failure> {
+        let clients = options.load.clients;
+        if options.slow_readers >= clients {
+            return Err(Failure::usage(
+                "--slow-readers: there must be clients that read, raise --clients",
+            ));
+        }
+        let mut plan = Self::common(&options.target, &options.load, target)?;
+        plan.topics = topics(&options.target, &plan.target)?;
+        plan.slow = options.slow_readers;
+        plan.subscribers = clients - plan.slow;
+        plan.intervals = options.output.hlog.is_some();
+        plan.pace = match options.in_flight {
+            Some(in_flight) => Pace::Closed { in_flight },
+            None => Pace::Open {
+                rate: options.rate.unwrap_or(10.0),
+            },
+        };
+        plan.finish(&options.load, &options.target)
+    }
+
+    /// The plan of `loadgen connect` against a server.
+    ///
+    /// # Errors
+    /// When options do not fit each other or the host.
+    pub fn connect(options: &ConnectOptions, target: Target) -> Result<Self, Failure> {
+        let mut plan = Self::common(&options.target, &options.load, target)?;
+        plan.crowd = options.load.clients;
+        plan.pace = Pace::Open { rate: options.rate };
+        plan.intervals = options.output.hlog.is_some();
+        if options.storm {
+            let name = format!("{}-bystanders", options.target.topic);
+            plan.topics = vec![topic(&options.target, &plan.target, &name)?];
+            plan.subscribers = options.bystanders;
+        } else {
+            plan.publish = PublishBy::Others;
+        }
+        plan.finish(&options.load, &options.target)
+    }
+
+    /// The topic of a subscriber, counted over all workers.
+    #[must_use]
+    pub fn subscriber_topic(&self, subscriber: u32) -> u32 {
+        subscriber % id(self.topics.len()).max(1)
+    }
+
+    /// The publishing connection of a stream.
+    #[must_use]
+    pub fn stream_publisher(&self, stream: u32) -> u32 {
+        stream % self.publishers.max(1)
+    }
+
+    /// Streams that the topic with most has.
+    #[must_use]
+    pub fn streams_per_topic(&self) -> usize {
+        (self.streams as usize).div_ceil(self.topics.len().max(1))
+    }
+
+    /// A worker's part of `total`.
+    #[must_use]
+    pub fn share(&self, total: u32, worker: u32) -> Share {
+        let at = |i: u32| {
+            let before = u64::from(total) * u64::from(i) / u64::from(self.workers);
+            u32::try_from(before).unwrap_or(u32::MAX)
+        };
+        Share {
+            start: at(worker),
+            count: at(worker + 1) - at(worker),
+        }
+    }
+
+    /// The source address of a connection, counted over all workers.
+    ///
+    /// # Errors
+    /// Never after the plan was checked.
+    pub fn sources(&self) -> Result<Sources, Failure> {
+        Sources::parse(&self.source, self.target.address.ip(), self.connections())
+    }
+
+    /// All connections of the run.
+    #[must_use]
+    pub fn connections(&self) -> u64 {
+        let kinds = [self.subscribers, self.slow, self.crowd, self.publishers];
+        kinds.into_iter().map(u64::from).sum()
+    }
+
+    /// The shortest time from one publication to the next that is worth a wake-up.
+    #[must_use]
+    pub fn beat(&self) -> Option<Duration> {
+        match self.pace {
+            // Five thousand wake-ups a second are a twentieth of a core; above that rate,
+            // publications leave in groups, each with its own intended moment.
+            Pace::Open { rate } => Some(Duration::from_secs_f64((1.0 / rate).max(0.0002))),
+            Pace::Closed { .. } => None,
+        }
+    }
+
+    fn common(target: &TargetOptions, load: &LoadOptions, to: Target) -> Result<Self, Failure> {
+        check_load(load)?;
+        let seed = load.seed.unwrap_or_else(|| fastrand::u64(..));
+        Ok(Self {
+            run: fastrand::u32(..),
+            seed,
+            ca: target.ca.clone(),
+            topics: Vec::new(),
+            crowd_topic: topic(target, &to, &target.topic)?,
+            headers: headers(target)?,
+            target: to,
+            publish: match target.publish {
+                Publish::Ws => PublishBy::Ws,
+                Publish::Http => PublishBy::Http,
+                Publish::None => PublishBy::Others,
+            },
+            publishers: load.publishers,
+            streams: 0,
+            size: load.size,
+            pace: Pace::Open { rate: 10.0 },
+            subscribers: 0,
+            slow: 0,
+            crowd: 0,
+            connect_rate: load.connect_rate,
+            workers: 1,
+            intervals: false,
+            pin: load.pin,
+            source: load.source.clone(),
+        })
+    }
+
+    fn finish(mut self, load: &LoadOptions, target: &TargetOptions) -> Result<Self, Failure> {
+        let topics = id(self.topics.len());
+        self.streams = load.publishers.max(topics);
+        match self.publish {
+            // A WebSocket publishes to its own topic only.
+            PublishBy::Ws => self.publishers = self.streams,
+            PublishBy::Http => {}
+            PublishBy::Others => self.publishers = 0,
+        }
+        if self.publish == PublishBy::Others && matches!(self.pace, Pace::Closed { .. }) {
+            return Err(Failure::usage(
+                "--in-flight needs a publisher of its own: leave --publish none out",
+            ));
+        }
+        if target.ca.is_some() && !self.target.tls {
+            return Err(Failure::usage("--ca is for wss:// targets"));
+        }
+        self.workers = workers(load.workers, self.connections())?;
+        self.sources()?;
+        Ok(self)
+    }
+}
+
+fn check_load(load: &LoadOptions) -> Result<(), Failure> {
+    if load.driver == DriverKind::Uring {
+        return Err(Failure::usage(
+            "--driver uring: the generator has no io_uring yet, use --driver epoll",
+        ));
+    }
+    if load.size < STAMP_BYTES {
+        return Err(Failure::usage(format!(
+            "--size {}: a publication carries a stamp of {STAMP_BYTES} bytes, use --size 64",
+            load.size
+        )));
+    }
+    if load.size > 16 * 1024 * 1024 {
+        return Err(Failure::usage("--size: at most 16777216 bytes"));
+    }
+    Ok(())
+}
+
+fn workers(asked: Option<u32>, connections: u64) -> Result<u32, Failure> {
+    let room = raise_descriptors()
+        .soft
+        .saturating_sub(DESCRIPTORS_RESERVED);
+    let each = room.clamp(1, WORKER_CLIENTS_MAX);
+    let needed = connections.div_ceil(each).max(1);
+    match asked.map(u64::from) {
+        Some(asked) if asked < needed => Err(Failure::usage(format!(
+            "--workers {asked}: {connections} connections need {needed} workers with the \
+             descriptor limit of this host; see loadgen doctor --clients {connections}"
+        ))),
+        asked => {
+            u32::try_from(asked.unwrap_or(needed)).map_err(|_| Failure::usage("too many workers"))
+        }
+    }
+}
+
+fn topics(options: &TargetOptions, target: &Target) -> Result<Vec<Topic>, Failure> {
+    if options.topics == 1 {
+        return Ok(vec![topic(options, target, &options.topic)?]);
+    }
+    (0..options.topics)
+        .map(|i| topic(options, target, &format!("{}-{i}", options.topic)))
+        .collect()
+}
+
+fn topic(options: &TargetOptions, target: &Target, name: &str) -> Result<Topic, Failure> {
+    TopicName::new(name).map_err(|e| Failure::usage(format!("--topic {name}: {e}")))?;
+    let raw = options.path.as_deref().or(target.path.as_deref());
+    let path = match raw {
+        Some(raw) if !raw.starts_with('/') => {
+            return Err(Failure::usage(format!(
+                "--path {raw}: a path begins with /"
+            )));
+        }
+        Some(raw) => raw.replace("{topic}", name),
+        None => topic_path(name),
+    };
+    let on_open = options.on_open.as_ref();
+    Ok(Topic {
+        path,
+        on_open: on_open.map(|text| text.replace("{topic}", name)),
+    })
+}
+
+fn headers(options: &TargetOptions) -> Result<Vec<(String, String)>, Failure> {
+    let mut headers = Vec::new();
+    for header in &options.headers {
+        let (name, value) = header
+            .split_once(':')
+            .ok_or_else(|| Failure::usage(format!("--header '{header}': use 'Name: value'")))?;
+        headers.push((name.trim().to_owned(), value.trim().to_owned()));
+    }
+    if let Some(origin) = &options.origin {
+        headers.push(("Origin".to_owned(), origin.clone()));
+    }
+    if let Some(token) = &options.token {
+        headers.push(("Authorization".to_owned(), format!("Bearer {token}")));
+    }
+    let illegal = |text: &str| text.contains(['\r', '\n']);
+    if headers
+        .iter()
+        .any(|(k, v)| k.is_empty() || illegal(k) || illegal(v))
+    {
+        return Err(Failure::usage("--header, --origin, --token: one line each"));
+    }
+    Ok(headers)
+}
+
+/// How long a round publishes, for the publishing worker.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Extent {
+    /// At most so many publications.
+    pub messages: u64,
+    /// At most so long, in nanoseconds.
+    pub nanos: u64,
+}
+
+impl Extent {
+    /// From `--messages`, or else `--duration`.
+    #[must_use]
+    pub fn new(messages: Option<u64>, duration: Option<Duration>) -> Self {
+        match messages {
+            Some(messages) => Self {
+                messages,
+                nanos: u64::MAX,
+            },
+            None => Self::lasting(duration.unwrap_or(Duration::from_secs(10))),
+        }
+    }
+
+    /// A time alone.
+    #[must_use]
+    pub fn lasting(duration: Duration) -> Self {
+        Self {
+            messages: u64::MAX,
+            nanos: nanos(duration),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::options::{Cli, Command};
+
+    fn plan(line: &str) -> Result<Plan, Failure> {
+        let words = ["loadgen"].into_iter().chain(line.split(' '));
+        let target = Target::parse("ws://127.0.0.1:9").expect("a target");
+        match Cli::try_parse_from(words).expect(line).command {
+            Command::Fanout(options) => Plan::fanout(&options, target),
+            Command::Connect(options) => Plan::connect(&options, target),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_websocket_publishes_to_its_own_topic_only() {
+        let plan = plan("fanout --topics 3").expect("a plan");
+        assert_eq!((plan.publishers, plan.streams), (3, 3));
+        let paths: Vec<_> = plan.topics.iter().map(|t| t.path.as_str()).collect();
+        assert_eq!(paths[2], "/topics/loadgen-2");
+    }
+
+    #[test]
+    fn a_poster_serves_several_topics() {
+        let plan = plan("fanout --topics 3 --publish http --publishers 2").expect("a plan");
+        assert_eq!((plan.publishers, plan.streams), (2, 3));
+        assert_eq!(plan.stream_publisher(2), 0);
+    }
+
+    #[test]
+    fn everything_is_shared_out_once() {
+        let mut plan = plan("fanout --clients 10").expect("a plan");
+        plan.workers = 3;
+        let shares: Vec<_> = (0..3).map(|i| plan.share(10, i)).collect();
+        assert_eq!(shares.iter().map(|s| s.count).sum::<u32>(), 10);
+        assert!(
+            shares
+                .windows(2)
+                .all(|w| w[0].start + w[0].count == w[1].start)
+        );
+    }
+
+    #[test]
+    fn mistakes_say_what_to_do() {
+        let says = |line: &str, words: &str| {
+            let failure = plan(line).expect_err(line);
+            assert!(failure.message.contains(words), "{line}: {failure}");
+            assert_eq!(failure.code, 2);
+        };
+        says("fanout --size 59", "--size 64");
+        says("fanout --driver uring", "--driver epoll");
+        says("fanout --slow-readers 1000", "raise --clients");
+        says("fanout --path topics", "begins with /");
+        says("fanout --publish none --in-flight 2", "--publish none");
+        says("fanout --header nonsense", "Name: value");
+        says("fanout --ca file.pem", "wss://");
+        says("fanout --topic ..", "--topic");
+        says("connect --clients 1000000 --workers 1", "--workers 1");
+    }
+}

@@ -1,0 +1,221 @@
+//! What the coordinator and its workers say to each other: one JSON value a line, over the
+//! worker's standard input and output. All times are nanoseconds of the host's one clock.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ledger::Counts;
+use crate::plan::Extent;
+use crate::stats::Latency;
+
+/// From the coordinator.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Command {
+    /// Connect everybody; `Connected` follows.
+    Connect,
+    /// Begin to measure a round; from the publishing worker `Published` follows.
+    Begin {
+        /// Which; 0 is the warm-up.
+        round: u8,
+        /// When the first publication is due.
+        start: u64,
+        /// How much is published.
+        extent: Extent,
+    },
+    /// Publish no more in this round.
+    StopPublishing,
+    /// Wait for stragglers; `Round` follows.
+    Drain {
+        /// Publications by stream; empty where somebody else publishes.
+        published: Vec<u32>,
+        /// No longer than this.
+        until: u64,
+    },
+    /// Publications that arrived everywhere: stream and sequence number.
+    Complete(Vec<(u32, u32)>),
+    /// Slow readers read again.
+    Resume,
+    /// The crowd is cut and comes back; `Back` follows.
+    Storm {
+        /// Each waits a random part of this.
+        jitter: u64,
+    },
+    /// Wait no longer for those who are not back; `Back` follows.
+    EndStorm,
+    /// The end; `Finished` follows.
+    Finish,
+}
+
+/// From a worker.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Notice {
+    /// All attempts to connect have ended.
+    Connected(Box<Connects>),
+    /// How it goes, four times a second.
+    Tick(Tick),
+    /// What a second brought, if an interval log is wanted.
+    Interval(Box<IntervalNote>),
+    /// The publishers of a round are done.
+    Published(Box<Published>),
+    /// Publications that arrived at all subscribers of this worker: stream and sequence number.
+    Complete(Vec<(u32, u32)>),
+    /// What a round brought.
+    Round(Box<Round>),
+    /// What a storm brought.
+    Back(Box<Back>),
+    /// What became of the connections.
+    Finished(Box<Finished>),
+    /// It cannot go on.
+    Failed(String),
+}
+
+/// Attempts to connect.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Connects {
+    /// Clients that are there.
+    pub connected: u64,
+    /// Clients that are not, by reason.
+    pub failures: BTreeMap<String, u64>,
+    /// Begin of connect to the open TCP connection.
+    pub tcp: Latency,
+    /// Request to answer, TLS included.
+    pub upgrade: Latency,
+    /// Both.
+    pub total: Latency,
+    /// When the first attempt began.
+    pub first: u64,
+    /// When the last one ended.
+    pub last: u64,
+    /// CPU time that it took this worker.
+    pub cpu_ns: u64,
+}
+
+/// A worker's state, for the live view.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub struct Tick {
+    /// Open connections.
+    pub open: u64,
+    /// Deliveries of the round so far.
+    pub received: u64,
+    /// Publications of the round so far.
+    pub published: u64,
+    /// Median of the interval in nanoseconds, 0 without deliveries.
+    pub p50_ns: u64,
+    /// 99th percentile of the interval in nanoseconds.
+    pub p99_ns: u64,
+}
+
+/// The deliveries of about a second.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct IntervalNote {
+    /// Which second of the round.
+    pub second: u64,
+    /// Which round.
+    pub round: u8,
+    /// From the intended moment.
+    pub latency: Latency,
+}
+
+/// A round's publications.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Published {
+    /// By stream.
+    pub streams: Vec<u32>,
+    /// How many the timetable wanted; those that were sent, in a closed loop.
+    pub offered: u64,
+    /// When the first one left, 0 if none did.
+    pub first: u64,
+    /// When the last one left.
+    pub last: u64,
+    /// How late each one left, behind the timetable.
+    pub lateness: Latency,
+    /// Publications that were given up because they did not arrive everywhere in time.
+    pub stalled: u64,
+    /// Times when the server did not take publications as fast as they were due.
+    pub blocked: u64,
+    /// Answers to POSTs other than 2xx, by status.
+    pub refused: BTreeMap<String, u64>,
+}
+
+/// A round in one worker.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Round {
+    /// Deliveries that were due.
+    pub expected: u64,
+    /// Deliveries that came.
+    pub counts: Counts,
+    /// Stamps of other runs and rounds.
+    pub foreign: u64,
+    /// Messages without a stamp.
+    pub unstamped: u64,
+    /// All deliveries, from the intended moment.
+    pub corrected: Latency,
+    /// All deliveries, from the actual send.
+    pub uncorrected: Latency,
+    /// First delivery of each publication; empty if rows are given instead.
+    pub first: Latency,
+    /// Median delivery.
+    pub median: Latency,
+    /// Last delivery.
+    pub last: Latency,
+    /// First to last delivery.
+    pub spread: Latency,
+    /// Publications that some subscriber never got.
+    pub incomplete: u64,
+    /// Publications that were finished too late for the table of those under way.
+    pub evicted: u64,
+    /// Publications to be joined with those of other workers.
+    pub rows: Vec<crate::publications::Row>,
+    /// Bytes received, with framing.
+    pub bytes: u64,
+    /// Reads.
+    pub reads: u64,
+    /// Reads that filled the receive buffer.
+    pub full_reads: u64,
+    /// When the last delivery came.
+    pub last_delivery: u64,
+    /// CPU time of this worker from the first to the last publication or delivery.
+    pub cpu_ns: u64,
+    /// How long that was.
+    pub wall_ns: u64,
+}
+
+/// A storm in one worker.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Back {
+    /// Clients that were cut.
+    pub cut: u64,
+    /// From the cut to the new upgrade, of those that are back.
+    pub back: Latency,
+    /// Attempts that failed and were repeated, by reason.
+    pub failures: BTreeMap<String, u64>,
+}
+
+/// The end of a run in one worker.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Finished {
+    /// Connections that the server ended, by close code or reason.
+    pub closes: BTreeMap<String, u64>,
+    /// What became of the slow readers, the same way.
+    pub slow_closes: BTreeMap<String, u64>,
+    /// Whole messages that slow readers got after they read again.
+    pub slow_messages: u64,
+    /// Publishers' connections that the server ended, the same way.
+    pub publisher_closes: BTreeMap<String, u64>,
+}
+
+/// Adds counts by name.
+pub fn add_counts(into: &mut BTreeMap<String, u64>, from: &BTreeMap<String, u64>) {
+    for (name, count) in from {
+        *into.entry(name.clone()).or_default() += count;
+    }
+}
+
+/// Counts one by name.
+pub fn count(into: &mut BTreeMap<String, u64>, name: &str) {
+    match into.get_mut(name) {
+        Some(count) => *count += 1,
+        None => drop(into.insert(name.to_owned(), 1)),
+    }
+}

@@ -1,0 +1,133 @@
+//! `loadgen connect`: ramp, hold, look at memory; then, if wanted, a storm.
+
+use std::time::Duration;
+
+use altavoz::base::{Time, clock};
+
+use crate::crew::{Crew, Sample};
+use crate::failure::Failure;
+use crate::options::ConnectOptions;
+use crate::plan::{Extent, Plan};
+use crate::protocol::{Back, Command, Notice, add_counts};
+use crate::report::{Memory, Report, Run, StormRun};
+use crate::sample;
+
+use super::{SETTLE, Server, metrics_url};
+
+/// How long bystanders are measured before a storm, as what to compare with.
+const CALM: Duration = Duration::from_secs(3);
+
+/// How long a storm may take beyond its jitter.
+const STORM_PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long stragglers of the bystanders are waited for.
+const DRAIN: Duration = Duration::from_secs(2);
+
+/// Runs it and gives back its report.
+///
+/// # Errors
+/// When it cannot be started or a worker is gone.
+pub fn run(options: &ConnectOptions) -> Result<Report, Failure> {
+    let server = Server::new(&options.target)?;
+    let plan = Plan::connect(options, server.target.clone())?;
+    let mut crew = super::crew(&plan, &server, options.output.quiet)?;
+    crew.rest(SETTLE)?;
+    let started = clock::unix();
+    let metrics_before = metrics_url::read(options.target.metrics_url.as_deref())?;
+    let (before, own_before) = (crew.sample(), crew.rss_bytes());
+    let connected = super::connect_all(&mut crew)?;
+    crew.announce("holding");
+    crew.rest(options.hold)?;
+    let after = crew.sample();
+    let own = crew.rss_bytes().saturating_sub(own_before);
+    let memory = memory(&before, &after, own, &server, connected.connects.connected);
+    let mut repeats = Vec::new();
+    let storm = if options.storm && !crew.is_stopped() {
+        Some(storm(&mut crew, &plan, options, &mut repeats)?)
+    } else {
+        None
+    };
+    let metrics_after = metrics_url::read(options.target.metrics_url.as_deref())?;
+    let finished = super::finish(&mut crew)?;
+    Ok(Report::new(Run {
+        command: "connect",
+        plan: &plan,
+        server: &server,
+        crew: &crew,
+        started,
+        connected,
+        repeats,
+        finished,
+        memory: Some(memory),
+        storm,
+        metrics: metrics_url::difference(&metrics_before, &metrics_after),
+        drain: DRAIN,
+    }))
+}
+
+fn memory(
+    before: &Sample,
+    after: &Sample,
+    generator_bytes: u64,
+    server: &Server,
+    connections: u64,
+) -> Memory {
+    let rss = |s: &Sample| s.server.map(|p| p.rss_bytes);
+    let grown = |before: u64, after: u64| after.saturating_sub(before);
+    let slab = before.sockets.slab_bytes.zip(after.sockets.slab_bytes);
+    let buffers = grown(before.sockets.buffer_bytes, after.sockets.buffer_bytes);
+    Memory {
+        connections,
+        server_bytes: rss(before).zip(rss(after)).map(|(b, a)| grown(b, a)),
+        server_pss_bytes: server.pid.and_then(sample::pss),
+        generator_bytes,
+        kernel_bytes: slab.map(|(b, a)| grown(b, a) + buffers),
+        buffer_bytes: buffers,
+    }
+}
+
+/// Measures the bystanders in the calm and then while all others are cut and come back.
+fn storm(
+    crew: &mut Crew,
+    plan: &Plan,
+    options: &ConnectOptions,
+    repeats: &mut Vec<super::Measured>,
+) -> Result<StormRun, Failure> {
+    crew.announce("calm");
+    let calm = super::measure(crew, plan, 1, Extent::lasting(CALM), DRAIN)?;
+    crew.announce("storm");
+    crew.tell(&super::storm_command(options.jitter))?;
+    let extent = Extent::lasting(options.jitter + Duration::from_secs(2));
+    repeats.push(super::measure(crew, plan, 2, extent, DRAIN)?);
+    let until = clock::now() + STORM_PATIENCE;
+    let backs = wait_back(crew, plan.workers as usize, until)?;
+    let mut joined = Back::default();
+    for back in &backs {
+        joined.cut += back.cut;
+        joined.back.add(&back.back);
+        add_counts(&mut joined.failures, &back.failures);
+    }
+    Ok(StormRun {
+        back: joined,
+        calm: calm.round.corrected,
+    })
+}
+
+/// Waits until everybody is back; what is known so far when it takes too long.
+fn wait_back(crew: &mut Crew, workers: usize, until: Time) -> Result<Vec<Back>, Failure> {
+    let mut asked = false;
+    while crew.backs.len() < workers && !crew.is_stopped() {
+        let is_late = clock::now() >= until;
+        if is_late && asked {
+            break;
+        }
+        if is_late {
+            crew.tell(&Command::EndStorm)?;
+            asked = true;
+        }
+        crew.wait_one(clock::now() + Duration::from_secs(1), |notice: Notice| {
+            matches!(notice, Notice::Failed(_)).then_some(())
+        })?;
+    }
+    Ok(std::mem::take(&mut crew.backs))
+}

@@ -1,0 +1,375 @@
+//! Runs from the coordinator's side: what is begun when, what is waited for, what is joined.
+
+use std::time::Duration;
+
+use altavoz::base::clock;
+
+use crate::crew::Crew;
+use crate::failure::Failure;
+use crate::live::Live;
+use crate::node::ChildServer;
+use crate::num::nanos;
+use crate::options::TargetOptions;
+use crate::plan::{Extent, Plan};
+use crate::protocol::{Command, Connects, Finished, Notice, Published, Round, add_counts};
+use crate::publications::{Row, join};
+use crate::sample::ProcessSample;
+use crate::target::Target;
+use crate::worker::meter::enter_row;
+
+pub mod connect;
+pub mod fanout;
+pub mod metrics_url;
+
+/// Between the order to begin and the first publication: every worker is ready by then.
+const LEAD: Duration = Duration::from_millis(50);
+
+/// Between the last upgrade and the first publication: a server may answer 101 a moment before
+/// the subscription counts.
+const SETTLE: Duration = Duration::from_millis(250);
+
+/// The server of a run: named, or a child of our own.
+#[derive(Debug)]
+pub struct Server {
+    /// Where it is.
+    pub target: Target,
+    /// Its process, if it is on this host and known.
+    pub pid: Option<u32>,
+    /// Held so that it ends with the run.
+    child: Option<ChildServer>,
+}
+
+impl Server {
+    /// Resolves the target, or starts a node.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn new(options: &TargetOptions) -> Result<Self, Failure> {
+        if let Some(url) = &options.target {
+            return Ok(Self {
+                target: Target::parse(url)?,
+                pid: options.server_pid,
+                child: None,
+            });
+        }
+        let child = ChildServer::start()?;
+        Ok(Self {
+            target: Target::parse(&format!("ws://{}", child.authority))?,
+            pid: Some(child.pid()),
+            child: Some(child),
+        })
+    }
+
+    /// Whether the run started it.
+    #[must_use]
+    pub fn is_own(&self) -> bool {
+        self.child.is_some()
+    }
+}
+
+/// One repeat, joined over all workers.
+#[derive(Clone, Debug, Default)]
+pub struct Measured {
+    /// Deliveries.
+    pub round: Round,
+    /// Publications.
+    pub published: Published,
+    /// First publication to last delivery, in seconds.
+    pub seconds: f64,
+    /// What the server used, if it was seen.
+    pub server: Option<ServerUse>,
+    /// CPU time of all workers, in nanoseconds.
+    pub generator_cpu_ns: u64,
+    /// The busiest worker's share of a core, from 0 to 1.
+    pub generator_share: f64,
+}
+
+/// CPU that a server used in a time.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ServerUse {
+    /// Of all its threads, in nanoseconds.
+    pub cpu_ns: u64,
+    /// Cores' worth: 1 is one core all the time.
+    pub cores: f64,
+    /// The same of its busiest thread.
+    pub busiest: f64,
+}
+
+/// Everything connected, joined over all workers.
+#[derive(Debug)]
+pub struct Connected {
+    /// The attempts.
+    pub connects: Connects,
+    /// From the first attempt to the last answer, in seconds.
+    pub seconds: f64,
+    /// What the server used.
+    pub server: Option<ServerUse>,
+    /// The busiest worker's share of a core, from 0 to 1.
+    pub generator_share: f64,
+}
+
+/// Starts the workers of a plan.
+///
+/// # Errors
+/// When they cannot be started.
+pub fn crew(plan: &Plan, server: &Server, quiet: bool) -> Result<Crew, Failure> {
+    Crew::start(plan, server.pid, Live::new(quiet))
+}
+
+/// Connects everybody.
+///
+/// # Errors
+/// When a worker is gone, or nobody could connect.
+pub fn connect_all(crew: &mut Crew) -> Result<Connected, Failure> {
+    crew.announce("connecting");
+    let before = crew.sample().server;
+    crew.tell(&Command::Connect)?;
+    let parts = crew.wait_all(|notice| match notice {
+        Notice::Connected(connects) => Some(*connects),
+        _ => None,
+    })?;
+    let after = crew.sample().server;
+    let share = |c: &Connects| share(c.cpu_ns, c.last.saturating_sub(c.first));
+    let generator_share = parts.iter().map(share).fold(0.0, f64::max);
+    let connects = join_connects(&parts);
+    let wall = connects.last.saturating_sub(connects.first);
+    if connects.connected == 0 && !connects.failures.is_empty() {
+        let reasons: Vec<_> = connects.failures.keys().map(String::as_str).collect();
+        return Err(Failure::limited(format!(
+            "nobody could connect: {}",
+            reasons.join("; ")
+        )));
+    }
+    Ok(Connected {
+        seconds: wall as f64 / 1e9,
+        server: server_use(before, after, wall),
+        generator_share,
+        connects,
+    })
+}
+
+/// Publishes and measures one round.
+///
+/// # Errors
+/// When a worker is gone.
+pub fn measure(
+    crew: &mut Crew,
+    plan: &Plan,
+    round: u8,
+    extent: Extent,
+    drain: Duration,
+) -> Result<Measured, Failure> {
+    let before = crew.sample().server;
+    crew.forget_arrived();
+    let start = (clock::now() + LEAD).as_nanos();
+    crew.tell(&Command::Begin {
+        round,
+        start,
+        extent,
+    })?;
+    let published = wait_published(crew, plan, start, extent)?;
+    let until = (clock::now() + drain).as_nanos();
+    crew.tell(&Command::Drain {
+        published: published.streams.clone(),
+        until,
+    })?;
+    let rounds = crew.wait_all(|notice| match notice {
+        Notice::Round(round) => Some(*round),
+        _ => None,
+    })?;
+    let after = crew.sample().server;
+    let first = if published.first == 0 {
+        start
+    } else {
+        published.first
+    };
+    let wall = rounds
+        .iter()
+        .map(|r| r.last_delivery)
+        .chain([published.last])
+        .max()
+        .map_or(0, |last| last.saturating_sub(first));
+    let generator_share = rounds.iter().map(|r| share(r.cpu_ns, wall.max(1)).min(1.0));
+    Ok(Measured {
+        generator_share: generator_share.fold(0.0, f64::max),
+        generator_cpu_ns: rounds.iter().map(|r| r.cpu_ns).sum(),
+        round: join_rounds(rounds),
+        published,
+        seconds: wall as f64 / 1e9,
+        server: server_use(before, after, wall),
+    })
+}
+
+/// Ends the workers and says how connections ended.
+///
+/// # Errors
+/// When a worker is gone.
+pub fn finish(crew: &mut Crew) -> Result<Finished, Failure> {
+    crew.announce("closing");
+    crew.tell(&Command::Finish)?;
+    let parts = crew.wait_all(|notice| match notice {
+        Notice::Finished(finished) => Some(*finished),
+        _ => None,
+    })?;
+    crew.end_view();
+    let mut joined = Finished::default();
+    for part in &parts {
+        add_counts(&mut joined.closes, &part.closes);
+        add_counts(&mut joined.slow_closes, &part.slow_closes);
+        add_counts(&mut joined.publisher_closes, &part.publisher_closes);
+        joined.slow_messages += part.slow_messages;
+    }
+    Ok(joined)
+}
+
+/// Several repeats as one.
+#[must_use]
+pub fn join_repeats(repeats: &[Measured]) -> Measured {
+    let mut all = Measured::default();
+    for repeat in repeats {
+        add_round(&mut all.round, &repeat.round);
+        add_published(&mut all.published, &repeat.published);
+        all.seconds += repeat.seconds;
+        all.generator_cpu_ns += repeat.generator_cpu_ns;
+        all.generator_share = all.generator_share.max(repeat.generator_share);
+        if let Some(server) = repeat.server {
+            let sum = all.server.get_or_insert_default();
+            sum.cpu_ns += server.cpu_ns;
+            sum.cores = sum.cores.max(server.cores);
+            sum.busiest = sum.busiest.max(server.busiest);
+        }
+    }
+    all
+}
+
+fn wait_published(
+    crew: &mut Crew,
+    plan: &Plan,
+    start: u64,
+    extent: Extent,
+) -> Result<Published, Failure> {
+    let take = |notice| match notice {
+        Notice::Published(published) => Some(*published),
+        _ => None,
+    };
+    if plan.publishers == 0 {
+        let end = altavoz::base::Time::from_nanos(start.saturating_add(extent.nanos));
+        crew.wait_one(end, take)?;
+        return Ok(Published::default());
+    }
+    if let Some(published) = crew.wait_one(altavoz::base::Time::NEVER, take)? {
+        return Ok(published);
+    }
+    // Ctrl-C: the publishers stop, and the rest goes on as if this were the end of the round.
+    crew.tell_one(0, &Command::StopPublishing)?;
+    let mut published = None;
+    let until = clock::now() + Duration::from_secs(5);
+    while published.is_none() && clock::now() < until {
+        published = crew.wait_even_if_stopped(until, take)?;
+    }
+    published.ok_or_else(|| Failure::limited("the publishers did not stop"))
+}
+
+fn join_rounds(rounds: Vec<Round>) -> Round {
+    let mut joined = Round::default();
+    let mut rows: Vec<Row> = Vec::new();
+    for mut round in rounds {
+        rows.append(&mut round.rows);
+        add_round(&mut joined, &round);
+    }
+    rows.sort_unstable_by_key(|row| (row.stream, row.seq));
+    for group in rows.chunk_by(|a, b| (a.stream, a.seq) == (b.stream, b.seq)) {
+        enter_row(&mut joined, &join(group));
+    }
+    joined
+}
+
+fn add_round(into: &mut Round, from: &Round) {
+    let histograms = [
+        (&mut into.corrected, &from.corrected),
+        (&mut into.uncorrected, &from.uncorrected),
+        (&mut into.first, &from.first),
+        (&mut into.median, &from.median),
+        (&mut into.last, &from.last),
+        (&mut into.spread, &from.spread),
+    ];
+    histograms
+        .into_iter()
+        .for_each(|(into, from)| into.add(from));
+    let counts = [
+        (&mut into.expected, from.expected),
+        (&mut into.counts.received, from.counts.received),
+        (&mut into.counts.duplicated, from.counts.duplicated),
+        (&mut into.counts.reordered, from.counts.reordered),
+        (&mut into.foreign, from.foreign),
+        (&mut into.unstamped, from.unstamped),
+        (&mut into.incomplete, from.incomplete),
+        (&mut into.evicted, from.evicted),
+        (&mut into.bytes, from.bytes),
+        (&mut into.reads, from.reads),
+        (&mut into.full_reads, from.full_reads),
+        (&mut into.cpu_ns, from.cpu_ns),
+    ];
+    counts.into_iter().for_each(|(into, from)| *into += from);
+    into.last_delivery = into.last_delivery.max(from.last_delivery);
+    into.wall_ns = into.wall_ns.max(from.wall_ns);
+}
+
+fn add_published(into: &mut Published, from: &Published) {
+    into.streams.resize(from.streams.len(), 0);
+    for (into, from) in into.streams.iter_mut().zip(&from.streams) {
+        *into += from;
+    }
+    into.offered += from.offered;
+    into.lateness.add(&from.lateness);
+    into.stalled += from.stalled;
+    into.blocked += from.blocked;
+    add_counts(&mut into.refused, &from.refused);
+}
+
+fn join_connects(parts: &[Connects]) -> Connects {
+    let mut joined = Connects {
+        first: parts.iter().map(|p| p.first).min().unwrap_or(0),
+        last: parts.iter().map(|p| p.last).max().unwrap_or(0),
+        ..Connects::default()
+    };
+    for part in parts {
+        joined.connected += part.connected;
+        joined.cpu_ns += part.cpu_ns;
+        joined.tcp.add(&part.tcp);
+        joined.upgrade.add(&part.upgrade);
+        joined.total.add(&part.total);
+        add_counts(&mut joined.failures, &part.failures);
+    }
+    joined
+}
+
+/// What a server used between two looks, spread over the time in which it had work.
+fn server_use(
+    before: Option<ProcessSample>,
+    after: Option<ProcessSample>,
+    wall_ns: u64,
+) -> Option<ServerUse> {
+    let (before, after) = (before?, after?);
+    let cpu_ns = after.cpu_ns.saturating_sub(before.cpu_ns);
+    let busiest = after
+        .busiest_thread_cpu_ns
+        .saturating_sub(before.busiest_thread_cpu_ns);
+    Some(ServerUse {
+        cpu_ns,
+        cores: share(cpu_ns, wall_ns),
+        busiest: share(busiest, wall_ns),
+    })
+}
+
+fn share(cpu_ns: u64, wall_ns: u64) -> f64 {
+    cpu_ns as f64 / wall_ns.max(1) as f64
+}
+
+/// The command that a plan's pace needs when publishing is done by time alone.
+#[must_use]
+pub fn storm_command(jitter: Duration) -> Command {
+    Command::Storm {
+        jitter: nanos(jitter),
+    }
+}

@@ -1,0 +1,115 @@
+//! Which source address each connection comes from.
+//!
+//! A client's end of a connection is an address and a port, and there are at most 28,232 ports
+//! to one destination by default. All of 127/8 is loopback, so a target there is reached from
+//! as many addresses as it takes, without configuring any.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use crate::failure::Failure;
+
+/// Connections that one source address takes: below the default range of ports, so that the
+/// search for a free one stays short.
+pub const SOURCE_PORTS_MAX: u64 = 25_000;
+
+/// The addresses in use, in order.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Sources(Vec<IpAddr>);
+
+impl Sources {
+    /// Reads `auto`, one address, or `FIRST-LAST`.
+    ///
+    /// # Errors
+    /// When it is none of these, or has too few addresses for the load.
+    pub fn parse(text: &str, target: IpAddr, connections: u64) -> Result<Self, Failure> {
+        let needed = connections.div_ceil(SOURCE_PORTS_MAX);
+        if text == "auto" {
+            return Ok(Self::auto(target, needed));
+        }
+        let sources = parse_range(text).ok_or_else(|| {
+            Failure::usage(format!(
+                "--source {text}: use auto, an address, or FIRST-LAST such as 127.0.0.1-127.0.0.16"
+            ))
+        })?;
+        if (sources.len() as u64) < needed {
+            return Err(Failure::usage(format!(
+                "--source {text}: {connections} connections need {needed} addresses, \
+                 one for each {SOURCE_PORTS_MAX}"
+            )));
+        }
+        Ok(Self(sources))
+    }
+
+    /// The address of a connection, counted over all workers; `None` leaves it to the system.
+    #[must_use]
+    pub fn of(&self, connection: u64, connections: u64) -> Option<IpAddr> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let each = connections.div_ceil(self.0.len() as u64).max(1);
+        let at = usize::try_from(connection / each).ok()?;
+        self.0.get(at).or(self.0.last()).copied()
+    }
+
+    fn auto(target: IpAddr, needed: u64) -> Self {
+        let first = match target {
+            IpAddr::V4(target) if target.is_loopback() && needed > 1 => Ipv4Addr::LOCALHOST,
+            _ => return Self(Vec::new()),
+        };
+        let count = u32::try_from(needed).unwrap_or(u32::MAX);
+        Self(addresses(u32::from(first), count))
+    }
+}
+
+fn addresses(first: u32, count: u32) -> Vec<IpAddr> {
+    let all = (first..=u32::MAX).take(count as usize);
+    all.map(|bits| IpAddr::V4(Ipv4Addr::from(bits))).collect()
+}
+
+fn parse_range(text: &str) -> Option<Vec<IpAddr>> {
+    let Some((first, last)) = text.split_once('-') else {
+        return Some(vec![text.parse().ok()?]);
+    };
+    let first = u32::from(first.parse::<Ipv4Addr>().ok()?);
+    let last = u32::from(last.parse::<Ipv4Addr>().ok()?);
+    // A /16 is over a thousand million connections.
+    let count = last.checked_sub(first).filter(|n| *n < 65_536)? + 1;
+    Some(addresses(first, count))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+    fn of(sources: &Sources, connection: u64, connections: u64) -> Option<String> {
+        sources.of(connection, connections).map(|a| a.to_string())
+    }
+
+    #[test]
+    fn a_small_load_leaves_the_address_to_the_system() {
+        let sources = Sources::parse("auto", HERE, 25_000).expect("auto");
+        assert_eq!(of(&sources, 0, 25_000), None);
+    }
+
+    #[test]
+    fn a_large_load_on_loopback_spreads_by_itself() {
+        let sources = Sources::parse("auto", HERE, 60_000).expect("auto");
+        assert_eq!(of(&sources, 0, 60_000).as_deref(), Some("127.0.0.1"));
+        assert_eq!(of(&sources, 19_999, 60_000).as_deref(), Some("127.0.0.1"));
+        assert_eq!(of(&sources, 20_000, 60_000).as_deref(), Some("127.0.0.2"));
+        assert_eq!(of(&sources, 59_999, 60_000).as_deref(), Some("127.0.0.3"));
+    }
+
+    #[test]
+    fn a_range_is_used_evenly_and_must_be_large_enough() {
+        let sources = Sources::parse("127.0.0.9-127.0.0.10", HERE, 10).expect("a range");
+        assert_eq!(of(&sources, 4, 10).as_deref(), Some("127.0.0.9"));
+        assert_eq!(of(&sources, 5, 10).as_deref(), Some("127.0.0.10"));
+        assert!(Sources::parse("127.0.0.9-127.0.0.10", HERE, 50_001).is_err());
+        assert!(Sources::parse("127.0.0.9-127.0.0.1", HERE, 1).is_err());
+        assert!(Sources::parse("here", HERE, 1).is_err());
+        assert!(Sources::parse("::1", HERE, 1).is_ok());
+    }
+}

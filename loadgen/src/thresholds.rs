@@ -1,0 +1,316 @@
+//! `--fail 'p99<50ms'`: bounds on figures, which decide the exit code.
+//!
+//! Reads expressions and compares; the figures come by name from the report.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::Serialize;
+
+/// What a figure is counted in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Unit {
+    /// Microseconds; bounds carry `ns`, `us`, `ms` or `s`.
+    Time,
+    /// Bytes; bounds carry `B`, `KiB`, `MiB` or `GiB`.
+    Bytes,
+    /// Percent; bounds carry `%`.
+    Percent,
+    /// A plain number, or one a second, with `/s` if wanted.
+    Count,
+}
+
+/// Histograms whose percentiles can be named, with the prefix of their figures.
+pub const HISTOGRAMS: &[(&str, &str)] = &[
+    ("", "all deliveries, from the intended publish time"),
+    ("uncorrected_", "all deliveries, from the actual send"),
+    ("first_", "first delivery of each publication"),
+    ("median_", "median delivery of each publication"),
+    ("last_", "last delivery of each publication"),
+    ("spread_", "first to last delivery"),
+    ("connect_", "from the beginning of connect to the upgrade"),
+    ("tcp_", "TCP connect"),
+    ("upgrade_", "request to 101"),
+    ("reconnect_", "back after a storm"),
+    ("lateness_", "the generator's own timers"),
+];
+
+/// Figures that are single numbers.
+pub const FIGURES: &[(&str, Unit)] = &[
+    ("reach", Unit::Percent),
+    ("expected", Unit::Count),
+    ("received", Unit::Count),
+    ("lost", Unit::Count),
+    ("duplicated", Unit::Count),
+    ("reordered", Unit::Count),
+    ("closed", Unit::Count),
+    ("deliveries_rate", Unit::Count),
+    ("publications_rate", Unit::Count),
+    ("achieved", Unit::Percent),
+    ("connected", Unit::Count),
+    ("connect_failures", Unit::Count),
+    ("connect_rate", Unit::Count),
+    ("back_99", Unit::Time),
+    ("rss_per_conn", Unit::Bytes),
+    ("kernel_per_conn", Unit::Bytes),
+    ("generator_rss_per_conn", Unit::Bytes),
+    ("rss_peak", Unit::Bytes),
+    ("server_cpu", Unit::Percent),
+    ("generator_cpu", Unit::Percent),
+    ("cpu_per_delivery", Unit::Time),
+    ("cpu_per_connect", Unit::Time),
+];
+
+/// One bound.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Threshold {
+    text: String,
+    metric: Metric,
+    op: Op,
+    bound: f64,
+}
+
+/// What became of a bound.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct Outcome {
+    /// The expression.
+    pub expression: String,
+    /// The figure in its unit (microseconds, bytes, percent); `None` if this run has none.
+    pub value: Option<f64>,
+    /// Whether it held; a figure that was not measured does not.
+    pub passed: bool,
+}
+
+/// Where figures come from.
+pub trait Figures {
+    /// A percentile of a histogram in microseconds; 100 is the maximum, `None` the mean.
+    fn percentile(&self, prefix: &str, percentile: Option<f64>) -> Option<f64>;
+    /// Single numbers by name.
+    fn numbers(&self) -> BTreeMap<&'static str, f64>;
+}
+
+impl Threshold {
+    /// Reads `metric op value`.
+    ///
+    /// # Errors
+    /// Says what is known, or which unit the metric takes.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let packed: String = text.chars().filter(|c| !c.is_whitespace()).collect();
+        let at = packed
+            .find(['<', '>', '=', '!'])
+            .ok_or_else(|| format!("`{text}`: a threshold is METRIC OP VALUE, such as p99<50ms"))?;
+        let (name, rest) = packed.split_at(at);
+        let (op, value) =
+            Op::split(rest).ok_or_else(|| format!("`{text}`: use <, <=, >, >=, == or !="))?;
+        let metric = Metric::parse(name).ok_or_else(|| unknown(name))?;
+        let bound = parse_value(value, metric.unit())
+            .ok_or_else(|| format!("`{text}`: {}", metric.unit()))?;
+        Ok(Self {
+            text: text.to_owned(),
+            metric,
+            op,
+            bound,
+        })
+    }
+
+    /// Compares with a run's figures.
+    #[must_use]
+    pub fn judge(&self, figures: &impl Figures) -> Outcome {
+        let value = match &self.metric {
+            Metric::Histogram(prefix, percentile) => figures.percentile(prefix, *percentile),
+            Metric::Number(name, _) => figures.numbers().get(name).copied(),
+        };
+        Outcome {
+            expression: self.text.clone(),
+            value,
+            passed: value.is_some_and(|value| self.op.holds(value, self.bound)),
+        }
+    }
+}
+
+#[derive(Clone, PartialEq, Debug)]
+enum Metric {
+    /// Prefix and percentile; `None` is the mean.
+    Histogram(&'static str, Option<f64>),
+    Number(&'static str, Unit),
+}
+
+impl Metric {
+    fn parse(name: &str) -> Option<Self> {
+        if let Some((name, unit)) = FIGURES.iter().find(|(known, _)| *known == name) {
+            return Some(Self::Number(name, *unit));
+        }
+        // The longest prefix first: the empty one fits everything.
+        HISTOGRAMS.iter().rev().find_map(|(prefix, _)| {
+            let place = name.strip_prefix(prefix)?;
+            Some(Self::Histogram(prefix, parse_place(place)?))
+        })
+    }
+
+    fn unit(&self) -> Unit {
+        match self {
+            Self::Histogram(..) => Unit::Time,
+            Self::Number(_, unit) => *unit,
+        }
+    }
+}
+
+fn parse_place(place: &str) -> Option<Option<f64>> {
+    match place {
+        "max" => Some(Some(100.0)),
+        "min" => Some(Some(0.0)),
+        "mean" => Some(None),
+        _ => {
+            let digits = place.strip_prefix('p')?;
+            let legal = digits.starts_with(|c: char| c.is_ascii_digit());
+            let percentile: f64 = digits.parse().ok().filter(|_| legal)?;
+            (percentile <= 100.0).then_some(Some(percentile))
+        }
+    }
+}
+
+fn parse_value(text: &str, unit: Unit) -> Option<f64> {
+    let digits = text
+        .find(|c: char| !c.is_ascii_digit() && !matches!(c, '.' | '-'))
+        .unwrap_or(text.len());
+    let (number, suffix) = text.split_at(digits);
+    let number: f64 = number.parse().ok()?;
+    let scale = match (unit, suffix) {
+        (Unit::Time, "ns") => 1e-3,
+        (Unit::Time, "us" | "µs") => 1.0,
+        (Unit::Time, "ms") => 1e3,
+        (Unit::Time, "s") => 1e6,
+        (Unit::Bytes, "B") => 1.0,
+        (Unit::Bytes, "KiB") => 1024.0,
+        (Unit::Bytes, "MiB") => 1024.0 * 1024.0,
+        (Unit::Bytes, "GiB") => 1024.0 * 1024.0 * 1024.0,
+        (Unit::Percent, "%") | (Unit::Count, "" | "/s") => 1.0,
+        (Unit::Time | Unit::Bytes, "") if number == 0.0 => 1.0,
+        _ => return None,
+    };
+    Some(number * scale)
+}
+
+fn unknown(name: &str) -> String {
+    let prefixes: Vec<_> = HISTOGRAMS.iter().map(|(prefix, _)| *prefix).collect();
+    let names: Vec<_> = FIGURES.iter().map(|(name, _)| *name).collect();
+    format!(
+        "`{name}` is no figure; known are p50, p99, p99.9, min, mean, max, also after {}, and {}",
+        prefixes[1..].join(", "),
+        names.join(", ")
+    )
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Op {
+    Less,
+    LessOrEqual,
+    More,
+    MoreOrEqual,
+    Equal,
+    Unequal,
+}
+
+impl Op {
+    /// Two characters before one, so that `<=` is not `<` and a value that begins with `=`.
+    const SIGNS: [(&'static str, Self); 6] = [
+        ("<=", Self::LessOrEqual),
+        (">=", Self::MoreOrEqual),
+        ("==", Self::Equal),
+        ("!=", Self::Unequal),
+        ("<", Self::Less),
+        (">", Self::More),
+    ];
+
+    fn split(text: &str) -> Option<(Self, &str)> {
+        let mut signs = Self::SIGNS.iter();
+        signs.find_map(|(sign, op)| Some((*op, text.strip_prefix(sign)?)))
+    }
+
+    fn holds(self, value: f64, bound: f64) -> bool {
+        match self {
+            Self::Less => value < bound,
+            Self::LessOrEqual => value <= bound,
+            Self::More => value > bound,
+            Self::MoreOrEqual => value >= bound,
+            Self::Equal => value.total_cmp(&bound).is_eq(),
+            Self::Unequal => value.total_cmp(&bound).is_ne(),
+        }
+    }
+}
+
+impl fmt::Display for Unit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Time => "the bound is a time with its unit: ns, us, ms or s",
+            Self::Bytes => "the bound is a size with its unit: B, KiB, MiB or GiB",
+            Self::Percent => "the bound is in percent, such as 99.9%",
+            Self::Count => "the bound is a plain number",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Run;
+
+    impl Figures for Run {
+        fn percentile(&self, prefix: &str, percentile: Option<f64>) -> Option<f64> {
+            match (prefix, percentile) {
+                ("", Some(place)) => Some(place * 1000.0),
+                ("last_", None) => Some(7.0),
+                _ => None,
+            }
+        }
+
+        fn numbers(&self) -> BTreeMap<&'static str, f64> {
+            BTreeMap::from([("reach", 99.9995), ("lost", 0.0), ("rss_per_conn", 5000.0)])
+        }
+    }
+
+    fn check(text: &str, passed: bool) {
+        let threshold = Threshold::parse(text).expect(text);
+        assert_eq!(threshold.judge(&Run).passed, passed, "{text}");
+    }
+
+    #[test]
+    fn bounds_hold_or_not_in_their_units() {
+        check("p50<51ms", true);
+        check("p50 <= 50ms", true);
+        check("p50<50ms", false);
+        check("p99.9>99899us", true);
+        check("max<0.11s", true);
+        check("last_mean==7us", true);
+        check("reach>=99.999%", true);
+        check("reach>=100%", false);
+        check("lost==0", true);
+        check("lost!=0", false);
+        check("rss_per_conn<8KiB", true);
+        check("rss_per_conn<4KiB", false);
+    }
+
+    #[test]
+    fn what_was_not_measured_does_not_pass() {
+        check("cpu_per_delivery<5us", false);
+        check("first_p99<5s", false);
+    }
+
+    #[test]
+    fn mistakes_name_what_is_known() {
+        let says = |text: &str, words: &str| {
+            let message = Threshold::parse(text).expect_err(text);
+            assert!(message.contains(words), "{text}: {message}");
+        };
+        says("p99", "METRIC OP VALUE");
+        says("latency<5ms", "cpu_per_delivery");
+        says("p101<5ms", "p99.9");
+        says("pinf<5ms", "p99.9");
+        says("p99=5ms", "<=");
+        says("p99<5", "unit");
+        says("reach>99", "percent");
+        says("rss_per_conn<8KB", "KiB");
+        says("lost==0%", "plain number");
+    }
+}

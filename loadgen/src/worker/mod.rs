@@ -1,0 +1,529 @@
+//! One process of a run: one event loop, its connections and their measurements.
+//!
+//! It takes commands on its standard input and answers on its standard output
+//! ([`crate::protocol`]); the end of its input is the end of the process.
+
+use std::io::{BufRead, Write};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::Duration;
+
+use altavoz::base::{Time, clock};
+use altavoz::io::{Driver, EpollDriver, EpollOptions};
+
+use crate::doctor::raise_descriptors;
+use crate::plan::{Extent, WorkerPlan};
+use crate::protocol::{Back, Command, Connects, Notice, Tick};
+
+use self::connection::Kind;
+use self::core::{Core, RECEIVE_BUFFER_BYTES, SubscribersOf};
+use self::metronome::Metronome;
+use self::publisher::Publisher;
+
+pub mod answers;
+pub mod connection;
+pub mod core;
+pub mod meter;
+pub mod metronome;
+pub mod publisher;
+pub mod tls;
+
+/// Attempts under way at once: enough to keep a server busy, few enough that its accept queue
+/// is not what is measured.
+const OPENING_MAX: usize = 128;
+
+/// How long an attempt to connect may take.
+const OPENING_TIMEOUT_NANOS: u64 = 30_000_000_000;
+
+/// How often the live view hears of a worker.
+const TICK_NANOS: u64 = 250_000_000;
+
+/// The interval of the log.
+const INTERVAL_NANOS: u64 = 1_000_000_000;
+
+/// How often a drain asks each subscriber whether it has everything.
+const DRAIN_LOOK_NANOS: u64 = 50_000_000;
+
+/// Publications in one turn: between them, deliveries are read.
+const PUBLISHES_PER_TURN_MAX: u32 = 1024;
+
+/// The longest sleep: the loop looks at its deadlines at least so often.
+const SLEEP_MAX: Duration = Duration::from_millis(50);
+
+/// Runs a worker until it is told to finish.
+///
+/// # Errors
+/// When the plan cannot be read or the event loop cannot be set up.
+pub fn run() -> Result<(), String> {
+    let mut line = String::new();
+    let read = std::io::stdin().lock().read_line(&mut line);
+    read.map_err(|e| e.to_string())?;
+    let plan: WorkerPlan = serde_json::from_str(&line).map_err(|e| e.to_string())?;
+    let _ = raise_descriptors();
+    if let Some(core) = plan.plan.pin {
+        let id = core + plan.worker as usize;
+        core_affinity::set_for_current(core_affinity::CoreId { id });
+    }
+    let driver = EpollDriver::new(EpollOptions {
+        receive_buffer_bytes: RECEIVE_BUFFER_BYTES,
+        // Few, so that a publication does not wait long behind what arrives.
+        events_per_turn_max: 256,
+        ..EpollOptions::default()
+    });
+    let mut driver = driver.map_err(|e| format!("event loop: {e}"))?;
+    let (to_worker, commands) = channel();
+    let waker = driver.waker();
+    thread::spawn(move || {
+        let lines = std::io::stdin().lock().lines().map_while(Result::ok);
+        for command in lines.filter_map(|line| serde_json::from_str(&line).ok()) {
+            if to_worker.send(command).is_err() {
+                break;
+            }
+            waker.wake();
+        }
+        drop(to_worker);
+        waker.wake();
+    });
+    let metronome = plan
+        .plan
+        .beat()
+        .map(|beat| Metronome::start(driver.waker(), beat));
+    let mut worker = Worker::new(plan, metronome)?;
+    worker.run(&mut driver, &commands)
+}
+
+struct Worker {
+    plan: WorkerPlan,
+    core: Core,
+    metronome: Option<Metronome>,
+    publisher: Option<Publisher>,
+    phase: Phase,
+    next_tick: u64,
+    /// Of the round: when it began, the CPU time then, and which second is under way.
+    begun: u64,
+    cpu_begun: u64,
+    second: u64,
+    published: u64,
+    storm: Option<Storm>,
+}
+
+enum Phase {
+    Waiting,
+    /// The next place to connect, and when connecting began.
+    Connecting {
+        next: usize,
+        start: u64,
+        cpu: u64,
+        oldest: usize,
+    },
+    Measuring,
+    Draining {
+        published: Vec<u32>,
+        until: u64,
+        next_look: u64,
+    },
+    Over,
+}
+
+struct Storm {
+    cut_at: u64,
+    jitter: u64,
+    /// When to come back, and which place; the soonest last.
+    due: Vec<(u64, usize)>,
+    missing: usize,
+    results: Back,
+}
+
+impl Worker {
+    fn new(plan: WorkerPlan, metronome: Option<Metronome>) -> Result<Self, String> {
+        Ok(Self {
+            core: Core::new(&plan)?,
+            plan,
+            metronome,
+            publisher: None,
+            phase: Phase::Waiting,
+            next_tick: 0,
+            begun: 0,
+            cpu_begun: 0,
+            second: 0,
+            published: 0,
+            storm: None,
+        })
+    }
+
+    fn run(
+        &mut self,
+        driver: &mut EpollDriver,
+        commands: &Receiver<Command>,
+    ) -> Result<(), String> {
+        loop {
+            loop {
+                match commands.try_recv() {
+                    Ok(command) => self.obey(driver, command),
+                    Err(std::sync::mpsc::TryRecvError::Empty) => break,
+                    // The coordinator is gone.
+                    Err(std::sync::mpsc::TryRecvError::Disconnected) => return Ok(()),
+                }
+            }
+            if matches!(self.phase, Phase::Over) {
+                return Ok(());
+            }
+            let now = clock::now().as_nanos();
+            self.advance(driver, now);
+            self.core.flush(driver);
+            let sleep = self.sleep();
+            let core = &mut self.core;
+            driver
+                .poll(Some(sleep), |event| core.handle(event))
+                .map_err(|e| format!("event loop: {e}"))?;
+        }
+    }
+
+    fn obey(&mut self, driver: &mut EpollDriver, command: Command) {
+        let now = clock::now().as_nanos();
+        match command {
+            Command::Connect => {
+                let cpu = cpu_nanos();
+                self.core.connects = Connects {
+                    first: now,
+                    ..Connects::default()
+                };
+                self.phase = Phase::Connecting {
+                    next: 0,
+                    start: now,
+                    cpu,
+                    oldest: 0,
+                };
+            }
+            Command::Begin {
+                round,
+                start,
+                extent,
+            } => self.begin(round, start, extent),
+            Command::StopPublishing => {
+                if let Some(publisher) = &mut self.publisher {
+                    publisher.stop();
+                }
+            }
+            Command::Drain { published, until } => {
+                self.phase = Phase::Draining {
+                    published,
+                    until,
+                    next_look: now,
+                };
+            }
+            Command::Complete(ids) => {
+                let publisher = self.publisher.iter_mut();
+                publisher.for_each(|p| {
+                    ids.iter()
+                        .for_each(|(stream, seq)| p.complete(*stream, *seq))
+                });
+            }
+            Command::Resume => self.core.resume(),
+            Command::Storm { jitter } => self.cut_crowd(driver, now, jitter),
+            Command::EndStorm => self.end_storm(),
+            Command::Finish => self.finish(driver),
+        }
+    }
+
+    fn begin(&mut self, round: u8, start: u64, extent: Extent) {
+        self.core
+            .meter
+            .begin(round, &SubscribersOf::new(&self.core.conns));
+        self.begun = start;
+        self.cpu_begun = cpu_nanos();
+        self.second = 0;
+        self.published = 0;
+        self.phase = Phase::Measuring;
+        if self.plan.worker == 0 && self.plan.plan.publishers > 0 {
+            self.publisher = Some(Publisher::new(&self.plan.plan, round, start, extent));
+            if let Some(metronome) = &self.metronome {
+                metronome.beat_from(Time::from_nanos(start), extent);
+            }
+        }
+    }
+
+    /// Everything that time brings.
+    fn advance(&mut self, driver: &mut EpollDriver, now: u64) {
+        self.settle_places(driver, now);
+        self.connect_more(driver, now);
+        self.exchange_done();
+        self.publish(now);
+        self.look_at_drain(now);
+        if now >= self.next_tick {
+            self.next_tick = now + TICK_NANOS;
+            self.tick(now);
+        }
+    }
+
+    fn connect_more(&mut self, driver: &mut EpollDriver, now: u64) {
+        let Phase::Connecting {
+            next,
+            start,
+            cpu,
+            oldest,
+        } = &mut self.phase
+        else {
+            return;
+        };
+        let rate = self.plan.plan.connect_rate;
+        let rate = rate.map(|rate| rate / f64::from(self.plan.plan.workers));
+        let allowed = rate.map_or(usize::MAX, |rate| {
+            crate::num::index(crate::num::whole(
+                ((now - *start) as f64 / 1e9 * rate).floor(),
+            )) + 1
+        });
+        while *next < self.core.conns.len().min(allowed) && self.core.opening < OPENING_MAX {
+            self.core.connect(driver, *next);
+            *next += 1;
+        }
+        // Attempts begin in order, so the oldest one is the first that is still under way.
+        while *oldest < *next && !self.core.is_opening(*oldest) {
+            *oldest += 1;
+        }
+        if *oldest < *next && self.core.conns[*oldest].since + OPENING_TIMEOUT_NANOS < now {
+            self.core.give_up(driver, *oldest);
+        }
+        if *next == self.core.conns.len() && self.core.opening == 0 {
+            let mut connects = std::mem::take(&mut self.core.connects);
+            connects.last = now;
+            connects.cpu_ns = cpu_nanos() - *cpu;
+            self.phase = Phase::Waiting;
+            say(&Notice::Connected(Box::new(connects)));
+        }
+    }
+
+    /// Attempts that ended and places that became free.
+    fn settle_places(&mut self, driver: &mut EpollDriver, now: u64) {
+        let ended = std::mem::take(&mut self.core.ended);
+        for (slot, failure) in ended {
+            if let Some(storm) = &mut self.storm {
+                storm.note(slot, failure, now, &mut self.core);
+                continue;
+            }
+            match failure {
+                None => {
+                    let kind = self.core.conns[slot].kind;
+                    let counts = !matches!(kind, Kind::Publisher | Kind::Poster);
+                    self.core.connects.connected += u64::from(counts);
+                }
+                Some(why) => crate::protocol::count(&mut self.core.connects.failures, &why),
+            }
+        }
+        let gone = std::mem::take(&mut self.core.gone);
+        if let Some(storm) = &mut self.storm {
+            storm.plan_returns(&gone, now, &self.core);
+            storm.come_back(driver, now, &mut self.core);
+            if storm.missing == 0 {
+                self.end_storm();
+            }
+        }
+    }
+
+    fn end_storm(&mut self) {
+        if let Some(storm) = self.storm.take() {
+            say(&Notice::Back(Box::new(storm.results)));
+        }
+    }
+
+    /// A closed loop's publications that arrived everywhere here.
+    fn exchange_done(&mut self) {
+        if self.plan.plan.workers == 1 {
+            if let Some(publisher) = &mut self.publisher {
+                self.core
+                    .meter
+                    .take_done(|stream, seq| publisher.complete(stream, seq));
+            }
+            return;
+        }
+        let mut ids = Vec::new();
+        self.core
+            .meter
+            .take_done(|stream, seq| ids.push((stream, seq)));
+        if !ids.is_empty() {
+            say(&Notice::Complete(ids));
+        }
+    }
+
+    fn publish(&mut self, now: u64) {
+        let Some(publisher) = &mut self.publisher else {
+            return;
+        };
+        for status in self.core.refusals.drain(..) {
+            publisher.refused(&status.to_string());
+        }
+        for _ in 0..PUBLISHES_PER_TURN_MAX {
+            // The moment is read for each: it is what the stamp says.
+            let moment = clock::now().as_nanos();
+            let core = &mut self.core;
+            let Some(stamp) = publisher.poll_due(moment, |stream| core.has_room(stream)) else {
+                break;
+            };
+            core.publish(&stamp);
+        }
+        self.published = publisher.sent();
+        if (publisher.is_done(now) || !self.core.can_publish())
+            && let Some(publisher) = self.publisher.take()
+        {
+            say(&Notice::Published(Box::new(publisher.finish(now))));
+        }
+    }
+
+    fn look_at_drain(&mut self, now: u64) {
+        let Phase::Draining {
+            published,
+            until,
+            next_look,
+        } = &mut self.phase
+        else {
+            return;
+        };
+        let is_active = !published.is_empty();
+        let has_all =
+            is_active && self.core.meter.received() >= self.core.meter.expected(published);
+        let mut is_over = has_all || now >= *until;
+        if !is_over && is_active && now >= *next_look {
+            *next_look = now + DRAIN_LOOK_NANOS;
+            let subscribers = SubscribersOf::new(&self.core.conns);
+            is_over = self.core.meter.is_complete(published, &subscribers);
+        }
+        if !is_over {
+            return;
+        }
+        let published = std::mem::take(published);
+        self.phase = Phase::Waiting;
+        self.close_interval();
+        let end = self.core.meter.last_delivery().max(self.begun);
+        let subscribers = SubscribersOf::new(&self.core.conns);
+        let mut round = self.core.meter.finish(&published, &subscribers);
+        round.cpu_ns = cpu_nanos() - self.cpu_begun;
+        round.wall_ns = now.saturating_sub(self.begun);
+        round.last_delivery = end;
+        say(&Notice::Round(Box::new(round)));
+    }
+
+    fn tick(&mut self, now: u64) {
+        let in_round = matches!(self.phase, Phase::Measuring | Phase::Draining { .. });
+        let mut tick = Tick {
+            open: self.core.open(),
+            received: if in_round {
+                self.core.meter.received()
+            } else {
+                0
+            },
+            published: if in_round { self.published } else { 0 },
+            ..Tick::default()
+        };
+        if in_round && now >= self.begun + (self.second + 1) * INTERVAL_NANOS {
+            (tick.p50_ns, tick.p99_ns) = self.close_interval();
+            self.second = (now - self.begun) / INTERVAL_NANOS;
+        }
+        say(&Notice::Tick(tick));
+    }
+
+    fn close_interval(&mut self) -> (u64, u64) {
+        let wanted = self.plan.plan.intervals;
+        let (note, p50, p99) = self.core.meter.end_interval(self.second, wanted);
+        if let Some(note) = note {
+            say(&Notice::Interval(Box::new(note)));
+        }
+        (p50, p99)
+    }
+
+    fn cut_crowd(&mut self, driver: &mut EpollDriver, now: u64, jitter: u64) {
+        let slots = 0..self.core.conns.len();
+        let crowd: Vec<usize> = slots
+            .filter(|slot| self.core.conns[*slot].kind == Kind::Crowd)
+            .filter(|slot| self.core.conns[*slot].is_open())
+            .collect();
+        for slot in &crowd {
+            self.core.cut(driver, *slot);
+        }
+        let results = Back {
+            cut: crowd.len() as u64,
+            ..Back::default()
+        };
+        self.storm = Some(Storm {
+            cut_at: now,
+            jitter,
+            due: Vec::with_capacity(crowd.len()),
+            missing: crowd.len(),
+            results,
+        });
+    }
+
+    fn sleep(&self) -> Duration {
+        let now = clock::now().as_nanos();
+        let publisher = self.publisher.as_ref();
+        let is_late = publisher.is_some_and(|p| p.is_behind(now, |s| self.core.has_room(s)));
+        match (is_late, &self.storm) {
+            (true, _) => Duration::ZERO,
+            (false, Some(_)) => Duration::from_millis(1),
+            (false, None) => self.phase.sleep(),
+        }
+    }
+
+    fn finish(&mut self, driver: &mut EpollDriver) {
+        let finished = std::mem::take(&mut self.core.finished);
+        for slot in 0..self.core.conns.len() {
+            self.core.cut(driver, slot);
+        }
+        say(&Notice::Finished(Box::new(finished)));
+        self.phase = Phase::Over;
+    }
+}
+
+impl Phase {
+    fn sleep(&self) -> Duration {
+        match self {
+            // Connecting at a rate has its moments, the finest that epoll can wait for.
+            Self::Connecting { .. } | Self::Draining { .. } => Duration::from_millis(1),
+            Self::Waiting | Self::Measuring | Self::Over => SLEEP_MAX,
+        }
+    }
+}
+
+impl Storm {
+    fn note(&mut self, slot: usize, failure: Option<String>, now: u64, core: &mut Core) {
+        match failure {
+            None if core.conns[slot].kind == Kind::Crowd => {
+                self.missing = self.missing.saturating_sub(1);
+                self.results.back.record(now - self.cut_at);
+            }
+            None => {}
+            Some(why) => crate::protocol::count(&mut self.results.failures, &why),
+        }
+    }
+
+    /// Full jitter: each waits a random part of the whole time.
+    fn plan_returns(&mut self, gone: &[usize], now: u64, core: &Core) {
+        let crowd = gone
+            .iter()
+            .filter(|slot| core.conns[**slot].kind == Kind::Crowd);
+        let before = self.due.len();
+        self.due
+            .extend(crowd.map(|slot| (now + fastrand::u64(0..=self.jitter), *slot)));
+        if self.due.len() > before {
+            self.due.sort_unstable_by(|a, b| b.cmp(a));
+        }
+    }
+
+    fn come_back(&mut self, driver: &mut EpollDriver, now: u64, core: &mut Core) {
+        while let Some((_, slot)) = self.due.pop_if(|(at, _)| *at <= now) {
+            core.connect(driver, slot);
+        }
+    }
+}
+
+/// Writes a notice; a coordinator that is gone is noticed at the commands' end.
+fn say(notice: &Notice) {
+    let mut out = std::io::stdout().lock();
+    if let Ok(mut line) = serde_json::to_vec(notice) {
+        line.push(b'\n');
+        drop(out.write_all(&line).and_then(|()| out.flush()));
+    }
+}
+
+fn cpu_nanos() -> u64 {
+    crate::num::nanos(clock::process_cpu())
+}

@@ -1,0 +1,207 @@
+//! Who publishes, and when: the timetable of the open loop, the window of the closed one.
+//!
+//! Decides and stamps; the connections that carry the frames belong to the worker.
+
+use altavoz::base::Time;
+
+use crate::num::{id, index, whole};
+use crate::plan::{Extent, Pace, Plan};
+use crate::protocol::Published;
+use crate::schedule::Schedule;
+use crate::stamp::Stamp;
+
+/// How long a closed loop waits for a publication to arrive everywhere, in nanoseconds.
+const STALL_NANOS: u64 = 5_000_000_000;
+
+/// How long past its end an open loop waits for a server that does not take what was due.
+const OVERTIME_NANOS: u64 = 5_000_000_000;
+
+/// The publishing side of one round.
+#[derive(Debug)]
+pub struct Publisher {
+    run: u32,
+    round: u8,
+    pace: Running,
+    /// Publications left to send.
+    left: u64,
+    /// Nothing is sent from here on.
+    end: u64,
+    sent: u64,
+    stopped: bool,
+    results: Published,
+}
+
+#[derive(Debug)]
+enum Running {
+    Open(Schedule),
+    Closed {
+        in_flight: usize,
+        flying: Vec<Flying>,
+    },
+}
+
+#[derive(Debug)]
+struct Flying {
+    stream: u32,
+    seq: u32,
+    since: u64,
+}
+
+impl Publisher {
+    /// Of a round that begins at `start`.
+    #[must_use]
+    pub fn new(plan: &Plan, round: u8, start: u64, extent: Extent) -> Self {
+        let end = start.saturating_add(extent.nanos);
+        let mut left = extent.messages;
+        let pace = match plan.pace {
+            Pace::Open { rate } => {
+                let fits = whole((extent.nanos as f64 / 1e9 * rate).floor()).max(1);
+                left = left.min(fits);
+                Running::Open(Schedule::new(Time::from_nanos(start), rate, left))
+            }
+            Pace::Closed { in_flight } => Running::Closed {
+                in_flight: in_flight as usize,
+                flying: Vec::with_capacity(in_flight as usize),
+            },
+        };
+        Self {
+            run: plan.run,
+            round,
+            pace,
+            left,
+            end,
+            sent: 0,
+            stopped: false,
+            results: Published {
+                streams: vec![0; plan.streams as usize],
+                ..Published::default()
+            },
+        }
+    }
+
+    /// Stamps the next publication if it is due. `has_room` says whether the connection of a
+    /// stream takes more; if not, the publication stays due, with its moment.
+    pub fn poll_due(&mut self, now: u64, has_room: impl Fn(u32) -> bool) -> Option<Stamp> {
+        if self.stopped || self.left == 0 {
+            return None;
+        }
+        let stream = self.next_stream();
+        let due = match &self.pace {
+            Running::Open(schedule) => schedule.next_at()? <= Time::from_nanos(now),
+            Running::Closed { in_flight, flying } => now < self.end && flying.len() < *in_flight,
+        };
+        if !due {
+            return None;
+        }
+        if !has_room(stream) {
+            self.results.blocked += 1;
+            return None;
+        }
+        Some(self.stamp(stream, now))
+    }
+
+    /// A publication arrived everywhere.
+    pub fn complete(&mut self, stream: u32, seq: u32) {
+        if let Running::Closed { flying, .. } = &mut self.pace {
+            let at = flying
+                .iter()
+                .position(|f| (f.stream, f.seq) == (stream, seq));
+            at.map(|at| flying.swap_remove(at));
+        }
+    }
+
+    /// Sends nothing more.
+    pub fn stop(&mut self) {
+        self.stopped = true;
+    }
+
+    /// Gives up what has stalled, and says whether the round is published.
+    pub fn is_done(&mut self, now: u64) -> bool {
+        match &mut self.pace {
+            Running::Open(_) => {
+                let late = now >= self.end.saturating_add(OVERTIME_NANOS);
+                self.stopped || self.left == 0 || late
+            }
+            Running::Closed { flying, .. } => {
+                let before = flying.len();
+                flying.retain(|f| now < f.since + STALL_NANOS);
+                self.results.stalled += (before - flying.len()) as u64;
+                let over = self.stopped || self.left == 0 || now >= self.end;
+                over && (self.stopped || flying.is_empty())
+            }
+        }
+    }
+
+    /// Whether more is due now than one turn took.
+    #[must_use]
+    pub fn is_behind(&self, now: u64, has_room: impl Fn(u32) -> bool) -> bool {
+        let Running::Open(schedule) = &self.pace else {
+            return false;
+        };
+        let is_due = schedule
+            .next_at()
+            .is_some_and(|at| at <= Time::from_nanos(now));
+        is_due && !self.stopped && has_room(self.next_stream())
+    }
+
+    /// Publications sent.
+    #[must_use]
+    pub fn sent(&self) -> u64 {
+        self.sent
+    }
+
+    /// Counts an answer to a POST that refuses.
+    pub fn refused(&mut self, status: &str) {
+        crate::protocol::count(&mut self.results.refused, status);
+    }
+
+    /// What came of it.
+    #[must_use]
+    pub fn finish(mut self, now: u64) -> Published {
+        self.results.offered = match &self.pace {
+            Running::Open(schedule) if self.stopped => schedule.offered(Time::from_nanos(now)),
+            Running::Open(_) => self.sent + self.left,
+            Running::Closed { .. } => self.sent,
+        };
+        self.results
+    }
+
+    /// Publications rotate over the streams.
+    fn next_stream(&self) -> u32 {
+        id(index(self.sent % self.results.streams.len() as u64))
+    }
+
+    fn stamp(&mut self, stream: u32, now: u64) -> Stamp {
+        let seq = self.results.streams[stream as usize];
+        self.results.streams[stream as usize] += 1;
+        self.sent += 1;
+        self.left -= 1;
+        let intended = match &mut self.pace {
+            Running::Open(schedule) => {
+                let moment = schedule.poll_due(Time::from_nanos(now));
+                moment.map_or(now, Time::as_nanos)
+            }
+            Running::Closed { flying, .. } => {
+                flying.push(Flying {
+                    stream,
+                    seq,
+                    since: now,
+                });
+                now
+            }
+        };
+        self.results.lateness.record(now.saturating_sub(intended));
+        if self.results.first == 0 {
+            self.results.first = now;
+        }
+        self.results.last = now;
+        Stamp {
+            run: self.run,
+            round: self.round,
+            stream,
+            seq,
+            intended,
+            sent: now,
+        }
+    }
+}
