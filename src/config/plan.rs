@@ -257,7 +257,9 @@ impl Config {
     fn limits_on(&self, host: &HostFacts) -> Limits {
         let mut limits = self.limits.clone();
         if *self.source("node_outbox_bytes") == Source::Default {
-            let quarter = usize::try_from(host.memory_bytes / 4).unwrap_or(usize::MAX);
+            // In whole MiB, so that it reads well.
+            let quarter = ((host.memory_bytes / 4) >> 20) << 20;
+            let quarter = usize::try_from(quarter).unwrap_or(usize::MAX);
             // Where the host does not say, the limit's own default stays.
             if quarter > 0 {
                 limits.node_outbox_bytes_max = quarter;

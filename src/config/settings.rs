@@ -152,7 +152,7 @@ pub const SETTINGS: &[Setting] = &[
     row!(Access Secret "publish_key", "KEY|@FILE", "none",
         "Lets whoever sends it as `Authorization: Bearer` publish and see the node's own pages",
         |c, v| set(&mut c.publish_key, Secret::parse(&v[0]).map(Some))),
-    row!(Access Value "anonymous", "none|subscribe|publish", "publish on loopback without a key, subscribe with one; none elsewhere",
+    row!(Access Value "anonymous", "none|subscribe|publish", "publish without a key; with one, subscribe on loopback and none elsewhere",
         "What a client without a key or token may do",
         |c, v| set(&mut c.anonymous, Anonymous::parse(&v[0]).map(Some))),
     row!(Access Switch "insecure", "BOOL", "false",
