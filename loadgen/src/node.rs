@@ -1,13 +1,14 @@
 //! The node that a run without `--target` measures: this program again, as `loadgen node`, a
 //! process apart, so that descriptors and CPU are counted apart.
 
+use std::ffi::OsString;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, set_parent_process_death_signal};
 
 use crate::failure::Failure;
 use crate::options::NodeOptions;
@@ -18,14 +19,18 @@ const START_TIMEOUT: Duration = Duration::from_secs(20);
 /// What a server prints when it is ready, before its URL.
 pub const BANNER: &str = "listening on http://";
 
-/// Runs the node in this process until it is told to stop.
+/// Runs the node in this process until it is told to stop, or until the generator has gone;
+/// gives back the node's exit code.
 ///
 /// # Errors
-/// When this build has no node, or it could not start.
-pub fn run(options: &NodeOptions) -> Result<(), Failure> {
-    let _ = options;
-    Err(Failure::usage(
-        "this build has no node of its own: start a server and name it with --target ws://HOST:PORT",
+/// When it cannot be tied to the generator's life.
+pub fn run(options: &NodeOptions) -> Result<u8, Failure> {
+    set_parent_process_death_signal(Some(Signal::TERM))
+        .map_err(|error| Failure::usage(format!("cannot watch over the generator: {error}")))?;
+    let own = ["altavoz", "serve", "--drain", "0", "--log-level", "warn"];
+    let flags = options.flags.iter().map(String::as_str);
+    Ok(altavoz::cli::run(
+        own.into_iter().chain(flags).map(OsString::from),
     ))
 }
 

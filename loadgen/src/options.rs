@@ -126,12 +126,9 @@ pub struct DoctorOptions {
 /// Options of the node that a run starts by itself.
 #[derive(Args, Debug, Clone)]
 pub struct NodeOptions {
-    /// The address to listen on.
-    #[arg(long, default_value = "127.0.0.1:0")]
-    pub listen: String,
-    /// Event-loop threads; as many as the node likes by default.
-    #[arg(long)]
-    pub shards: Option<usize>,
+    /// Flags of `altavoz serve`.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    pub flags: Vec<String>,
 }
 
 /// Options of the bare loop.

@@ -56,7 +56,14 @@ enum Command {
 /// The program: arguments and environment of the process in, exit code out.
 #[must_use]
 pub fn main() -> ExitCode {
-    ExitCode::from(run(std::env::args_os(), &environment()))
+    ExitCode::from(run(std::env::args_os()))
+}
+
+/// The program with these arguments, the first of which is its name, and the environment of the
+/// process; gives back the exit code.
+#[must_use]
+pub fn run(arguments: impl Iterator<Item = OsString>) -> u8 {
+    run_in(arguments, &environment())
 }
 
 /// The definition of the command line, for its documents and their tests.
@@ -65,7 +72,7 @@ pub fn command() -> clap::Command {
     CommandLine::command()
 }
 
-fn run(arguments: impl Iterator<Item = OsString>, environment: &[(String, String)]) -> u8 {
+fn run_in(arguments: impl Iterator<Item = OsString>, environment: &[(String, String)]) -> u8 {
     let line = match CommandLine::try_parse_from(arguments) {
         Ok(line) => line,
         Err(told) => return told_by_clap(&told),
