@@ -72,4 +72,4 @@ class Report:
         return 1 if self.failed or not (self.passed or self.skipped) else 0
 
     def _line(self, what, name, detail):
-        print(f"{what} - {name}{': ' + detail if detail else ''}", flush=True)
+        print(f"{what} - {name}{f': {detail}' if detail else ''}", flush=True)
