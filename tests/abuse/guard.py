@@ -30,10 +30,10 @@ class Guard:
         # Each path once, on several connections so that every shard has had some, so that what
         # is made once and kept is there before we measure.
         for _ in range(8):
-            with Link(self.node.port) as link:
-                link.send(post_request("/topics/warm", b"x"))
-                link.response()
-                link.upgrade("/topics/warm")
+            with Link(self.node.port) as poster, Link(self.node.port) as subscriber:
+                poster.send(post_request("/topics/warm", b"x"))
+                poster.response()
+                subscriber.upgrade("/topics/warm")
         time.sleep(0.5)
 
     def after(self, what, rss_growth_max=RSS_GROWTH_MAX):
