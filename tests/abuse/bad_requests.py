@@ -149,6 +149,8 @@ def origin_cases():
         ("an event stream from another origin",
          get("/topics/bad?mode=sse", HOST + "Origin: http://evil.example\r\n"), {403}, None),
         ("a Host that is not this one", get("/topics/bad", "Host: evil.example\r\n"), {403, 421}, None),
+        ("a POST for another Host",
+         post_request("/topics/bad", b"x").replace(b"127.0.0.1", b"evil.example", 1), {403, 421}, None),
         ("an upgrade for another Host", upgrade_request("/topics/bad", host="evil.example"),
          {403, 421}, None),
     ]

@@ -41,6 +41,15 @@ SECTIONS = [
 ]
 
 
+def run_flags(binary, report):
+    """The section that starts nodes of its own."""
+    report.note("section flags")
+    try:
+        flags.run(os.path.abspath(binary), report)
+    except Exception:  # pylint: disable=broad-except # the other sections shall still run
+        report.fail("section flags", traceback.format_exc())
+
+
 def run_section(binary, report, section, more_flags):
     """One section with a node of its own; what it raises is a failure of the section."""
     name, harm, flags_of_node, options = section
@@ -83,8 +92,7 @@ def main():
     end_at_the_latest(RUN_SECONDS_MAX, report)
     wanted = options.only or names
     if "flags" in wanted:
-        report.note("section flags")
-        flags.run(os.path.abspath(options.binary), report)
+        run_flags(options.binary, report)
     for section in SECTIONS:
         if section[0] in wanted:
             run_section(options.binary, report, section, options.node_flag)
