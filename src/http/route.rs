@@ -211,14 +211,10 @@ impl<'a> Asked<'a> {
 
     /// GET of a topic without an upgrade: its page, or a transport that is not there.
     fn read_topic(&self, topic: TopicName) -> Result<Route, HttpError> {
+        self.check_origin()?;
+        self.form()?;
+        self.after()?;
         let mode = self.query.get(Name::Mode);
-        let wants_events = match mode {
-            Some(mode) => mode == "sse",
-            None => self.accepts_first("text/event-stream"),
-        };
-        if wants_events {
-            self.check_origin()?;
-        }
         if mode.is_none() && self.accepts_first("text/html") {
             return self.page(Route::Page { topic: Some(topic) });
         }
