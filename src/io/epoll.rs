@@ -205,9 +205,9 @@ impl Driver for EpollDriver {
         self.handle_freed();
     }
 
-    /// Always 0: no safe wrapper of `SIOCOUTQ` is at hand.
-    fn unsent(&self, _id: ConnId) -> usize {
-        0
+    fn unsent(&self, id: ConnId) -> usize {
+        let socket = self.connections.entry(id).and_then(|entry| entry.socket.as_ref());
+        socket.map_or(0, sys::unacknowledged)
     }
 
     fn peer(&self, id: ConnId) -> Option<Peer> {

@@ -6,6 +6,7 @@ mod address;
 mod connect;
 mod host;
 mod listen;
+mod outq;
 
 pub use address::{Address, AddressError};
 pub use connect::connect;
@@ -14,3 +15,4 @@ pub use host::{
     raise_descriptor_limit, somaxconn, tcp_memory, tcp_memory_used_pages,
 };
 pub use listen::{ListenOptions, ListenSocket, bind};
+pub use outq::unacknowledged;

@@ -1,0 +1,211 @@
+#!/usr/bin/env python3
+"""The benches of the whole: the node as a process, the generator as another, figures as ratios.
+
+Use it through scripts/bench. Every run ends by itself; the reports are kept under target/bench.
+"""
+
+import argparse
+import os
+import sys
+import time
+
+import rig
+from rig import Table, bare, ledger, loadgen, median, node
+
+
+def fanout(options):
+    """CPU per delivery against the bare loop, interleaved in pairs."""
+    table = Table("fan-out: CPU per delivery of the node over the bare loop's, 64 bytes, median of "
+                  f"{options.pairs} pairs; server on core 0, generator on core 1")
+    cells = [(1000, 1, 1.10), (10000, 1, 1.10), (1000, 16, 0.12), (10000, 16, 0.14)]
+    for clients, window, bar in cells:
+        ratios, ours, theirs, rates = [], [], [], []
+        for pair in range(options.pairs):
+            base = one_fanout(bare, clients, 1, options)
+            this = one_fanout(node, clients, window, options, f"fanout-{clients}-{window}-{pair}")
+            ours.append(this["server_cpu_per_delivery_us"])
+            theirs.append(base["server_cpu_per_delivery_us"])
+            ratios.append(ours[-1] / theirs[-1])
+            rates.append(this["deliveries_per_second"])
+        table.row(f"{clients} subscribers, {window} in flight", f"{median(ratios):.3f}x",
+                  f"{bar:.2f}x", median(ratios) <= bar)
+        table.note(f"node {1000 * median(ours):.0f} ns, bare loop {1000 * median(theirs):.0f} ns a "
+                   f"delivery; ratios {', '.join(f'{r:.3f}' for r in ratios)}; "
+                   f"{median(rates):,.0f} deliveries/s")
+    return table
+
+
+def one_fanout(server, clients, window, options, name=None):
+    with server() as running:
+        report = loadgen("fanout", running, "--clients", str(clients), "--in-flight", str(window),
+                         "--warmup", options.warmup, "--duration", options.duration, name=name)
+    good, words = ledger(report)
+    if not good:
+        rig.fail(words)
+    return report["total"]
+
+
+def latency(options):
+    """40 publications/s to 1,000 subscribers, beside the bare loop."""
+    table = Table("latency: 40 publications/s to 1,000 subscribers, 64 bytes, open loop, "
+                  f"median of {options.pairs} pairs")
+    for name, quantile in (("p50", "p50_us"), ("p99", "p99_us")):
+        table_values = {bare: [], node: []}
+        for _ in range(options.pairs):
+            for server in (bare, node):
+                with server() as running:
+                    report = loadgen("fanout", running, "--clients", "1000", "--rate", "40",
+                                     "--warmup", "2s", "--duration", options.duration)
+                table_values[server].append(report["total"]["latency"][quantile])
+        ours, theirs = median(table_values[node]), median(table_values[bare])
+        table.row(f"{name} of all deliveries", f"node {ours / 1000:.3f} ms, bare loop "
+                  f"{theirs / 1000:.3f} ms, {ours / theirs:.2f}x")
+    return table
+
+
+def handshake(options):
+    """CPU of a connection: accept, upgrade, subscribe, 101."""
+    table = Table(f"handshake: 5,000 connections as fast as they go, median of {options.pairs} runs")
+    server, generator, rate = [], [], []
+    for _ in range(options.pairs):
+        with node() as running:
+            report = loadgen("connect", running, "--clients", "5000", "--hold", "1s")
+        connect = report["connect"]
+        server.append(connect["server_cpu_per_connect_us"])
+        rate.append(connect["rate"])
+        generator.append(connect["generator_cpu_percent"])
+    table.row("server CPU a handshake", f"{median(server):.1f} us", "21 us", median(server) <= 21)
+    table.note(f"{median(rate):,.0f} connections/s; generator at {median(generator):.0f} % of its core")
+    return table
+
+
+def shards(options):
+    """Two shards against one: cost, and rate with the generator not pinned."""
+    table = Table(f"shards: two against one, 1,000 subscribers, median of {options.pairs} pairs")
+    for label, window, topics in (("one topic, 1 in flight", 1, 1), ("16 topics, 16 in flight", 16, 16)):
+        cpu, rate = [], []
+        for _ in range(options.pairs):
+            totals = {}
+            for count in (1, 2):
+                with node("--shards", str(count), cores="0-1") as running:
+                    report = loadgen("fanout", running, "--clients", "1000", "--topics", str(topics),
+                                     "--in-flight", str(window), "--warmup", options.warmup,
+                                     "--duration", options.duration, cores="0-1")
+                    if count == 2 and not cpu:
+                        table.note(f"spread: {spread(running)}")
+                totals[count] = report["total"]
+            cpu.append(totals[2]["server_cpu_per_delivery_us"] / totals[1]["server_cpu_per_delivery_us"])
+            rate.append(totals[2]["deliveries_per_second"] / totals[1]["deliveries_per_second"])
+        table.row(f"{label}: CPU per delivery", f"{median(cpu):.3f}x", "1.05x", median(cpu) <= 1.05)
+        table.row(f"{label}: deliveries/s", f"{median(rate):.2f}x", "1.3x", median(rate) >= 1.3)
+    return table
+
+
+def spread(server):
+    from urllib.request import urlopen
+    text = urlopen(server.base + "/metrics").read().decode()
+    lines = [line for line in text.splitlines()
+             if line.startswith(("altavoz_shard_deliveries_total", "altavoz_shard_connections_opened"))]
+    return "; ".join(lines) or "no per-shard lines"
+
+
+def memory(options):
+    """Memory of an idle WebSocket at 15,000."""
+    table = Table("memory: 15,000 idle WebSockets on one topic")
+    with node(cores="0-1") as running:
+        report = loadgen("connect", running, "--clients", "15000", "--hold", "5s", cores="0-1",
+                         name="memory")
+    print_memory(table, report)
+    return table
+
+
+def print_memory(table, report):
+    memory = report["memory"]
+    each = memory["server_per_connection_bytes"]
+    table.row("server RSS a connection", f"{each:.0f} bytes", "450 bytes", each <= 450)
+    for key, value in memory.items():
+        if value is not None:
+            table.note(f"{key}: {value:,.0f}" if isinstance(value, (int, float)) else f"{key}: {value}")
+
+
+def complete(options):
+    """Nothing lost, duplicated or reordered at size."""
+    table = Table("completeness, 30 s each")
+    runs = [
+        ("15,000 subscribers, one topic, 4/s",
+         ["--clients", "15000", "--rate", "4", "--duration", "30s"]),
+        ("1,000 topics of 15 subscribers, 0.25/s a topic",
+         ["--clients", "15000", "--topics", "1000", "--rate", "250", "--duration", "30s"]),
+        ("200 publishers on a topic of 500, 100/s",
+         ["--clients", "500", "--publishers", "200", "--rate", "100", "--duration", "30s"]),
+    ]
+    for label, flags in runs:
+        with node(cores=None) as running:
+            report = loadgen("fanout", running, *flags, cores=None, name=f"complete-{flags[1]}")
+        good, words = ledger(report)
+        table.row(label, words, "all, once, in order", good)
+        total = report["total"]
+        table.note(f"p50 {total['latency']['p50_us'] / 1000:.2f} ms, p99 "
+                   f"{total['latency']['p99_us'] / 1000:.2f} ms, server "
+                   f"{total['server_cpu_percent']:.0f} % of a core")
+    return table
+
+
+def slow(options):
+    """1,000 of 5,000 subscribers never read while 10,000 publications of 1 KiB pass."""
+    table = Table("slow consumers: 1,000 of 5,000 never read, 10,000 publications of 1 KiB")
+    with node("--log-level", "warn", cores=None) as running:
+        before = running.rss()
+        report = loadgen("fanout", running, "--clients", "5000", "--slow-readers", "1000",
+                         "--size", "1024", "--rate", "250", "--duration", "40s", "--warmup", "1s",
+                         "--resume-after", "30s", "--drain", "20s", cores=None, name="slow")
+        from urllib.request import urlopen
+        metrics = urlopen(running.base + "/metrics").read().decode()
+        code, errors = running.stop()
+    good, words = ledger(report)
+    table.row("the others", words, "all, once, in order", good)
+    slow_closes = sum(float(line.split()[-1]) for line in metrics.splitlines()
+                      if line.startswith("altavoz_closed_total") and "slow_consumer" in line)
+    named = errors.count("closed a slow consumer")
+    table.row("slow ones counted", f"{slow_closes:.0f}", "1,000", slow_closes == 1000)
+    table.row("slow ones named in the log", f"{named}", "1,000", named == 1000)
+    table.note(f"RSS before {before / 2**20:.1f} MiB; report: {report.get('slow_readers')}")
+    table.note(f"server: {report.get('server')}")
+    return table
+
+
+def storm(options):
+    """15,000 clients cut at once and back with jitter."""
+    table = Table("storm: 15,000 clients cut at once, back within 5 s of jitter, 100 bystanders")
+    with node(cores=None) as running:
+        report = loadgen("connect", running, "--clients", "15000", "--storm", "--jitter", "5s",
+                         "--bystanders", "100", "--rate", "10", "--hold", "2s", cores=None, name="storm")
+    for key, value in report["storm"].items():
+        table.row(key, value if not isinstance(value, dict) else
+                  ", ".join(f"{k} {v}" for k, v in value.items()))
+    return table
+
+
+BENCHES = {b.__name__: b for b in (fanout, latency, handshake, shards, memory, complete, slow, storm)}
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("bench", choices=[*BENCHES, "all"],
+                        help="; ".join(f"{n}: {b.__doc__}" for n, b in BENCHES.items()))
+    parser.add_argument("--pairs", type=int, default=5, help="runs of each side (default 5)")
+    parser.add_argument("--duration", default="3s", help="measured time of a run (default 3s)")
+    parser.add_argument("--warmup", default="1s", help="time before it (default 1s)")
+    options = parser.parse_args()
+    names = list(BENCHES) if options.bench == "all" else [options.bench]
+    began = time.monotonic()
+    tables = [BENCHES[name](options) for name in names]
+    failed = sum(table.failed for table in tables)
+    print(f"\n{sum(t.passed for t in tables)} bars held, {failed} missed, "
+          f"{time.monotonic() - began:.0f} s; reports in {os.path.relpath(rig.RESULTS, os.getcwd())}")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
