@@ -48,7 +48,7 @@ impl Sources {
         }
         let each = connections.div_ceil(self.0.len() as u64).max(1);
         let at = usize::try_from(connection / each).ok()?;
-        self.0.get(at).or(self.0.last()).copied()
+        self.0.get(at.min(self.0.len() - 1)).copied()
     }
 
     fn auto(target: IpAddr, needed: u64) -> Self {

@@ -475,7 +475,7 @@ impl<'a> SubscribersOf<'a> {
 }
 
 impl Subscribers for SubscribersOf<'_> {
-    fn len(&self) -> usize {
+    fn count(&self) -> usize {
         self.0.len()
     }
 

@@ -54,7 +54,7 @@ struct Intervals {
 /// The subscribers of a worker: which are open, and what each listens to.
 pub trait Subscribers {
     /// How many there are, open or not.
-    fn len(&self) -> usize;
+    fn count(&self) -> usize;
     /// Whether one is open.
     fn is_open(&self, subscriber: usize) -> bool;
     /// Its topic.
@@ -104,7 +104,7 @@ impl Meter {
         book.interval = Intervals::default();
         book.done.clear();
         book.audiences.fill(Audience { all: 0, open: 0 });
-        let open = (0..subscribers.len()).filter(|s| subscribers.is_open(*s));
+        let open = (0..subscribers.count()).filter(|s| subscribers.is_open(*s));
         for subscriber in open {
             let audience = &mut book.audiences[subscribers.topic(subscriber)];
             audience.all += 1;
@@ -195,7 +195,7 @@ impl Meter {
                 book.ledger.is_complete(subscriber, place, count)
             })
         };
-        let open = (0..subscribers.len()).filter(|s| subscribers.is_open(*s));
+        let open = (0..subscribers.count()).filter(|s| subscribers.is_open(*s));
         open.into_iter().all(has_all)
     }
 
@@ -283,7 +283,7 @@ impl Book {
         for stream in (0..self.streams).map(id) {
             let topic = topic_of(stream, self.topics);
             let place = place_in_topic(stream, self.topics);
-            let listening = (0..subscribers.len()).filter(|s| subscribers.topic(*s) == topic);
+            let listening = (0..subscribers.count()).filter(|s| subscribers.topic(*s) == topic);
             let highest = self.ledger.highest(listening.clone(), place);
             owed += listening
                 .map(|s| self.ledger.owed(s, place, highest))

@@ -99,7 +99,8 @@ struct Worker {
     publisher: Option<Publisher>,
     phase: Phase,
     next_tick: u64,
-    /// Of the round: when it began, the CPU time then, and which second is under way.
+    /// Of the round: its number, when it began, the CPU time then, and which second is under way.
+    round: u8,
     begun: u64,
     cpu_begun: u64,
     second: u64,
@@ -143,6 +144,7 @@ impl Worker {
             publisher: None,
             phase: Phase::Waiting,
             next_tick: 0,
+            round: 0,
             begun: 0,
             cpu_begun: 0,
             second: 0,
@@ -195,11 +197,8 @@ impl Worker {
                     oldest: 0,
                 };
             }
-            Command::Begin {
-                round,
-                start,
-                extent,
-            } => self.begin(round, start, extent),
+            Command::Begin(round) => self.begin(round, now),
+            Command::Publish { start, extent } => self.begin_publishing(start, extent),
             Command::StopPublishing => {
                 if let Some(publisher) = &mut self.publisher {
                     publisher.stop();
@@ -226,20 +225,24 @@ impl Worker {
         }
     }
 
-    fn begin(&mut self, round: u8, start: u64, extent: Extent) {
+    fn begin(&mut self, round: u8, now: u64) {
         self.core
             .meter
             .begin(round, &SubscribersOf::new(&self.core.conns));
-        self.begun = start;
+        self.round = round;
+        self.begun = now;
         self.cpu_begun = cpu_nanos();
         self.second = 0;
         self.published = 0;
         self.phase = Phase::Measuring;
-        if self.plan.worker == 0 && self.plan.plan.publishers > 0 {
-            self.publisher = Some(Publisher::new(&self.plan.plan, round, start, extent));
-            if let Some(metronome) = &self.metronome {
-                metronome.beat_from(Time::from_nanos(start), extent);
-            }
+        say(&Notice::Ready);
+    }
+
+    fn begin_publishing(&mut self, start: u64, extent: Extent) {
+        let plan = &self.plan.plan;
+        self.publisher = Some(Publisher::new(plan, self.round, start, extent));
+        if let Some(metronome) = &self.metronome {
+            metronome.beat_from(Time::from_nanos(start), extent);
         }
     }
 
@@ -298,7 +301,7 @@ impl Worker {
         let ended = std::mem::take(&mut self.core.ended);
         for (slot, failure) in ended {
             if let Some(storm) = &mut self.storm {
-                storm.note(slot, failure, now, &mut self.core);
+                storm.note(slot, failure, now, &self.core);
                 continue;
             }
             match failure {
@@ -484,7 +487,7 @@ impl Phase {
 }
 
 impl Storm {
-    fn note(&mut self, slot: usize, failure: Option<String>, now: u64, core: &mut Core) {
+    fn note(&mut self, slot: usize, failure: Option<String>, now: u64, core: &Core) {
         match failure {
             None if core.conns[slot].kind == Kind::Crowd => {
                 self.missing = self.missing.saturating_sub(1);
