@@ -194,7 +194,8 @@ impl Core {
         if !conn.is_open() {
             return; // it is lost, and the ledger will say so
         }
-        if conn.kind == Kind::Poster {
+        if let State::Posting(answers) = &mut conn.state {
+            answers.waiting += 1;
             conn.outbox
                 .queue()
                 .extend_from_slice(&self.post_heads[topic]);
@@ -250,6 +251,16 @@ impl Core {
         self.conns[self.publishers..]
             .iter()
             .any(Connection::is_open)
+    }
+
+    /// Whether a POST is still without its answer.
+    #[must_use]
+    pub fn has_unanswered(&self) -> bool {
+        let waits = |conn: &Connection| match &conn.state {
+            State::Posting(answers) => answers.waiting > 0,
+            _ => false,
+        };
+        self.conns[self.publishers..].iter().any(waits)
     }
 
     fn publisher_slot(&self, stream: u32) -> usize {

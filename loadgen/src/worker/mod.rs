@@ -47,6 +47,9 @@ const DRAIN_LOOK_NANOS: u64 = 50_000_000;
 /// Publications in one turn: between them, deliveries are read.
 const PUBLISHES_PER_TURN_MAX: u32 = 1024;
 
+/// How long the answers to the last POSTs are waited for.
+const ANSWER_NANOS: u64 = 5_000_000_000;
+
 /// The longest sleep: the loop looks at its deadlines at least so often.
 const SLEEP_MAX: Duration = Duration::from_millis(50);
 
@@ -365,7 +368,7 @@ impl Worker {
             core.publish(&stamp);
         }
         self.published = publisher.sent();
-        if (publisher.is_done(now) || !self.core.can_publish())
+        if is_published(publisher, &self.core, now)
             && let Some(publisher) = self.publisher.take()
         {
             say(&Notice::Published(Box::new(publisher.finish(now))));
@@ -516,6 +519,13 @@ impl Storm {
             core.connect(driver, slot);
         }
     }
+}
+
+/// Whether a round has nothing more to publish, or nobody who could.
+fn is_published(publisher: &mut Publisher, core: &Core, now: u64) -> bool {
+    let is_over = publisher.is_done(now) || !core.can_publish();
+    let is_late = publisher.last_sent() + ANSWER_NANOS < now;
+    is_over && (is_late || !core.has_unanswered())
 }
 
 /// Writes a notice; a coordinator that is gone is noticed at the commands' end.
