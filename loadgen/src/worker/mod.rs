@@ -189,6 +189,7 @@ impl Worker {
         match command {
             Command::Connect => {
                 let cpu = cpu_nanos();
+                self.core.populate();
                 self.core.connects = Connects {
                     first: now,
                     ..Connects::default()
