@@ -23,10 +23,20 @@ pub const BANNER: &str = "listening on http://";
 /// # Errors
 /// When this build has no node, or it could not start.
 pub fn run(options: &NodeOptions) -> Result<(), Failure> {
+    stop_with_parent();
     let _ = options;
     Err(Failure::usage(
         "this build has no node of its own: start a server and name it with --target ws://HOST:PORT",
     ))
+}
+
+/// Asks this process to stop when its standard input ends, that is when whoever started it is
+/// gone, however it went.
+fn stop_with_parent() {
+    thread::spawn(|| {
+        drop(std::io::copy(&mut std::io::stdin(), &mut std::io::sink()));
+        let _ = kill_process(rustix::process::getpid(), Signal::TERM);
+    });
 }
 
 /// A server that runs as a child process and ends with this handle.

@@ -115,6 +115,8 @@ pub struct IntervalNote {
     pub second: u64,
     /// Which round.
     pub round: u8,
+    /// When it began.
+    pub start: u64,
     /// From the intended moment.
     pub latency: Latency,
 }

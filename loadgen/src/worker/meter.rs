@@ -141,7 +141,12 @@ impl Meter {
     }
 
     /// Closes the interval: its figures, and the log entry if one is wanted.
-    pub fn end_interval(&mut self, second: u64, wanted: bool) -> (Option<IntervalNote>, u64, u64) {
+    pub fn end_interval(
+        &mut self,
+        second: u64,
+        start: u64,
+        wanted: bool,
+    ) -> (Option<IntervalNote>, u64, u64) {
         let book = &mut self.book;
         let interval = &mut book.interval;
         let at = |percentile| interval.corrected.percentile(percentile).unwrap_or(0);
@@ -152,6 +157,7 @@ impl Meter {
         let note = is_due.then(|| IntervalNote {
             second,
             round: book.round,
+            start,
             latency: interval.corrected.clone(),
         });
         interval.corrected.clear();
@@ -206,7 +212,7 @@ impl Meter {
         } else {
             self.expected(published)
         };
-        self.end_interval(0, false);
+        self.end_interval(0, 0, false);
         let rest: Vec<Row> = self.book.publications.drain().collect();
         rest.into_iter().for_each(|row| self.book.settle(row));
         let mut results = std::mem::take(&mut self.book.results);

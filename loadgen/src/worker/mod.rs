@@ -430,7 +430,8 @@ impl Worker {
 
     fn close_interval(&mut self) -> (u64, u64) {
         let wanted = self.plan.plan.intervals;
-        let (note, p50, p99) = self.core.meter.end_interval(self.second, wanted);
+        let start = self.begun + self.second * INTERVAL_NANOS;
+        let (note, p50, p99) = self.core.meter.end_interval(self.second, start, wanted);
         if let Some(note) = note {
             say(&Notice::Interval(Box::new(note)));
         }
