@@ -217,6 +217,9 @@ impl Crew {
     /// Says what happens next, in the live view.
     pub fn announce(&mut self, phase: &str) {
         self.live.phase(phase);
+        for tick in &mut self.ticks {
+            (tick.received, tick.published) = (0, 0);
+        }
     }
 
     /// Ends the live view.

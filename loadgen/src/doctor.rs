@@ -122,7 +122,8 @@ fn hard_limit(clients: u64, descriptors: Descriptors, per_process: u64) -> Findi
 
 fn port_range(clients: u64, text: Option<String>) -> Finding {
     let ports = text.as_deref().and_then(parse_range);
-    let sources = clients.div_ceil(ports.unwrap_or(28_232).min(SOURCE_PORTS_MAX).max(1));
+    let each = ports.unwrap_or(28_232).clamp(1, SOURCE_PORTS_MAX);
+    let sources = clients.div_ceil(each);
     Finding {
         name: "net.ipv4.ip_local_port_range",
         current: text.map(|t| t.split_whitespace().collect::<Vec<_>>().join(" ")),

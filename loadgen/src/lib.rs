@@ -76,7 +76,7 @@ pub fn main_of(cli: Cli) -> Result<u8, Failure> {
             }
             Ok(0)
         }
-        Command::Node(options) => node::run(&options),
+        Command::Node(options) => Ok(node::run(&options)),
         Command::Bare(options) => bare::run(&options).map(|()| 0),
     }
 }

@@ -8,7 +8,7 @@ use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process, set_parent_process_death_signal};
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::failure::Failure;
 use crate::options::NodeOptions;
@@ -21,17 +21,20 @@ pub const BANNER: &str = "listening on http://";
 
 /// Runs the node in this process until it is told to stop, or until the generator has gone;
 /// gives back the node's exit code.
-///
-/// # Errors
-/// When it cannot be tied to the generator's life.
-pub fn run(options: &NodeOptions) -> Result<u8, Failure> {
-    set_parent_process_death_signal(Some(Signal::TERM))
-        .map_err(|error| Failure::usage(format!("cannot watch over the generator: {error}")))?;
+pub fn run(options: &NodeOptions) -> u8 {
+    stop_with_parent();
     let own = ["altavoz", "serve", "--drain", "0", "--log-level", "warn"];
     let flags = options.flags.iter().map(String::as_str);
-    Ok(altavoz::cli::run(
-        own.into_iter().chain(flags).map(OsString::from),
-    ))
+    altavoz::cli::run(own.into_iter().chain(flags).map(OsString::from))
+}
+
+/// Asks this process to stop when its standard input ends, that is when whoever started it is
+/// gone, however it went.
+fn stop_with_parent() {
+    thread::spawn(|| {
+        drop(std::io::copy(&mut std::io::stdin(), &mut std::io::sink()));
+        let _ = kill_process(rustix::process::getpid(), Signal::TERM);
+    });
 }
 
 /// A server that runs as a child process and ends with this handle.

@@ -14,10 +14,10 @@ use crate::stats::Latency;
 pub enum Command {
     /// Connect everybody; `Connected` follows.
     Connect,
-    /// Begin to measure a round; from the publishing worker `Published` follows.
-    Begin {
-        /// Which; 0 is the warm-up.
-        round: u8,
+    /// Begin to measure a round, where 0 is the warm-up; `Ready` follows.
+    Begin(u8),
+    /// Publish in the round that has begun; `Published` follows.
+    Publish {
         /// When the first publication is due.
         start: u64,
         /// How much is published.
@@ -52,6 +52,8 @@ pub enum Command {
 pub enum Notice {
     /// All attempts to connect have ended.
     Connected(Box<Connects>),
+    /// What is published from now on will be measured.
+    Ready,
     /// How it goes, four times a second.
     Tick(Tick),
     /// What a second brought, if an interval log is wanted.
@@ -113,6 +115,8 @@ pub struct IntervalNote {
     pub second: u64,
     /// Which round.
     pub round: u8,
+    /// When it began.
+    pub start: u64,
     /// From the intended moment.
     pub latency: Latency,
 }

@@ -12,6 +12,11 @@ use crate::failure::Failure;
 /// search for a free one stays short.
 pub const SOURCE_PORTS_MAX: u64 = 25_000;
 
+/// Connections that one address takes when it costs nothing to use another: half of the default
+/// range of ports. The kernel tries every port of one parity before any of the other, so that
+/// beyond the half a connect costs ten times as much (measured: 11 us before, 140 us after).
+const SOURCE_PORTS_EASY: u64 = 14_000;
+
 /// The addresses in use, in order.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Sources(Vec<IpAddr>);
@@ -24,7 +29,7 @@ impl Sources {
     pub fn parse(text: &str, target: IpAddr, connections: u64) -> Result<Self, Failure> {
         let needed = connections.div_ceil(SOURCE_PORTS_MAX);
         if text == "auto" {
-            return Ok(Self::auto(target, needed));
+            return Ok(Self::auto(target, connections.div_ceil(SOURCE_PORTS_EASY)));
         }
         let sources = parse_range(text).ok_or_else(|| {
             Failure::usage(format!(
@@ -48,7 +53,7 @@ impl Sources {
         }
         let each = connections.div_ceil(self.0.len() as u64).max(1);
         let at = usize::try_from(connection / each).ok()?;
-        self.0.get(at).or(self.0.last()).copied()
+        self.0.get(at.min(self.0.len() - 1)).copied()
     }
 
     fn auto(target: IpAddr, needed: u64) -> Self {
@@ -89,17 +94,17 @@ mod tests {
 
     #[test]
     fn a_small_load_leaves_the_address_to_the_system() {
-        let sources = Sources::parse("auto", HERE, 25_000).expect("auto");
-        assert_eq!(of(&sources, 0, 25_000), None);
+        let sources = Sources::parse("auto", HERE, 14_000).expect("auto");
+        assert_eq!(of(&sources, 0, 14_000), None);
     }
 
     #[test]
     fn a_large_load_on_loopback_spreads_by_itself() {
-        let sources = Sources::parse("auto", HERE, 60_000).expect("auto");
-        assert_eq!(of(&sources, 0, 60_000).as_deref(), Some("127.0.0.1"));
-        assert_eq!(of(&sources, 19_999, 60_000).as_deref(), Some("127.0.0.1"));
-        assert_eq!(of(&sources, 20_000, 60_000).as_deref(), Some("127.0.0.2"));
-        assert_eq!(of(&sources, 59_999, 60_000).as_deref(), Some("127.0.0.3"));
+        let sources = Sources::parse("auto", HERE, 42_000).expect("auto");
+        assert_eq!(of(&sources, 0, 42_000).as_deref(), Some("127.0.0.1"));
+        assert_eq!(of(&sources, 13_999, 42_000).as_deref(), Some("127.0.0.1"));
+        assert_eq!(of(&sources, 14_000, 42_000).as_deref(), Some("127.0.0.2"));
+        assert_eq!(of(&sources, 41_999, 42_000).as_deref(), Some("127.0.0.3"));
     }
 
     #[test]

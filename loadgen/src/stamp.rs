@@ -179,7 +179,7 @@ mod tests {
         stamp(2).write(&mut message, 64);
         message.extend_from_slice(b"\"}");
         assert_eq!(found(&message), [1, 2]);
-        assert_eq!(found(b"hello"), []);
+        assert!(found(b"hello").is_empty());
         assert_eq!(found(&message[9..73]), [1]);
     }
 }

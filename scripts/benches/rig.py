@@ -60,10 +60,10 @@ class Server:
         self.stop()
 
 
-def node(*flags, cores="0"):
+def node(*flags, cores="0", log="error"):
     """The node, whose log is quiet and which closes everything at once when it ends."""
     return Server(os.path.join(BIN, "altavoz"), "serve", "--listen", "127.0.0.1:0", "--drain", "0",
-                  "--log-level", "error", *flags, cores=cores)
+                  "--log-level", log, *flags, cores=cores)
 
 
 def bare(cores="0"):

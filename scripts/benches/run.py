@@ -154,7 +154,7 @@ def complete(options):
 def slow(options):
     """1,000 of 5,000 subscribers never read while 10,000 publications of 1 KiB pass."""
     table = Table("slow consumers: 1,000 of 5,000 never read, 10,000 publications of 1 KiB")
-    with node("--log-level", "warn", cores=None) as running:
+    with node(cores=None, log="warn") as running:
         before = running.rss()
         report = loadgen("fanout", running, "--clients", "5000", "--slow-readers", "1000",
                          "--size", "1024", "--rate", "250", "--duration", "40s", "--warmup", "1s",
@@ -181,9 +181,16 @@ def storm(options):
         report = loadgen("connect", running, "--clients", "15000", "--storm", "--jitter", "5s",
                          "--bystanders", "100", "--rate", "10", "--hold", "2s", cores=None, name="storm")
     for key, value in report["storm"].items():
-        table.row(key, value if not isinstance(value, dict) else
-                  ", ".join(f"{k} {v}" for k, v in value.items()))
+        table.row(key, words_of(value))
     return table
+
+
+def words_of(value):
+    if not isinstance(value, dict):
+        return value
+    if "p99_us" not in value:
+        return ", ".join(f"{key} {count}" for key, count in value.items()) or "none"
+    return ", ".join(f"{name} {value[f'{name}_us'] / 1000:.1f} ms" for name in ("p50", "p99", "max"))
 
 
 BENCHES = {b.__name__: b for b in (fanout, latency, handshake, shards, memory, complete, slow, storm)}

@@ -9,6 +9,7 @@ use super::query::{Name, Query};
 use super::target::{self, Target};
 use super::{Cors, Door, Policy, bad_request, origin, payload};
 use crate::base::{After, TopicName};
+use crate::config::parse_duration;
 use crate::wire::handshake::{self, AcceptKey};
 use crate::wire::http::{HttpError, Method, RequestHead, Response};
 use crate::wire::prepared::WireForm;
@@ -214,6 +215,7 @@ impl<'a> Asked<'a> {
         self.check_origin()?;
         self.form()?;
         self.after()?;
+        self.check_durations()?;
         let mode = self.query.get(Name::Mode);
         if mode.is_none() && self.accepts_first("text/html") {
             return self.page(Route::Page { topic: Some(topic) });
@@ -225,6 +227,18 @@ impl<'a> Asked<'a> {
             )),
             Some(_) => Err(bad_request("'mode=' is sse, longpoll, poll or stream")),
         }
+    }
+
+    /// What cannot be right is said before what is not there.
+    fn check_durations(&self) -> Result<(), HttpError> {
+        for (name, text) in [(Name::Timeout, "timeout"), (Name::Conflate, "conflate")] {
+            let Some(value) = self.query.get(name) else {
+                continue;
+            };
+            parse_duration(value)
+                .map_err(|error| bad_request(format!("'{text}={value}': {error}")))?;
+        }
+        Ok(())
     }
 
     fn echo(&self) -> Result<Route, HttpError> {

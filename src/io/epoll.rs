@@ -206,7 +206,10 @@ impl Driver for EpollDriver {
     }
 
     fn unsent(&self, id: ConnId) -> usize {
-        let socket = self.connections.entry(id).and_then(|entry| entry.socket.as_ref());
+        let socket = self
+            .connections
+            .entry(id)
+            .and_then(|entry| entry.socket.as_ref());
         socket.map_or(0, sys::unacknowledged)
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use altavoz::base::clock;
+use altavoz::base::{Time, clock};
 use serde::Serialize;
 
 use crate::crew::{Crew, Sample};
@@ -347,7 +347,7 @@ impl Report {
             limits: Vec::new(),
             warnings: Vec::new(),
             thresholds: Vec::new(),
-            intervals: intervals(&run.crew.intervals, run.started),
+            intervals: intervals(&run.crew.intervals),
             histograms: histograms(&run, &all),
         };
         report.over_repeats = over_repeats(&report.repeats);
@@ -606,25 +606,23 @@ fn histograms(run: &Run<'_>, all: &Measured) -> BTreeMap<&'static str, Latency> 
     histograms
 }
 
-/// The notes of all workers, joined second by second.
-fn intervals(notes: &[IntervalNote], started: Duration) -> Vec<Interval> {
-    let mut joined: BTreeMap<(u8, u64), Latency> = BTreeMap::new();
+/// The notes of all workers, joined second by second; each begins when its first worker did.
+fn intervals(notes: &[IntervalNote]) -> Vec<Interval> {
+    let mut joined: BTreeMap<(u8, u64), (u64, Latency)> = BTreeMap::new();
     for note in notes {
-        let latency = joined.entry((note.round, note.second)).or_default();
+        let place = joined.entry((note.round, note.second));
+        let (start, latency) = place.or_insert_with(|| (note.start, Latency::new()));
+        *start = note.start.min(*start);
         latency.add(&note.latency);
     }
-    let ended = clock::unix().max(started);
-    let count = u32::try_from(joined.len()).unwrap_or(u32::MAX);
-    let first = ended
-        .saturating_sub(Duration::from_secs(count.into()))
-        .max(started);
-    let seconds = (0..count).map(|i| first + Duration::from_secs(i.into()));
+    // What the host's clock without jumps read at the beginning of 1970.
+    let epoch = clock::unix().saturating_sub(clock::now().since(Time::ZERO));
     let interval = |(start, latency)| Interval {
-        start,
+        start: epoch + Duration::from_nanos(start),
         length: Duration::from_secs(1),
         latency,
     };
-    seconds.zip(joined.into_values()).map(interval).collect()
+    joined.into_values().map(interval).collect()
 }
 
 fn over_repeats(repeats: &[RoundFigures]) -> BTreeMap<String, Range> {

@@ -2,6 +2,7 @@
 //! that was asked for was not reached.
 
 use crate::plan::{Plan, PublishBy};
+use crate::stats::Summary;
 
 use super::{Report, RoundFigures};
 
@@ -35,10 +36,10 @@ pub fn limits(report: &Report) -> Vec<String> {
             total.generator_cpu_percent
         ));
     }
-    let lateness = total.lateness.p99_us.unwrap_or(0.0);
+    let (share, lateness) = tail(&total.lateness);
     if lateness > LATENESS_US_MAX && total.blocked == 0 {
         limits.push(format!(
-            "the generator was the limit: 1 % of its publications left over {:.1} ms late",
+            "the generator was the limit: {share} % of its publications left over {:.1} ms late",
             lateness / 1e3
         ));
     }
@@ -102,6 +103,14 @@ pub fn warnings(report: &Report, plan: &Plan) -> Vec<String> {
         ));
     }
     warnings
+}
+
+/// The share of values that the tail is, and where it begins: of few, one is no tail.
+fn tail(summary: &Summary) -> (u32, f64) {
+    if summary.count < 100 {
+        return (10, summary.p90_us.unwrap_or(0.0));
+    }
+    (1, summary.p99_us.unwrap_or(0.0))
 }
 
 /// All its cores, or the one thread that everything waits for.

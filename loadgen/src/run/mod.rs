@@ -21,8 +21,8 @@ pub mod connect;
 pub mod fanout;
 pub mod metrics_url;
 
-/// Between the order to begin and the first publication: every worker is ready by then.
-const LEAD: Duration = Duration::from_millis(50);
+/// Between the order to publish and the first publication, so that it is not late already.
+const LEAD: Duration = Duration::from_millis(20);
 
 /// Between the last upgrade and the first publication: a server may answer 101 a moment before
 /// the subscription counts.
@@ -161,12 +161,9 @@ pub fn measure(
 ) -> Result<Measured, Failure> {
     let before = crew.sample().server;
     crew.forget_arrived();
+    crew.tell(&Command::Begin(round))?;
+    crew.wait_all(|notice| matches!(notice, Notice::Ready).then_some(()))?;
     let start = (clock::now() + LEAD).as_nanos();
-    crew.tell(&Command::Begin {
-        round,
-        start,
-        extent,
-    })?;
     let published = wait_published(crew, plan, start, extent)?;
     let until = (clock::now() + drain).as_nanos();
     crew.tell(&Command::Drain {
@@ -257,6 +254,7 @@ fn wait_published(
         crew.wait_one(end, take)?;
         return Ok(Published::default());
     }
+    crew.tell_one(0, &Command::Publish { start, extent })?;
     if let Some(published) = crew.wait_one(altavoz::base::Time::NEVER, take)? {
         return Ok(published);
     }

@@ -10,6 +10,8 @@ pub struct Answers {
     head: Vec<u8>,
     /// Bytes of the body that are still to come.
     body: usize,
+    /// Requests whose answer has not begun.
+    pub waiting: u32,
 }
 
 impl Answers {
@@ -35,6 +37,8 @@ impl Answers {
                 let (status, length) = parse(&self.head).ok_or("the answer has no length")?;
                 self.body = length;
                 self.head.clear();
+                // 1xx is not the answer yet.
+                self.waiting = self.waiting.saturating_sub(u32::from(status >= 200));
                 on_status(status);
             } else if self.head.len() > HEAD_BYTES_MAX {
                 return Err("the head of the answer is too long");

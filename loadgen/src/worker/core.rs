@@ -37,6 +37,7 @@ const LIMITS: MessageLimits = MessageLimits {
 /// Connections, their meter, and the figures about connecting.
 #[derive(Debug)]
 pub struct Core {
+    worker: u32,
     plan: Plan,
     address: Address,
     sources: Sources,
@@ -79,9 +80,7 @@ impl Core {
         let plan = worker.plan.clone();
         let tls = plan.target.tls;
         let tls = tls.then(|| Tls::new(&plan.target.host, plan.ca.as_deref()));
-        let conns = connections(&plan, worker.worker);
         let subscribers = plan.share(plan.subscribers, worker.worker).count as usize;
-        let publishers = conns.iter().filter(|c| is_publisher(c.kind)).count();
         let heads = plan
             .topics
             .iter()
@@ -91,7 +90,7 @@ impl Core {
             sources: plan.sources().map_err(|e| e.to_string())?,
             tls: tls.transpose()?,
             first: first_connection(&plan, worker.worker),
-            publishers: conns.len() - publishers,
+            publishers: 0,
             meter: Meter::new(&plan, subscribers),
             connects: Connects::default(),
             finished: Finished::default(),
@@ -104,9 +103,17 @@ impl Core {
             random: fastrand::Rng::with_seed(plan.seed ^ u64::from(worker.worker)),
             scratch: Vec::with_capacity(plan.size),
             post_heads: heads.collect(),
-            conns,
+            conns: Vec::new(),
+            worker: worker.worker,
             plan,
         })
+    }
+
+    /// Makes places for all connections: not before they are wanted, so that what they take is
+    /// seen as theirs.
+    pub fn populate(&mut self) {
+        self.conns = connections(&self.plan, self.worker);
+        self.publishers = self.conns.partition_point(|conn| !is_publisher(conn.kind));
     }
 
     /// Begins a connection in an idle place.
@@ -194,7 +201,8 @@ impl Core {
         if !conn.is_open() {
             return; // it is lost, and the ledger will say so
         }
-        if conn.kind == Kind::Poster {
+        if let State::Posting(answers) = &mut conn.state {
+            answers.waiting += 1;
             conn.outbox
                 .queue()
                 .extend_from_slice(&self.post_heads[topic]);
@@ -250,6 +258,16 @@ impl Core {
         self.conns[self.publishers..]
             .iter()
             .any(Connection::is_open)
+    }
+
+    /// Whether a POST is still without its answer.
+    #[must_use]
+    pub fn has_unanswered(&self) -> bool {
+        let waits = |conn: &Connection| match &conn.state {
+            State::Posting(answers) => answers.waiting > 0,
+            _ => false,
+        };
+        self.conns[self.publishers..].iter().any(waits)
     }
 
     fn publisher_slot(&self, stream: u32) -> usize {
@@ -475,7 +493,7 @@ impl<'a> SubscribersOf<'a> {
 }
 
 impl Subscribers for SubscribersOf<'_> {
-    fn len(&self) -> usize {
+    fn count(&self) -> usize {
         self.0.len()
     }
 

@@ -54,7 +54,7 @@ struct Intervals {
 /// The subscribers of a worker: which are open, and what each listens to.
 pub trait Subscribers {
     /// How many there are, open or not.
-    fn len(&self) -> usize;
+    fn count(&self) -> usize;
     /// Whether one is open.
     fn is_open(&self, subscriber: usize) -> bool;
     /// Its topic.
@@ -104,7 +104,7 @@ impl Meter {
         book.interval = Intervals::default();
         book.done.clear();
         book.audiences.fill(Audience { all: 0, open: 0 });
-        let open = (0..subscribers.len()).filter(|s| subscribers.is_open(*s));
+        let open = (0..subscribers.count()).filter(|s| subscribers.is_open(*s));
         for subscriber in open {
             let audience = &mut book.audiences[subscribers.topic(subscriber)];
             audience.all += 1;
@@ -141,7 +141,12 @@ impl Meter {
     }
 
     /// Closes the interval: its figures, and the log entry if one is wanted.
-    pub fn end_interval(&mut self, second: u64, wanted: bool) -> (Option<IntervalNote>, u64, u64) {
+    pub fn end_interval(
+        &mut self,
+        second: u64,
+        start: u64,
+        wanted: bool,
+    ) -> (Option<IntervalNote>, u64, u64) {
         let book = &mut self.book;
         let interval = &mut book.interval;
         let at = |percentile| interval.corrected.percentile(percentile).unwrap_or(0);
@@ -152,6 +157,7 @@ impl Meter {
         let note = is_due.then(|| IntervalNote {
             second,
             round: book.round,
+            start,
             latency: interval.corrected.clone(),
         });
         interval.corrected.clear();
@@ -195,7 +201,7 @@ impl Meter {
                 book.ledger.is_complete(subscriber, place, count)
             })
         };
-        let open = (0..subscribers.len()).filter(|s| subscribers.is_open(*s));
+        let open = (0..subscribers.count()).filter(|s| subscribers.is_open(*s));
         open.into_iter().all(has_all)
     }
 
@@ -206,7 +212,7 @@ impl Meter {
         } else {
             self.expected(published)
         };
-        self.end_interval(0, false);
+        self.end_interval(0, 0, false);
         let rest: Vec<Row> = self.book.publications.drain().collect();
         rest.into_iter().for_each(|row| self.book.settle(row));
         let mut results = std::mem::take(&mut self.book.results);
@@ -283,7 +289,7 @@ impl Book {
         for stream in (0..self.streams).map(id) {
             let topic = topic_of(stream, self.topics);
             let place = place_in_topic(stream, self.topics);
-            let listening = (0..subscribers.len()).filter(|s| subscribers.topic(*s) == topic);
+            let listening = (0..subscribers.count()).filter(|s| subscribers.topic(*s) == topic);
             let highest = self.ledger.highest(listening.clone(), place);
             owed += listening
                 .map(|s| self.ledger.owed(s, place, highest))

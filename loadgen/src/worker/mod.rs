@@ -47,6 +47,9 @@ const DRAIN_LOOK_NANOS: u64 = 50_000_000;
 /// Publications in one turn: between them, deliveries are read.
 const PUBLISHES_PER_TURN_MAX: u32 = 1024;
 
+/// How long the answers to the last POSTs are waited for.
+const ANSWER_NANOS: u64 = 5_000_000_000;
+
 /// The longest sleep: the loop looks at its deadlines at least so often.
 const SLEEP_MAX: Duration = Duration::from_millis(50);
 
@@ -99,7 +102,8 @@ struct Worker {
     publisher: Option<Publisher>,
     phase: Phase,
     next_tick: u64,
-    /// Of the round: when it began, the CPU time then, and which second is under way.
+    /// Of the round: its number, when it began, the CPU time then, and which second is under way.
+    round: u8,
     begun: u64,
     cpu_begun: u64,
     second: u64,
@@ -143,6 +147,7 @@ impl Worker {
             publisher: None,
             phase: Phase::Waiting,
             next_tick: 0,
+            round: 0,
             begun: 0,
             cpu_begun: 0,
             second: 0,
@@ -184,6 +189,7 @@ impl Worker {
         match command {
             Command::Connect => {
                 let cpu = cpu_nanos();
+                self.core.populate();
                 self.core.connects = Connects {
                     first: now,
                     ..Connects::default()
@@ -195,11 +201,8 @@ impl Worker {
                     oldest: 0,
                 };
             }
-            Command::Begin {
-                round,
-                start,
-                extent,
-            } => self.begin(round, start, extent),
+            Command::Begin(round) => self.begin(round, now),
+            Command::Publish { start, extent } => self.begin_publishing(start, extent),
             Command::StopPublishing => {
                 if let Some(publisher) = &mut self.publisher {
                     publisher.stop();
@@ -226,20 +229,24 @@ impl Worker {
         }
     }
 
-    fn begin(&mut self, round: u8, start: u64, extent: Extent) {
+    fn begin(&mut self, round: u8, now: u64) {
         self.core
             .meter
             .begin(round, &SubscribersOf::new(&self.core.conns));
-        self.begun = start;
+        self.round = round;
+        self.begun = now;
         self.cpu_begun = cpu_nanos();
         self.second = 0;
         self.published = 0;
         self.phase = Phase::Measuring;
-        if self.plan.worker == 0 && self.plan.plan.publishers > 0 {
-            self.publisher = Some(Publisher::new(&self.plan.plan, round, start, extent));
-            if let Some(metronome) = &self.metronome {
-                metronome.beat_from(Time::from_nanos(start), extent);
-            }
+        say(&Notice::Ready);
+    }
+
+    fn begin_publishing(&mut self, start: u64, extent: Extent) {
+        let plan = &self.plan.plan;
+        self.publisher = Some(Publisher::new(plan, self.round, start, extent));
+        if let Some(metronome) = &self.metronome {
+            metronome.beat_from(Time::from_nanos(start), extent);
         }
     }
 
@@ -298,7 +305,7 @@ impl Worker {
         let ended = std::mem::take(&mut self.core.ended);
         for (slot, failure) in ended {
             if let Some(storm) = &mut self.storm {
-                storm.note(slot, failure, now, &mut self.core);
+                storm.note(slot, failure, now, &self.core);
                 continue;
             }
             match failure {
@@ -362,7 +369,7 @@ impl Worker {
             core.publish(&stamp);
         }
         self.published = publisher.sent();
-        if (publisher.is_done(now) || !self.core.can_publish())
+        if is_published(publisher, &self.core, now)
             && let Some(publisher) = self.publisher.take()
         {
             say(&Notice::Published(Box::new(publisher.finish(now))));
@@ -423,7 +430,8 @@ impl Worker {
 
     fn close_interval(&mut self) -> (u64, u64) {
         let wanted = self.plan.plan.intervals;
-        let (note, p50, p99) = self.core.meter.end_interval(self.second, wanted);
+        let start = self.begun + self.second * INTERVAL_NANOS;
+        let (note, p50, p99) = self.core.meter.end_interval(self.second, start, wanted);
         if let Some(note) = note {
             say(&Notice::Interval(Box::new(note)));
         }
@@ -484,7 +492,7 @@ impl Phase {
 }
 
 impl Storm {
-    fn note(&mut self, slot: usize, failure: Option<String>, now: u64, core: &mut Core) {
+    fn note(&mut self, slot: usize, failure: Option<String>, now: u64, core: &Core) {
         match failure {
             None if core.conns[slot].kind == Kind::Crowd => {
                 self.missing = self.missing.saturating_sub(1);
@@ -513,6 +521,13 @@ impl Storm {
             core.connect(driver, slot);
         }
     }
+}
+
+/// Whether a round has nothing more to publish, or nobody who could.
+fn is_published(publisher: &mut Publisher, core: &Core, now: u64) -> bool {
+    let is_over = publisher.is_done(now) || !core.can_publish();
+    let is_late = publisher.last_sent() + ANSWER_NANOS < now;
+    is_over && (is_late || !core.has_unanswered())
 }
 
 /// Writes a notice; a coordinator that is gone is noticed at the commands' end.

@@ -144,6 +144,12 @@ impl Publisher {
         is_due && !self.stopped && has_room(self.next_stream())
     }
 
+    /// When the last publication left, in nanoseconds; 0 before the first.
+    #[must_use]
+    pub fn last_sent(&self) -> u64 {
+        self.results.last
+    }
+
     /// Publications sent.
     #[must_use]
     pub fn sent(&self) -> u64 {

@@ -15,12 +15,18 @@ const SIOCOUTQ: rustix::ioctl::Opcode = 0x5411;
 /// socket cannot tell.
 pub fn unacknowledged(socket: impl AsFd) -> usize {
     // SAFETY: SIOCOUTQ writes one int and reads nothing, which is what this getter says.
-    #[expect(unsafe_code, reason = "the only way to ask; the opcode and its type are constants")]
+    #[expect(
+        unsafe_code,
+        reason = "the only way to ask; the opcode and its type are constants"
+    )]
     let getter = unsafe { Getter::<SIOCOUTQ, c_int>::new() };
     // SAFETY: the getter hands the kernel memory for one int, and the descriptor is borrowed.
     #[expect(unsafe_code, reason = "the only way to ask; see above")]
     let bytes = unsafe { ioctl(socket, getter) };
-    bytes.ok().and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(0)
+    bytes
+        .ok()
+        .and_then(|bytes| usize::try_from(bytes).ok())
+        .unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -33,7 +39,8 @@ mod tests {
     #[test]
     fn what_the_peer_does_not_take_is_counted() {
         let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
-        let mut client = TcpStream::connect(listener.local_addr().expect("address")).expect("connect");
+        let mut client =
+            TcpStream::connect(listener.local_addr().expect("address")).expect("connect");
         let (mut server, _) = listener.accept().expect("accept");
         assert_eq!(unacknowledged(&server), 0);
         server.set_nonblocking(true).expect("not blocking");
