@@ -6,6 +6,7 @@ import re
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -20,8 +21,9 @@ class Server:
 
     def __init__(self, *command, cores=None, env=None):
         pin = ["taskset", "-c", cores] if cores else []
+        self.log = tempfile.TemporaryFile("w+")
         self.process = subprocess.Popen([*pin, *command], stdout=subprocess.PIPE, text=True,
-                                        stderr=subprocess.PIPE, env={**os.environ, **(env or {})})
+                                        stderr=self.log, env={**os.environ, **(env or {})})
         self.base = None
         for line in self.process.stdout:
             found = re.search(r"listening on (http://[^\s/]+)", line)
@@ -29,7 +31,7 @@ class Server:
                 self.base = found.group(1)
                 break
         if not self.base:
-            raise SystemExit(f"{command[0]} did not start: {self.process.stderr.read()}")
+            raise SystemExit(f"{command[0]} did not start: {self.errors()}")
         self.url = self.base.replace("http", "ws")
         self.pid = self.process.pid
 
@@ -47,11 +49,15 @@ class Server:
     def stop(self):
         self.process.terminate()
         try:
-            _, errors = self.process.communicate(timeout=30)
+            self.process.wait(timeout=30)
         except subprocess.TimeoutExpired:
             self.process.kill()
-            _, errors = self.process.communicate()
-        return self.process.returncode, errors
+            self.process.wait()
+        return self.process.returncode, self.errors()
+
+    def errors(self):
+        self.log.seek(0)
+        return self.log.read()
 
     def __enter__(self):
         return self

@@ -1,18 +1,29 @@
 //! Log lines: events with fields, on standard error.
 //!
+//! A thread of its own writes them, since a pipe that nobody reads would stop an event loop. What
+//! it cannot keep up with is dropped, and the metrics still count what happened.
+//!
 //! Nothing here knows a key or a token; who logs a request leaves its query and its
 //! `Authorization` out.
 
 use std::io::{self, IsTerminal};
 
 use tracing::level_filters::LevelFilter;
+use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 
 use crate::config::{LogFormat, LogLevel};
 
-/// Starts to write log lines; a second call changes nothing.
-pub fn start(format: LogFormat, level: LogLevel) {
+/// Lines that wait to be written; further ones are dropped.
+const LINES_WAITING_MAX: usize = 16 * 1024;
+
+/// Starts to write log lines, for as long as the guard is kept; a second call changes nothing.
+#[must_use = "without its guard the last lines are lost"]
+pub fn start(format: LogFormat, level: LogLevel) -> WorkerGuard {
+    let builder = NonBlockingBuilder::default().lossy(true);
+    let (writer, guard) =
+        builder.buffered_lines_limit(LINES_WAITING_MAX).finish(io::stderr());
     let lines = tracing_subscriber::fmt()
-        .with_writer(io::stderr)
+        .with_writer(writer)
         .with_ansi(io::stderr().is_terminal())
         .with_max_level(filter(level));
     // An error says that somebody else already listens, as a test or an embedding program may.
@@ -20,6 +31,7 @@ pub fn start(format: LogFormat, level: LogLevel) {
         LogFormat::Text => lines.try_init(),
         LogFormat::Json => lines.json().flatten_event(true).try_init(),
     };
+    guard
 }
 
 fn filter(level: LogLevel) -> LevelFilter {

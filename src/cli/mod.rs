@@ -102,7 +102,7 @@ fn told_by_clap(told: &clap::Error) -> u8 {
 
 fn serve(config: &Config) -> Result<u8, ConfigError> {
     let plan = config.plan(&Host::read().facts())?;
-    logging::start(plan.log_format, plan.log_level);
+    let _lines = logging::start(plan.log_format, plan.log_level);
     let shown = plan.clone();
     Ok(match server::serve(plan, |bound| announce(&shown, bound)) {
         Ok(()) => EXIT_OK,
