@@ -83,6 +83,7 @@ fn ready(plan: &Plan, bound: &[Bound]) -> Vec<[String; 2]> {
     let row = |what: &str, line: String| [what.to_owned(), line];
     let mut rows = Vec::new();
     let public = example(bound, false);
+    let socket = public.filter(|listener| base(listener).is_some() && !listener.listen.proxy);
     // Where there is an address for operators, pages and publishing are there.
     let own = example(bound, true).or(public);
     if let Some(Address::Tcp(_)) = own.map(|listener| &listener.listen.address) {
@@ -102,19 +103,19 @@ fn ready(plan: &Plan, bound: &[Bound]) -> Vec<[String; 2]> {
             ),
         ));
     }
-    if let Some(listener) = public {
+    // WebSocket clients speak neither PROXY headers nor Unix-domain sockets: the proxy's own
+    // address is the one to use then, which we do not know.
+    if let Some(listener) = socket {
         let key = plan.anonymous.value < Anonymous::Subscribe;
         rows.push(row("subscribe", subscribe(listener, key)));
     }
     rows
 }
 
-/// The listener to show: one that needs no PROXY header, if there is one.
+/// The listener to show: the one that most programs can reach.
 fn example(bound: &[Bound], admin: bool) -> Option<&Bound> {
-    let ours = || bound.iter().filter(|listener| listener.admin == admin);
-    ours()
-        .find(|listener| !listener.listen.proxy)
-        .or_else(|| ours().next())
+    let ours = bound.iter().filter(|listener| listener.admin == admin);
+    ours.min_by_key(|listener| (base(listener).is_none(), listener.listen.proxy))
 }
 
 /// `HOST:PORT` for a client on this host.
@@ -132,18 +133,9 @@ fn topic(listener: &Bound) -> String {
 }
 
 fn subscribe(listener: &Bound, key: bool) -> String {
-    match base(listener) {
-        Some(base) if !listener.listen.proxy => {
-            let header = if key { KEY_HEADER } else { "" };
-            format!("npx wscat{header} -c ws://{base}/topics/demo")
-        }
-        // WebSocket clients speak neither PROXY headers nor Unix-domain sockets; curl does.
-        _ => format!(
-            "curl -N{} '{}?mode=sse'",
-            options(listener, key),
-            topic(listener)
-        ),
-    }
+    let header = if key { KEY_HEADER } else { "" };
+    let url = topic(listener).replace("http://", "ws://");
+    format!("npx wscat{header} -c {url}")
 }
 
 /// The variable stands for the key, so that the line can be copied and nothing is shown.
@@ -296,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn behind_a_path_or_a_proxy_curl_does_both() {
+    fn behind_a_path_or_a_proxy_only_what_works_is_shown() {
         let shown = banner(&[("LISTEN", "unix:/run/a.sock")]);
         assert!(
             shown.starts_with("listening on unix:/run/a.sock\n"),
@@ -307,12 +299,9 @@ mod tests {
             "{shown}"
         );
         assert!(
-            shown.contains(
-                "curl -N --unix-socket /run/a.sock 'http://localhost/topics/demo?mode=sse'"
-            ),
+            !shown.contains("page ") && !shown.contains("subscribe "),
             "{shown}"
         );
-        assert!(!shown.contains("page "));
 
         let shown = banner(&[("LISTEN", "127.0.0.1:8000,proxy")]);
         assert!(

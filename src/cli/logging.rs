@@ -20,8 +20,9 @@ const LINES_WAITING_MAX: usize = 16 * 1024;
 #[must_use = "without its guard the last lines are lost"]
 pub fn start(format: LogFormat, level: LogLevel) -> WorkerGuard {
     let builder = NonBlockingBuilder::default().lossy(true);
-    let (writer, guard) =
-        builder.buffered_lines_limit(LINES_WAITING_MAX).finish(io::stderr());
+    let (writer, guard) = builder
+        .buffered_lines_limit(LINES_WAITING_MAX)
+        .finish(io::stderr());
     let lines = tracing_subscriber::fmt()
         .with_writer(writer)
         .with_ansi(io::stderr().is_terminal())

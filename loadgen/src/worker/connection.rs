@@ -164,22 +164,27 @@ impl Outbox {
         self.queue.len() + self.head.as_ref().map_or(0, |part| part.len() as usize)
     }
 
-    /// Takes received bytes through TLS and hands out what they carry. `false` when TLS failed.
-    pub fn decrypt(&mut self, mut bytes: &[u8], mut on_plain: impl FnMut(&mut [u8])) -> bool {
+    /// Takes received bytes through TLS and hands out what they carry.
+    ///
+    /// # Errors
+    /// When TLS failed: the library's words.
+    pub fn decrypt(
+        &mut self,
+        mut bytes: &[u8],
+        mut on_plain: impl FnMut(&mut [u8]),
+    ) -> Result<(), String> {
         let Some(tls) = &mut self.tls else {
-            return false;
+            return Ok(());
         };
         let mut plain = [0; 16 * 1024];
         while !bytes.is_empty() {
-            let read = tls.read_tls(&mut bytes);
-            if read.is_err() || tls.process_new_packets().is_err() {
-                return false;
-            }
+            tls.read_tls(&mut bytes).map_err(|e| e.to_string())?;
+            tls.process_new_packets().map_err(|e| e.to_string())?;
             while let Ok(count @ 1..) = tls.reader().read(&mut plain) {
                 on_plain(&mut plain[..count]);
             }
         }
-        true
+        Ok(())
     }
 
     /// Hands the driver what it takes. `false` when the connection is gone.

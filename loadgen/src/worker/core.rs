@@ -312,13 +312,13 @@ impl Core {
             return self.handle_plain(slot, bytes, now);
         }
         let mut outbox = std::mem::take(&mut self.conns[slot].outbox);
-        let is_fine = outbox.decrypt(bytes, |plain| self.handle_plain(slot, plain, now));
+        let decrypted = outbox.decrypt(bytes, |plain| self.handle_plain(slot, plain, now));
         // What was queued meanwhile stands in the place of the one that was taken out.
         let queued = std::mem::replace(&mut self.conns[slot].outbox, outbox);
         self.conns[slot].outbox.take_over(queued);
         self.dirty.push(id(slot));
-        if !is_fine {
-            self.break_off(slot, "TLS failed");
+        if let Err(why) = decrypted {
+            self.break_off(slot, &format!("TLS failed: {why}"));
         }
     }
 
