@@ -62,10 +62,7 @@ pub(crate) fn check_lexicon(lexicon: &File, sources: &[File]) -> Vec<String> {
     if rows.is_empty() {
         complaints.push(format!("{}: has no rows of three cells", lexicon.path));
     }
-    let texts: String = sources
-        .iter()
-        .map(|file| file.text.to_lowercase())
-        .collect();
+    let texts: String = sources.iter().map(|file| squeezed(&file.text)).collect();
     for (i, row) in rows.iter().enumerate() {
         let noun = row[0];
         if rows[..i]
@@ -74,7 +71,7 @@ pub(crate) fn check_lexicon(lexicon: &File, sources: &[File]) -> Vec<String> {
         {
             complaints.push(format!("{noun}: stands there twice"));
         }
-        if !texts.contains(&noun.to_lowercase()) {
+        if !texts.contains(&squeezed(noun)) {
             complaints.push(format!("{noun}: is not in the code"));
         }
         let names = quoted(row[2]);
@@ -103,6 +100,12 @@ pub(crate) fn check_code_map(document: &File, sources: &[File]) -> Vec<String> {
     let gone = paths.filter(|path| !is_there(path));
     complaints.extend(gone.map(|path| format!("{}: {path} is not there", document.path)));
     complaints
+}
+
+/// As a noun of several words may be written: in small letters, without what joins them.
+fn squeezed(text: &str) -> String {
+    let lower = text.to_lowercase();
+    lower.replace([' ', '_', '-'], "")
 }
 
 /// Lines outside code blocks, with their numbers.

@@ -86,6 +86,8 @@ const EDGES: &[(&str, &[&str])] = &[
             "io/epoll/acceptor.rs",
         ],
     ),
+    // Only where the kernel offers something that no crate has a safe call for.
+    ("unsafe ", &["io/"]),
     // One name at a time, so that this table sees it.
     ("std::{", &[]),
     ("tungstenite::", &["wire/"]),
@@ -321,6 +323,7 @@ fn the_outside_is_seen_where_it_does_not_belong() {
         1
     );
     assert_eq!(names("src/shard/mod.rs", "mio::Poll::new()"), 1);
+    assert_eq!(names("src/hub/mod.rs", "unsafe { f() }"), 1);
     assert_eq!(names("src/io/epoll.rs", "use mio::Poll;"), 0);
     assert_eq!(names("src/hub/mod.rs", "// no std::thread here"), 0);
     assert_eq!(names("src/config/layers.rs", "let stomp::x = 1;"), 0);
