@@ -56,7 +56,7 @@ struct Told {
     position: Position,
     /// Publications of the topic, over all its lives.
     published: usize,
-    /// Topics that were collected, of all names.
+    /// Lives of topics, of all names, that were over and whose epoch nobody will have again.
     collected: usize,
 }
 
@@ -114,7 +114,7 @@ impl Pair {
     }
 
     fn take(&mut self, step: &Step) {
-        let lives = self.lives();
+        let before = self.lives();
         match step {
             Step::Publish(topic, len) => self.publish(*topic, *len),
             Step::Subscribe(topic, shard, from) => self.subscribe(*topic, ShardId(*shard), from),
@@ -125,15 +125,24 @@ impl Pair {
             }
             Step::PassUnnoticed(ms) => self.now = self.now + Duration::from_millis(*ms),
         }
-        self.collected += lives.saturating_sub(self.lives());
+        let after = self.lives();
+        let is_gone = |life: &&(TopicName, Epoch, bool)| {
+            let (name, epoch, published) = life;
+            let is_there = after.iter().any(|(n, e, _)| (n, e) == (name, epoch));
+            !is_there && (*published || *epoch != self.hub.empty_epoch)
+        };
+        self.collected += before.iter().filter(is_gone).count();
         self.hub.check_invariants();
         assert_eq!(self.hub.subscribers(), self.subscribed.len() as u64);
     }
 
-    /// Topics that were published to and are not collected.
-    fn lives(&self) -> usize {
-        let is_live = |topic: &&Topic| topic.last() > Offset(0);
-        self.hub.topics.values().filter(is_live).count()
+    /// The topics that are there, with their epochs, and whether they were published to.
+    fn lives(&self) -> Vec<(TopicName, Epoch, bool)> {
+        let life = |(name, topic): (&TopicName, &Topic)| {
+            let Position { epoch, offset } = topic.position_after();
+            (name.clone(), epoch, offset > Offset(1))
+        };
+        self.hub.topics.iter().map(life).collect()
     }
 
     fn publish(&mut self, topic: usize, len: usize) {
