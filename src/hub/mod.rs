@@ -36,7 +36,8 @@ pub struct Hub {
     empty_epoch: Epoch,
     random: fastrand::Rng,
     bounds: Bounds,
-    /// One entry for each topic that has history.
+    /// Invariant: one entry for each topic that [expires](Topic::expires), which every topic with
+    /// history does.
     expiry: TimerWheel<TopicName>,
     /// Invariant: the sum over all topics.
     held: Held,
@@ -106,12 +107,12 @@ impl Hub {
             return message;
         };
         let before = topic.held();
-        let fresh = before.publications == 0;
         topic.apply(Arc::clone(&message), now);
         topic.trim(now);
         let after = topic.held();
+        let expires = std::mem::replace(&mut topic.expires, true);
         self.held.replace(before, after);
-        if fresh && after.publications > 0 {
+        if !expires {
             self.expiry.set(now + self.bounds.age_max, name.clone());
         }
         message
@@ -195,13 +196,15 @@ impl Hub {
         let before = topic.held();
         topic.trim(now);
         let after = topic.held();
-        let oldest = topic.oldest();
         self.held.replace(before, after);
-        match oldest {
+        match topic.oldest() {
             Some(published) => {
                 self.expiry.set(published + self.bounds.age_max, name);
             }
-            None => self.collect_if_idle(&name),
+            None => {
+                topic.expires = false;
+                self.collect_if_idle(&name);
+            }
         }
     }
 
@@ -238,6 +241,12 @@ impl Hub {
             topic.check_invariants();
             sum.replace(Held::default(), topic.held());
         }
+        let expire = self.topics.values().filter(|topic| topic.expires).count();
+        assert_eq!(
+            self.expiry.len(),
+            expire,
+            "one entry for each topic that expires"
+        );
         assert_eq!(sum, self.held, "the hub's totals are the sum of its topics");
     }
 }
@@ -253,6 +262,9 @@ fn draw(random: &mut fastrand::Rng) -> Epoch {
     // 36^6 values: six letters at most, and two lives of a topic agree once in two billion.
     Epoch::new(random.u64(1..2_176_782_336))
 }
+
+#[cfg(test)]
+mod oracle_tests;
 
 #[cfg(test)]
 mod tests {

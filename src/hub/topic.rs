@@ -24,6 +24,8 @@ pub struct Topic {
     last: Offset,
     history: History,
     interest: Vec<Interest>,
+    /// The hub looks at it again when its oldest publication, or the one that was, is too old.
+    pub(super) expires: bool,
     bounds: Bounds,
 }
 
@@ -35,6 +37,7 @@ impl Topic {
             last: Offset(0),
             history,
             interest,
+            expires: false,
             bounds,
         }
     }
@@ -105,8 +108,9 @@ impl Topic {
             .sum()
     }
 
+    /// Whether nothing is left of it, nor anything to come that would look for it.
     pub(super) fn is_idle(&self) -> bool {
-        self.interest.is_empty() && self.held().publications == 0
+        self.interest.is_empty() && self.held().publications == 0 && !self.expires
     }
 
     pub(super) fn held(&self) -> Held {
@@ -148,6 +152,10 @@ impl Topic {
 
     pub(super) fn check_invariants(&self) {
         self.history.check_invariants(self.last);
+        assert!(
+            self.expires || self.held().publications == 0,
+            "history expires"
+        );
         assert!(
             self.interest
                 .iter()
