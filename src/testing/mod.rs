@@ -3,6 +3,7 @@
 //!
 //! No socket and no sleep in the simulator; time and randomness are arguments.
 
+pub mod bench;
 pub mod sim;
 
 pub use sim::{Profile, SimDriver, SimListener, SimNet, SimPeer, SimSocket, SimTarget};
