@@ -1,6 +1,7 @@
 //! Frames: headers read, many small messages read out of one buffer, whole frames written.
 
 use std::hint::black_box;
+use std::time::Duration;
 
 use altavoz::wire::frame::{self, Opcode, Start};
 use altavoz::wire::message::{Decoder, MessageLimits, Role};
@@ -102,8 +103,12 @@ fn frame_of(role: Role, opcode: Opcode, len: usize) -> Vec<u8> {
 
 criterion_group! {
     name = benches;
-    // A minute for all: figures to compare by, not to publish.
-    config = Criterion::default().sample_size(40).without_plots();
+    // Short: figures to compare by, not to publish.
+    config = Criterion::default()
+        .sample_size(40)
+        .warm_up_time(Duration::from_millis(300))
+        .measurement_time(Duration::from_millis(1000))
+        .without_plots();
     targets = headers, messages, frames
 }
 criterion_main!(benches);

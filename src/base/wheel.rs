@@ -18,6 +18,8 @@ pub struct TimerWheel<K> {
     tick: Duration,
     /// The tick that fires next, counted from the clock's origin.
     next: u64,
+    /// The first tick that has entries; `u64::MAX` if there are none.
+    first: u64,
     entries: usize,
 }
 
@@ -30,6 +32,7 @@ impl<K> TimerWheel<K> {
             slots,
             tick,
             next: 0,
+            first: u64::MAX,
             entries: 0,
         };
         wheel.next = wheel.tick_of(now) + 1;
@@ -43,6 +46,7 @@ impl<K> TimerWheel<K> {
         let tick = (self.tick_of(at) + 1).clamp(self.next, furthest);
         self.slots[Self::slot(tick)].push(key);
         self.entries += 1;
+        self.first = self.first.min(tick);
         self.time_of(tick)
     }
 
@@ -58,16 +62,15 @@ impl<K> TimerWheel<K> {
             due.into_iter().for_each(&mut fire);
         }
         self.next = self.next.max(last + 1);
+        if self.first < self.next {
+            self.first = self.find_first();
+        }
     }
 
     /// When to call [`TimerWheel::expire`] next; `None` if nothing waits.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Time> {
-        if self.entries == 0 {
-            return None;
-        }
-        let busy = (0..SLOTS as u64).find(|i| !self.slots[Self::slot(self.next + i)].is_empty())?;
-        Some(self.time_of(self.next + busy))
+        (self.entries > 0).then(|| self.time_of(self.first))
     }
 
     /// How many entries wait.
@@ -87,6 +90,12 @@ impl<K> TimerWheel<K> {
             / u64::try_from(self.tick.as_nanos())
                 .unwrap_or(u64::MAX)
                 .max(1)
+    }
+
+    fn find_first(&self) -> u64 {
+        let mut ticks = self.next..self.next + SLOTS as u64;
+        let busy = ticks.find(|tick| !self.slots[Self::slot(*tick)].is_empty());
+        busy.unwrap_or(u64::MAX)
     }
 
     fn time_of(&self, tick: u64) -> Time {
@@ -137,6 +146,19 @@ mod tests {
         assert_eq!(wheel.set(ms(60_000), 1), ms(5_120));
         assert_eq!(fired(&mut wheel, ms(5_110)), [0u32; 0]);
         assert_eq!(fired(&mut wheel, ms(5_120)), [1]);
+    }
+
+    #[test]
+    fn the_next_deadline_is_the_first_of_those_that_wait() {
+        let mut wheel = TimerWheel::new(ms(0), Duration::from_millis(10));
+        for (at, first) in [(95, 100), (205, 100), (45, 50)] {
+            wheel.set(ms(at), at);
+            assert_eq!(wheel.next_deadline(), Some(ms(first)));
+        }
+        for (now, left) in [(50, Some(ms(100))), (100, Some(ms(210))), (210, None)] {
+            wheel.expire(ms(now), drop);
+            assert_eq!(wheel.next_deadline(), left);
+        }
     }
 
     #[test]

@@ -14,7 +14,7 @@ mod fanout;
 mod flush;
 mod groups;
 mod inbox;
-mod outbox;
+pub(crate) mod outbox;
 mod publish;
 mod settings;
 mod timers;

@@ -3,6 +3,7 @@
 //!
 //! No socket and no sleep in the simulator; time and randomness are arguments.
 
+pub mod bench;
 #[cfg(test)]
 mod conformance;
 pub mod sim;

@@ -85,10 +85,10 @@ pub(crate) fn check_functions(file: &File) -> Vec<String> {
         let indent = &lines[first][..lines[first].len() - lines[first].trim_start().len()];
         let (end, none) = (format!("{indent}}}"), format!("{indent})"));
         // A declaration over several lines ends with its semicolon.
-        let is_end = |line: &&str| **line == end || line.starts_with(&none) && line.ends_with(';');
+        let is_end = |line: &str| line == end || line.starts_with(&none) && line.ends_with(';');
         lines[first..]
             .iter()
-            .position(|line| is_end(&line))
+            .position(|line| is_end(line))
             .map_or(0, |last| last + 1)
     };
     (0..lines.len())
