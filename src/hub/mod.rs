@@ -106,14 +106,16 @@ impl Hub {
             return message;
         };
         let before = topic.held();
-        let fresh = before.publications == 0;
         topic.apply(Arc::clone(&message), now);
         topic.trim(now);
         let after = topic.held();
+        let waits = after.publications == 0 || topic.replace_expires(true);
         self.held.replace(before, after);
-        if fresh && after.publications > 0 {
+        if !waits {
             self.expiry.set(now + self.bounds.age_max, name.clone());
         }
+        // A publication that alone is more than history holds leaves nothing to wait for.
+        self.collect_if_idle(name);
         message
     }
 
@@ -196,6 +198,7 @@ impl Hub {
         topic.trim(now);
         let after = topic.held();
         let oldest = topic.oldest();
+        topic.replace_expires(oldest.is_some());
         self.held.replace(before, after);
         match oldest {
             Some(published) => {
@@ -342,6 +345,36 @@ mod tests {
         let late = read(&mut hub, &topic, Some(After::Position(position)), now);
         assert!(!late.recovered);
         assert_eq!(offsets(&late), [1]);
+    }
+
+    #[test]
+    fn a_publication_that_history_cannot_hold_leaves_no_topic_behind() {
+        let limits = Limits {
+            history_bytes_max: 0,
+            ..Limits::default()
+        };
+        let mut hub = hub(&limits);
+        let topic = name("a");
+        let epochs = [(); 2].map(|()| publish(&mut hub, &topic, Time::ZERO).epoch);
+        assert_ne!(epochs[0], epochs[1]);
+        assert_eq!((hub.topics(), hub.next_expiry()), (0, None));
+    }
+
+    #[test]
+    fn a_topic_waits_once_for_its_history_to_expire() {
+        let limits = Limits {
+            history_bytes_max: 1,
+            ..Limits::default()
+        };
+        let mut hub = hub(&limits);
+        let topic = name("a");
+        // From the tenth on, a publication empties the history, since its payload is longer.
+        for _ in 0..12 {
+            publish(&mut hub, &topic, Time::ZERO);
+        }
+        assert_eq!((hub.topics(), hub.expiry.len()), (1, 1));
+        hub.expire(Time::ZERO + Duration::from_secs(302));
+        assert_eq!((hub.topics(), hub.expiry.len()), (0, 0));
     }
 
     #[test]

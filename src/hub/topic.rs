@@ -25,6 +25,8 @@ pub struct Topic {
     history: History,
     interest: Vec<Interest>,
     bounds: Bounds,
+    /// The hub's wheel has an entry for it. Invariant: true if there is history.
+    expires: bool,
 }
 
 impl Topic {
@@ -36,6 +38,7 @@ impl Topic {
             history,
             interest,
             bounds,
+            expires: false,
         }
     }
 
@@ -105,8 +108,13 @@ impl Topic {
             .sum()
     }
 
+    /// Notes whether the wheel has an entry, and says whether it had one.
+    pub(super) fn replace_expires(&mut self, expires: bool) -> bool {
+        std::mem::replace(&mut self.expires, expires)
+    }
+
     pub(super) fn is_idle(&self) -> bool {
-        self.interest.is_empty() && self.held().publications == 0
+        self.interest.is_empty() && !self.expires
     }
 
     pub(super) fn held(&self) -> Held {
@@ -148,6 +156,7 @@ impl Topic {
 
     pub(super) fn check_invariants(&self) {
         self.history.check_invariants(self.last);
+        assert!(self.expires || self.held().publications == 0);
         assert!(
             self.interest
                 .iter()

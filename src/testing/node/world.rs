@@ -30,7 +30,7 @@ const QUIET: Duration = Duration::from_secs(20);
 const END: Duration = Duration::from_secs(45);
 
 /// How long a shard may be held back. Shorter than a pong may take.
-const STALL_MILLIS: u64 = 200;
+const STALL_MILLIS: u64 = 120;
 
 /// One run.
 struct World {
