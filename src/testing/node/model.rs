@@ -31,6 +31,8 @@ pub(super) struct Publication {
     pub(super) outcome: Outcome,
     /// When somebody knew that it was sequenced.
     pub(super) known: Option<Time>,
+    /// It must have been sequenced, though nobody was told.
+    pub(super) certain: bool,
 }
 
 /// What its publisher was told.
@@ -146,6 +148,7 @@ impl Model {
             sent: now,
             outcome: Outcome::Unknown,
             known: None,
+            certain: false,
         });
         id
     }
@@ -202,6 +205,12 @@ impl Model {
         assert_eq!(publication.outcome, Outcome::Unknown, "answered twice");
         assert_eq!(publication.known, None, "refused, and read by somebody");
         publication.outcome = Outcome::Refused;
+    }
+
+    /// All that a client has published was taken.
+    pub(super) fn certain(&mut self, client: usize) {
+        let own = self.publications.iter_mut().filter(|p| p.client == client);
+        own.for_each(|publication| publication.certain = true);
     }
 
     /// A subscriber has read a message.

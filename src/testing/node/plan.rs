@@ -51,7 +51,7 @@ impl Plan {
             connections_max: or(rng, 15, 1_000, |rng| rng.usize(6..14)),
             topics: (0..topics).map(|i| format!("t/{i}")).collect(),
             witnesses: percent(rng, 50),
-            clients: rng.usize(10..=28),
+            clients: rng.usize(12..=36),
             busy,
             stalls_percent: rng.u8(0..25),
             drain: percent(rng, 20).then(|| DrainPlan {
@@ -61,6 +61,14 @@ impl Plan {
             }),
             payload_bytes_max: *pick(rng, &[40, 300, 2_000]),
         }
+    }
+
+    /// Whether the node has room for whatever these clients publish.
+    pub(super) fn takes_all(&self) -> bool {
+        let limits = &self.limits;
+        self.anonymous == Anonymous::Publish
+            && limits.mesh_credits_per_pair >= 64
+            && limits.topics_max >= 1_000
     }
 
     /// The most bytes that one publication has on the wire, in its longest form.

@@ -200,6 +200,12 @@ impl Poster {
         match self.goodbye {
             // HTTP has no goodbye but the end of its direction.
             Goodbye::Close | Goodbye::Fin => self.line.fin(),
+            Goodbye::Hurry => {
+                if !cx.is_quiet {
+                    (0..cx.rng.usize(1..6)).for_each(|_| self.post(cx));
+                }
+                self.line.fin();
+            }
             Goodbye::Reset => self.line.reset(),
             // The node's own clock ends it.
             Goodbye::Vanish => {}

@@ -26,6 +26,11 @@ pub(super) struct Manner {
     pub(super) slow: bool,
     /// Never answers a ping.
     pub(super) silent: bool,
+    /// Its network may take longer over a full outbox than a pong may take, and the ping waits
+    /// behind all that was queued before.
+    pub(super) lags: bool,
+    /// Its network may lose the connection.
+    pub(super) lossy: bool,
     /// Breaks the protocol once.
     pub(super) rude: bool,
     /// Reads at once, over a perfect network, and stays.
@@ -37,8 +42,10 @@ pub(super) struct Manner {
 /// How a client goes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Goodbye {
-    /// By a close frame.
+    /// By a close frame, whose answer it waits for.
     Close,
+    /// By a close frame behind a last burst of messages, and the end of its direction at once.
+    Hurry,
     /// By ending its direction.
     Fin,
     /// By cutting the connection.
@@ -48,7 +55,13 @@ pub(super) enum Goodbye {
 }
 
 impl Goodbye {
-    pub(super) const ALL: [Self; 4] = [Self::Close, Self::Fin, Self::Reset, Self::Vanish];
+    pub(super) const ALL: [Self; 5] = [
+        Self::Close,
+        Self::Hurry,
+        Self::Fin,
+        Self::Reset,
+        Self::Vanish,
+    ];
 }
 
 /// A WebSocket client of one topic.
@@ -141,6 +154,12 @@ impl Subscriber {
 
     fn read_head(&mut self, cx: &mut Cx<'_>) {
         let Some(head) = Head::read(&self.line.incoming) else {
+            let len = self.line.incoming.len().min(9);
+            assert_eq!(
+                self.line.incoming[..len],
+                b"HTTP/1.1 "[..len],
+                "no answer to the request"
+            );
             return;
         };
         cx.trace(|| format!("client {}: {}", self.name, head.status));
@@ -169,6 +188,13 @@ impl Subscriber {
     }
 
     fn frame(&mut self, cx: &mut Cx<'_>, opcode: Opcode, payload: &[u8]) {
+        cx.trace(|| {
+            format!(
+                "client {}: reads a {opcode:?} of {}",
+                self.name,
+                payload.len()
+            )
+        });
         match opcode {
             Opcode::Text | Opcode::Binary => {
                 let is_text = opcode == Opcode::Text;
@@ -211,11 +237,15 @@ impl Subscriber {
             1008 => self.published && cx.plan.anonymous != Anonymous::Publish,
             1013 => self.published,
             4008 => !self.manner.witness,
-            4012 => self.manner.silent || self.manner.slow || self.left,
+            4012 => self.manner.silent || self.manner.slow || self.manner.lags || self.left,
             code => self.broke == Some(code),
         };
         assert!(deserved, "closed with {code}: {:?}", self.manner);
         count_close(cx, code);
+        if code == 1000 && cx.plan.takes_all() {
+            // All that came before our close was read by the node before it.
+            cx.model.certain(self.name);
+        }
         self.read_close = Some(code);
         self.stage = Stage::Done;
         if self.speaks() {
@@ -252,21 +282,33 @@ impl Subscriber {
 
     /// Some do not wait for the answer to their handshake.
     fn left_early(&self, now: Time) -> bool {
-        now >= self.manner.leaves && self.manner.goodbye != Goodbye::Close
+        let polite = matches!(self.manner.goodbye, Goodbye::Close | Goodbye::Hurry);
+        now >= self.manner.leaves && !polite
     }
 
     fn go(&mut self, cx: &mut Cx<'_>) {
         cx.trace(|| format!("client {}: goes by {:?}", self.name, self.manner.goodbye));
-        self.left = true;
-        match self.manner.goodbye {
+        let goodbye = self.manner.goodbye;
+        match goodbye {
             Goodbye::Close => {
                 self.said_close = true;
                 self.send_close(cx, CloseCode::NORMAL);
             }
+            Goodbye::Hurry => self.hurry(cx),
             Goodbye::Fin => self.line.fin(),
             Goodbye::Reset => self.line.reset(),
             Goodbye::Vanish => self.line.be_deaf(cx.now, Duration::from_secs(1 << 20)),
         }
+        self.left = true;
+    }
+
+    fn hurry(&mut self, cx: &mut Cx<'_>) {
+        if self.manner.publishes && !cx.is_quiet {
+            (0..cx.rng.usize(1..20)).for_each(|_| self.publish(cx));
+        }
+        self.said_close = true;
+        self.send_close(cx, CloseCode::NORMAL);
+        self.line.fin();
     }
 
     /// Whether it still says something.
@@ -360,6 +402,18 @@ impl Subscriber {
         }
     }
 
+    /// The network cuts some, some cut themselves, and the node cuts those who do not take its
+    /// close in time.
+    fn may_be_reset(&self) -> bool {
+        let manner = &self.manner;
+        manner.lossy
+            || self.line.cut
+            || manner.slow
+            || manner.lags
+            || self.left
+            || self.broke.is_some()
+    }
+
     fn is_quiet(&self, now: Time) -> bool {
         self.stage == Stage::Open && self.speaks() && self.line.hears(now) && !self.line.is_over()
     }
@@ -407,6 +461,11 @@ impl Client for Subscriber {
             self.manner
         );
         if self.line.is_reset() {
+            assert!(
+                self.may_be_reset(),
+                "client {name} was cut off: {:?}",
+                self.manner
+            );
             return;
         }
         assert!(
@@ -415,8 +474,9 @@ impl Client for Subscriber {
         );
         let met_full = cx.plan.connections_max < 1_000;
         let explained = match self.stage {
-            Stage::Handshake => self.line.has_finned() || met_full,
-            Stage::Open => self.line.has_finned(),
+            // A drain may come before the first byte of the request.
+            Stage::Handshake => self.line.has_finned() || met_full || cx.is_draining,
+            Stage::Open => self.line.has_finned() && !self.said_close,
             Stage::Done => true,
         };
         assert!(

@@ -89,7 +89,7 @@ impl Client for Visitor {
         if cx.now >= self.leaves {
             self.leaves = Time::NEVER;
             match self.goodbye {
-                Goodbye::Close | Goodbye::Fin => self.line.fin(),
+                Goodbye::Close | Goodbye::Hurry | Goodbye::Fin => self.line.fin(),
                 Goodbye::Reset => self.line.reset(),
                 Goodbye::Vanish => {}
             }

@@ -128,6 +128,8 @@ impl World {
                 publishes: false,
                 slow: false,
                 silent: false,
+                lags: false,
+                lossy: false,
                 rude: false,
                 witness: true,
                 goodbye: Goodbye::Close,
@@ -200,13 +202,21 @@ impl World {
 
     fn begin_client(&mut self, now: Time) {
         let rng = &mut self.rng;
-        self.net.set_profile(profile(rng));
+        let profile = profile(rng);
+        let far = profile.delay_max > Duration::ZERO;
+        let lags = far && self.plan.limits.outbox_bytes_max > 2_000;
+        let lossy = profile.resets_percent > 0;
+        self.net.set_profile(profile);
         let stays = percent(rng, 40);
         let leaves = now + millis(rng, 0..8_000);
         let leaves = if stays { Time::NEVER } else { leaves };
         match rng.u8(0..10) {
             0..6 => {
-                let manner = manner(rng, leaves);
+                let manner = Manner {
+                    lags,
+                    lossy,
+                    ..manner(rng, leaves)
+                };
                 let topic = rng.usize(..self.plan.topics.len());
                 self.begin(|cx, name, peer| {
                     Box::new(Subscriber::new(cx, (name, topic), peer, manner))
@@ -413,6 +423,8 @@ fn manner(rng: &mut Rng, leaves: Time) -> Manner {
         publishes: percent(rng, 50),
         slow: percent(rng, 30),
         silent: percent(rng, 8),
+        lags: false,
+        lossy: false,
         rude: percent(rng, 8),
         witness: false,
         goodbye: *pick(rng, &Goodbye::ALL),
