@@ -12,6 +12,9 @@ use super::report::Report;
 use crate::base::Time;
 use crate::testing::sim::SimPeer;
 
+/// With more bytes than this on its way, a client publishes no more.
+pub(super) const BACKLOG_MAX: usize = 4_000;
+
 /// The moment in which a client has its turn.
 pub(super) struct Cx<'a> {
     pub(super) now: Time,
@@ -150,6 +153,12 @@ impl Line {
 
     pub(super) fn is_reset(&self) -> bool {
         self.peer.is_reset()
+    }
+
+    /// Bytes on the way to the node. Who publishes faster than the network takes it would still
+    /// be publishing when all should be quiet.
+    pub(super) fn backlog(&self) -> usize {
+        self.outgoing.len() + self.peer.unsent()
     }
 
     /// Everything queued is in the network's hands.

@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use super::line::{Client, Cx, Head, Line};
+use super::line::{BACKLOG_MAX, Client, Cx, Head, Line};
 use super::plan::{millis, percent, pick};
 use super::report::Seen;
 use super::subscriber::Goodbye;
@@ -151,6 +151,9 @@ impl Poster {
     }
 
     fn post(&mut self, cx: &mut Cx<'_>) {
+        if self.line.backlog() > BACKLOG_MAX {
+            return;
+        }
         let topic = cx.rng.usize(..cx.plan.topics.len());
         let (kind, content_type) = *pick(cx.rng, &TYPES);
         let bytes = cx.rng.usize(0..cx.plan.payload_bytes_max);

@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::line::{Client, Cx, Head, Line};
+use super::line::{BACKLOG_MAX, Client, Cx, Head, Line};
 use super::model::Asked;
 use super::plan::{millis, percent, pick};
 use super::report::Seen;
@@ -330,6 +330,9 @@ impl Subscriber {
     }
 
     fn publish(&mut self, cx: &mut Cx<'_>) {
+        if self.line.backlog() > BACKLOG_MAX {
+            return;
+        }
         let kind = *pick(cx.rng, &[PayloadKind::Text, PayloadKind::Binary]);
         let bytes = cx.rng.usize(0..cx.plan.payload_bytes_max);
         let id = cx

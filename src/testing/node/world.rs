@@ -204,7 +204,8 @@ impl World {
         let rng = &mut self.rng;
         let profile = profile(rng);
         let far = profile.delay_max > Duration::ZERO;
-        let lags = far && self.plan.limits.outbox_bytes_max > 2_000;
+        let longest = self.plan.limits.outbox_bytes_max + self.plan.frame_bytes_max();
+        let lags = far && longest > 2_000;
         let lossy = profile.resets_percent > 0;
         self.net.set_profile(profile);
         let stays = percent(rng, 40);
