@@ -43,6 +43,8 @@ pub(crate) struct Connection {
     pub(crate) receiving: bool,
     /// Whether it is in the list of outboxes to flush.
     pub(crate) dirty: bool,
+    /// The peer has ended its direction; the session hears of it behind what is unread.
+    pub(crate) ended: bool,
     /// The topic's home was asked to subscribe it, and has not answered.
     pub(crate) subscribing: bool,
     /// The peer is a proxy whose word on its clients is taken.
@@ -81,6 +83,7 @@ impl Connection {
             blocked: false,
             receiving: true,
             dirty: false,
+            ended: false,
             subscribing: false,
             trusted: false,
             upgraded: false,

@@ -198,14 +198,29 @@ impl<S> Core<S> {
                     conn.unread = Some(unread);
                 }
             } else {
-                self.set_receiving(id, true);
+                self.caught_up(id);
             }
         }
     }
 
+    /// Nothing is unread any more.
+    fn caught_up(&mut self, id: ConnId) {
+        self.set_receiving(id, true);
+        let ended = self
+            .conn_mut(id)
+            .is_some_and(|conn| std::mem::take(&mut conn.ended));
+        if ended {
+            self.eof(id);
+        }
+    }
+
     pub(super) fn eof(&mut self, id: ConnId) {
-        let Some(conn) = self.conn(id) else { return };
+        let Some(conn) = self.conn_mut(id) else {
+            return;
+        };
         match conn.state {
+            // What came before the end is heard before it.
+            State::Open if conn.unread.is_some() => conn.ended = true,
             State::Open => self.with_session(id, |session, _, out| session.handle_eof(out)),
             State::Finishing if conn.outbox.is_none() => self.close(id, Close::Graceful),
             State::Finishing | State::Closed => {}

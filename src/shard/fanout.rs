@@ -222,12 +222,47 @@ impl Offer<'_> {
             self.send(driver, conn, id, start, tally);
             return Taken::Queued;
         }
-        let pending = conn.pending();
-        if pending > 0 && pending + len > self.outbox_bytes_max {
+        self.make_room(driver, conn, id, len, tally);
+        if self.is_too_much(conn, len) {
             return Taken::TooSlow;
         }
         conn.push(self.charged(), start);
         Taken::Queued
+    }
+
+    /// An empty outbox takes one chunk, whatever its size.
+    fn is_too_much(&self, conn: &Connection, len: usize) -> bool {
+        let pending = conn.pending();
+        pending > 0 && pending + len > self.outbox_bytes_max
+    }
+
+    /// Too slow is only whose socket has not taken what it was offered. What came into the
+    /// outbox in this turn (a 101 with its recovery, a publication longer than one send) was not
+    /// offered yet.
+    fn make_room<D: Driver>(
+        &self,
+        driver: &mut D,
+        conn: &mut Connection,
+        id: ConnId,
+        len: usize,
+        tally: &mut Tally,
+    ) {
+        let mut parts = Vec::new();
+        while self.is_too_much(conn, len) && conn.can_send() {
+            let Some(outbox) = &conn.outbox else { return };
+            outbox.batch(&mut parts);
+            let offered: usize = parts.iter().map(|part| part.len() as usize).sum();
+            tally.sends += 1;
+            match driver.send(id, &parts) {
+                SendStatus::Sent(sent) => {
+                    tally.sent_bytes += sent as u64;
+                    conn.advance(sent);
+                    conn.blocked = sent < offered;
+                }
+                SendStatus::Pending => conn.in_flight = u32::try_from(offered).unwrap_or(u32::MAX),
+                SendStatus::Gone => return,
+            }
+        }
     }
 
     fn send<D: Driver>(

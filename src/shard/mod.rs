@@ -189,6 +189,19 @@ impl<D: Driver> Shard<D> {
             && core.usage.bytes() == 0
     }
 
+    /// How many messages of other shards wait. For tests.
+    #[must_use]
+    pub fn inbox_backlog(&self) -> usize {
+        self.core.mesh.backlog()
+    }
+
+    /// How much waits for the connection for which most does, in bytes. For tests.
+    #[must_use]
+    pub fn largest_outbox_bytes(&self) -> usize {
+        let conns = self.core.conns.iter();
+        conns.map(|(_, conn)| conn.pending()).max().unwrap_or(0)
+    }
+
     /// Asserts what must hold between turns.
     ///
     /// # Panics

@@ -143,7 +143,8 @@ impl Outbox {
     }
 
     /// Drops every whole frame of which nothing is sent, nor among the first `in_flight` bytes,
-    /// which the system has already. Says how many publications that were.
+    /// which the system has already. Says how many publications that were. Private bytes stay: a
+    /// 101 must come before the close, and an answer that was begun is owed.
     pub(crate) fn drop_unsent(&mut self, in_flight: usize) -> u64 {
         let mut kept = in_flight;
         let mut dropped = 0;
@@ -152,7 +153,9 @@ impl Outbox {
             let len = (queued.end - queued.start) as usize;
             let reached = queued.start + u32::try_from(kept.min(len)).unwrap_or(u32::MAX);
             let chunk = queued.charged.chunk();
-            let end = if chunk.is_boundary(reached) {
+            let end = if chunk.frames().is_empty() {
+                queued.end
+            } else if chunk.is_boundary(reached) {
                 reached
             } else {
                 chunk.frame_end(reached)
@@ -266,6 +269,17 @@ mod tests {
         let mut many = Outbox::default();
         (0..20).for_each(|_| many.push(usage.charge(Chunk::private(vec![0])), 0));
         assert_eq!(waiting(&many).len(), SEND_BATCH_PARTS_MAX);
+    }
+
+    #[test]
+    fn private_bytes_are_not_dropped() {
+        let usage = Usage::default();
+        let mut outbox = Outbox::default();
+        outbox.push(usage.charge(Chunk::private(b"101".to_vec())), 0);
+        outbox.push(usage.charge(chunk()), 0);
+        outbox.push(usage.charge(Chunk::private(b"pong".to_vec())), 0);
+        assert_eq!(outbox.drop_unsent(0), 3);
+        assert_eq!(waiting(&outbox), b"101pong");
     }
 
     #[test]

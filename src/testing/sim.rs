@@ -30,7 +30,7 @@ mod peer;
 mod profile;
 
 pub use driver::{SimDriver, SimSocket};
-pub use net::{SimListener, SimNet, SimTarget};
+pub use net::{SimCounts, SimListener, SimNet, SimTarget};
 pub use peer::SimPeer;
 pub use profile::Profile;
 

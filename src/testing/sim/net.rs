@@ -114,6 +114,23 @@ impl SimNet {
         let alive = |link: &&Link| !matches!(link.end, End::Gone);
         net.links.iter().filter(alive).count()
     }
+
+    /// What has happened so far.
+    #[must_use]
+    pub fn counts(&self) -> SimCounts {
+        self.0.borrow().counts
+    }
+}
+
+/// How often chance has decided for the worse, so that a test can tell whether it was tried.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct SimCounts {
+    /// Sends that took less than they were offered.
+    pub short_sends: u64,
+    /// Sends that came back later.
+    pub pending_sends: u64,
+    /// Connections that ended without a close of the driver.
+    pub resets: u64,
 }
 
 /// What happens at a moment.
@@ -174,6 +191,7 @@ pub(super) struct Net {
     /// What happens at the peers' ends.
     due: BTreeMap<Key, Due>,
     scheduled: u64,
+    counts: SimCounts,
 }
 
 impl Net {
@@ -189,6 +207,7 @@ impl Net {
             loose: Vec::new(),
             due: BTreeMap::new(),
             scheduled: 0,
+            counts: SimCounts::default(),
         }
     }
 
@@ -317,6 +336,7 @@ impl Net {
         }
         if chance(&mut self.rng, end.profile.pending_sends_percent) {
             end.pending = Some(parts.to_vec());
+            self.counts.pending_sends += 1;
             self.schedule_for(driver, link, Due::Complete(link));
             return SendStatus::Pending;
         }
@@ -331,6 +351,7 @@ impl Net {
         let taken = link.profile.taken(&mut self.rng, room);
         link.put(parts, taken);
         link.blocked = taken < offered;
+        self.counts.short_sends += u64::from(link.blocked);
         self.kick_arrival(id);
         self.kick_writable(id);
         taken
@@ -625,7 +646,10 @@ impl Net {
             return None;
         }
         link.cut();
-        let why = link.broken.unwrap_or(io::ErrorKind::ConnectionReset);
+        self.counts.resets += 1;
+        let why = self.links[id.0]
+            .broken
+            .unwrap_or(io::ErrorKind::ConnectionReset);
         self.closed(id, Some(why))
     }
 

@@ -1,0 +1,107 @@
+//! What happened in a run, so that a batch of runs can tell whether it has tried everything.
+
+use std::fmt;
+
+/// Counts of one run, or of many.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Report {
+    counts: [u64; Seen::ALL.len()],
+}
+
+/// Writes the enum together with its list and names.
+macro_rules! seen {
+    ($($(#[$doc:meta])* $name:ident = $text:literal,)*) => {
+        /// Something that must happen in a batch of runs, or the batch proves nothing about it.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        pub(super) enum Seen { $($(#[$doc])* $name,)* }
+
+        impl Seen {
+            const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+            const fn text(self) -> &'static str {
+                match self { $(Self::$name => $text,)* }
+            }
+        }
+    };
+}
+
+seen! {
+    Publications = "publications that were sequenced",
+    Deliveries = "publications that clients read",
+    PostsAnswered = "posts answered with 200",
+    PipelinedPosts = "posts answered that were written behind another one",
+    PostsBeforeFin = "posts answered after the client's end",
+    PostsRefused = "posts answered with 503",
+    ExactCounts = "posts whose counts were known exactly",
+    IncompleteCounts = "posts answered before all shards had counted",
+    CreditRefusals = "publishes refused for lack of credit",
+    TopicRefusals = "requests refused for lack of room for a topic",
+    FullRefusals = "connections met by a full node",
+    NotAllowed = "publishes that were not allowed",
+    ShortSends = "sends that were short",
+    PendingSends = "sends that came back later",
+    Resets = "connections that broke",
+    SlowCloses = "closes with 4008 that clients read",
+    BudgetDrops = "outboxes cut for the node's budget",
+    Recovered = "recoveries that missed nothing",
+    NotRecovered = "recoveries that said that something is missing",
+    Replayed = "publications read from history",
+    Epochs = "topics that came back with another epoch",
+    Drained = "closes with 1001 that clients read",
+    Fragmented = "messages that clients fragmented",
+    OwnMessages = "messages that their sender read",
+    PingTimeouts = "closes with 4012 that clients read",
+    PongsRead = "pongs that clients read",
+    PeerCloses = "closes with 1000 that clients asked for and read",
+    ProtocolCloses = "closes with 1002, 1007 or 1009 that clients earned",
+    TryAgainCloses = "closes with 1013 that clients read",
+    PolicyCloses = "closes with 1008 that clients read",
+    RequestTimeouts = "requests answered with 408",
+    HealthChecks = "health checks answered",
+    Adopted = "connections of runs that hand sockets around",
+    QuietReaders = "subscribers who had seen everything when all was quiet",
+}
+
+impl Default for Report {
+    fn default() -> Self {
+        let counts = [0; Seen::ALL.len()];
+        Self { counts }
+    }
+}
+
+impl Report {
+    pub(super) fn count(&mut self, what: Seen) {
+        self.add(what, 1);
+    }
+
+    pub(super) fn add(&mut self, what: Seen, n: u64) {
+        self.counts[what as usize] += n;
+    }
+
+    /// Adds another run's counts.
+    pub fn merge(&mut self, other: &Self) {
+        for (count, more) in self.counts.iter_mut().zip(other.counts) {
+            *count += more;
+        }
+    }
+
+    /// What never happened.
+    #[must_use]
+    pub fn missing(&self) -> Vec<&'static str> {
+        let never = |what: &&Seen| self.counts[**what as usize] == 0;
+        Seen::ALL
+            .iter()
+            .filter(never)
+            .map(|what| what.text())
+            .collect()
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for what in Seen::ALL {
+            writeln!(f, "{:>9}  {}", self.counts[*what as usize], what.text())?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,569 @@
+//! A simulated WebSocket client: subscribes, perhaps from a position, reads well or badly,
+//! publishes in fragments, pings, breaks the protocol, and goes in one of many ways.
+//!
+//! It reads frames by a reader of its own, so that it does not share the node's mistakes.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::line::{BACKLOG_MAX, Client, Cx, Head, Line};
+use super::model::Asked;
+use super::plan::{millis, percent, pick};
+use super::report::Seen;
+use crate::base::Time;
+use crate::config::Anonymous;
+use crate::testing::sim::SimPeer;
+use crate::wire::client::{expected_accept, request};
+use crate::wire::close::CloseCode;
+use crate::wire::frame::{Opcode, encode_close_masked, encode_masked};
+use crate::wire::prepared::{PayloadKind, WireForm};
+
+/// What a subscriber is like.
+#[derive(Clone, Debug)]
+pub(super) struct Manner {
+    pub(super) publishes: bool,
+    /// Stops reading now and then.
+    pub(super) slow: bool,
+    /// Never answers a ping.
+    pub(super) silent: bool,
+    /// Its network may take longer over a full outbox than a pong may take, and the ping waits
+    /// behind all that was queued before.
+    pub(super) lags: bool,
+    /// Its network may lose the connection.
+    pub(super) lossy: bool,
+    /// Breaks the protocol once.
+    pub(super) rude: bool,
+    /// Reads at once, over a perfect network, and stays.
+    pub(super) witness: bool,
+    pub(super) goodbye: Goodbye,
+    pub(super) leaves: Time,
+}
+
+/// How a client goes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Goodbye {
+    /// By a close frame, whose answer it waits for.
+    Close,
+    /// By a close frame behind a last burst of messages, and the end of its direction at once.
+    Hurry,
+    /// By ending its direction.
+    Fin,
+    /// By cutting the connection.
+    Reset,
+    /// It is there and says nothing any more, nor reads.
+    Vanish,
+}
+
+impl Goodbye {
+    pub(super) const ALL: [Self; 5] = [
+        Self::Close,
+        Self::Hurry,
+        Self::Fin,
+        Self::Reset,
+        Self::Vanish,
+    ];
+}
+
+/// A WebSocket client of one topic.
+pub(super) struct Subscriber {
+    name: usize,
+    topic: usize,
+    line: Line,
+    manner: Manner,
+    /// Its number in the model.
+    subscription: usize,
+    key: [u8; 16],
+    stage: Stage,
+    next: Time,
+    /// Payloads of its pings without an answer.
+    pings: VecDeque<Vec<u8>>,
+    /// Publications of its own that it has not read yet.
+    own: Vec<usize>,
+    published: bool,
+    broke: Option<u16>,
+    said_close: bool,
+    left: bool,
+    read_close: Option<u16>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Stage {
+    Handshake,
+    Open,
+    /// It was refused, or the close was read.
+    Done,
+}
+
+impl Subscriber {
+    pub(super) fn new(
+        cx: &mut Cx<'_>,
+        (name, topic): (usize, usize),
+        peer: SimPeer,
+        manner: Manner,
+    ) -> Self {
+        let form = *pick(cx.rng, &[WireForm::Plain, WireForm::Json]);
+        let form = if manner.witness { WireForm::Json } else { form };
+        let asked = if manner.witness {
+            Asked::Next
+        } else {
+            asked(cx, topic)
+        };
+        let mut line = Line::new(peer);
+        let target = target(&cx.plan.topics[topic], form, &asked);
+        let mut key = [0; 16];
+        cx.rng.fill(&mut key);
+        let mut bytes = Vec::new();
+        request(&mut bytes, &target, "node.test", key, &[]);
+        line.write(&bytes);
+        cx.trace(|| format!("client {name}: GET {target}, {manner:?}"));
+        let subscription = cx.model.subscribe((name, topic), form, asked, cx.now);
+        Self {
+            name,
+            topic,
+            line,
+            manner,
+            subscription,
+            key,
+            stage: Stage::Handshake,
+            next: cx.now,
+            pings: VecDeque::new(),
+            own: Vec::new(),
+            published: false,
+            broke: None,
+            said_close: false,
+            left: false,
+            read_close: None,
+        }
+    }
+
+    fn understand(&mut self, cx: &mut Cx<'_>) {
+        if self.stage == Stage::Handshake {
+            self.read_head(cx);
+        }
+        while self.stage == Stage::Open
+            && let Some(frame) = Frame::read(&self.line.incoming)
+        {
+            let rest = self.line.incoming.split_off(frame.end);
+            let bytes = std::mem::replace(&mut self.line.incoming, rest);
+            self.frame(cx, frame.opcode, &bytes[frame.start..]);
+        }
+        if self.read_close.is_some() {
+            assert!(self.line.incoming.is_empty(), "bytes behind the close");
+        }
+    }
+
+    fn read_head(&mut self, cx: &mut Cx<'_>) {
+        let Some(head) = Head::read(&self.line.incoming) else {
+            let len = self.line.incoming.len().min(9);
+            assert_eq!(
+                self.line.incoming[..len],
+                b"HTTP/1.1 "[..len],
+                "no answer to the request"
+            );
+            return;
+        };
+        cx.trace(|| format!("client {}: {}", self.name, head.status));
+        self.line.incoming.drain(..head.len);
+        if head.status == 101 {
+            let accept = expected_accept(self.key);
+            assert!(
+                head.text.contains(&accept.to_ascii_lowercase()),
+                "the wrong accept key"
+            );
+            cx.model.subscriptions[self.subscription].opened = Some(cx.now);
+            self.stage = Stage::Open;
+            return;
+        }
+        assert_eq!(head.status, 503, "{}", head.text);
+        cx.model.subscriptions[self.subscription].refused = true;
+        self.stage = Stage::Done;
+        let body = String::from_utf8_lossy(&self.line.incoming);
+        if body.contains("topics_full") {
+            cx.report.count(Seen::TopicRefusals);
+        } else if body.contains("\"full\"") {
+            cx.report.count(Seen::FullRefusals);
+        }
+        // Where the connection is kept, it has no further use.
+        self.line.fin();
+    }
+
+    fn frame(&mut self, cx: &mut Cx<'_>, opcode: Opcode, payload: &[u8]) {
+        cx.trace(|| {
+            format!(
+                "client {}: reads a {opcode:?} of {}",
+                self.name,
+                payload.len()
+            )
+        });
+        match opcode {
+            Opcode::Text | Opcode::Binary => {
+                let is_text = opcode == Opcode::Text;
+                cx.model.read(self.subscription, is_text, payload, cx.now);
+                self.note_own(cx);
+            }
+            Opcode::Ping if self.speaks() && !self.manner.silent => {
+                self.send(cx, Opcode::Pong, payload);
+            }
+            Opcode::Ping => {}
+            Opcode::Pong => {
+                cx.report.count(Seen::PongsRead);
+                let expected = self.pings.pop_front();
+                assert_eq!(expected.as_deref(), Some(payload), "a pong for each ping");
+            }
+            Opcode::Close => self.close(cx, payload),
+            Opcode::Continuation => unreachable!("the reader refuses fragments"),
+        }
+    }
+
+    fn note_own(&mut self, cx: &mut Cx<'_>) {
+        let seen = cx.model.subscriptions[self.subscription].seen.last();
+        let before = self.own.len();
+        self.own
+            .retain(|id| Some(*id) != seen.map(|seen| seen.publication));
+        cx.report
+            .add(Seen::OwnMessages, (before - self.own.len()) as u64);
+        cx.report.add(Seen::Deliveries, u64::from(seen.is_some()));
+    }
+
+    /// Only codes that this client's manner can have earned.
+    fn close(&mut self, cx: &mut Cx<'_>, payload: &[u8]) {
+        let code = payload
+            .first_chunk::<2>()
+            .map_or(1005, |code| u16::from_be_bytes(*code));
+        cx.trace(|| format!("client {}: closed with {code}", self.name));
+        let deserved = match code {
+            1000 => self.said_close,
+            1001 => cx.is_draining && payload[2..].starts_with(b"retry="),
+            1008 => self.published && cx.plan.anonymous != Anonymous::Publish,
+            1013 => self.published,
+            4008 => !self.manner.witness,
+            4012 => self.manner.silent || self.manner.slow || self.manner.lags || self.left,
+            code => self.broke == Some(code),
+        };
+        assert!(deserved, "closed with {code}: {:?}", self.manner);
+        count_close(cx, code);
+        if code == 1000 && cx.plan.takes_all() {
+            // All that came before our close was read by the node before it.
+            cx.model.certain(self.name);
+        }
+        self.read_close = Some(code);
+        self.stage = Stage::Done;
+        if self.speaks() {
+            self.send_close(cx, CloseCode(code));
+        }
+    }
+
+    fn act(&mut self, cx: &mut Cx<'_>) {
+        self.next = cx.now + millis(cx.rng, 5..400);
+        if self.stage == Stage::Handshake {
+            if self.left_early(cx.now) {
+                self.go(cx);
+            }
+            return;
+        }
+        if self.stage == Stage::Done || !self.speaks() {
+            return;
+        }
+        if cx.now >= self.manner.leaves {
+            self.go(cx);
+        } else if self.manner.slow && !cx.is_quiet && percent(cx.rng, 30) {
+            let how_long = millis(cx.rng, 50..3_000);
+            self.line.be_deaf(cx.now, how_long);
+        } else if self.manner.rude && percent(cx.rng, 20) {
+            self.break_the_protocol(cx);
+        } else if self.manner.publishes && !cx.is_quiet && percent(cx.rng, 60) {
+            (0..cx.rng.usize(1..8)).for_each(|_| self.publish(cx));
+        } else if percent(cx.rng, 20) {
+            let payload: Vec<u8> = (0..cx.rng.usize(0..=125)).map(|i| i as u8).collect();
+            self.send(cx, Opcode::Ping, &payload);
+            self.pings.push_back(payload);
+        }
+    }
+
+    /// Some do not wait for the answer to their handshake.
+    fn left_early(&self, now: Time) -> bool {
+        let polite = matches!(self.manner.goodbye, Goodbye::Close | Goodbye::Hurry);
+        now >= self.manner.leaves && !polite
+    }
+
+    fn go(&mut self, cx: &mut Cx<'_>) {
+        cx.trace(|| format!("client {}: goes by {:?}", self.name, self.manner.goodbye));
+        let goodbye = self.manner.goodbye;
+        match goodbye {
+            Goodbye::Close => {
+                self.said_close = true;
+                self.send_close(cx, CloseCode::NORMAL);
+            }
+            Goodbye::Hurry => self.hurry(cx),
+            Goodbye::Fin => self.line.fin(),
+            Goodbye::Reset => self.line.reset(),
+            Goodbye::Vanish => self.line.be_deaf(cx.now, Duration::from_secs(1 << 20)),
+        }
+        self.left = true;
+    }
+
+    fn hurry(&mut self, cx: &mut Cx<'_>) {
+        if self.manner.publishes && !cx.is_quiet {
+            (0..cx.rng.usize(1..20)).for_each(|_| self.publish(cx));
+        }
+        self.said_close = true;
+        self.send_close(cx, CloseCode::NORMAL);
+        self.line.fin();
+    }
+
+    /// Whether it still says something.
+    fn speaks(&self) -> bool {
+        !self.left && self.broke.is_none() && !self.line.is_reset()
+    }
+
+    fn send(&mut self, cx: &mut Cx<'_>, opcode: Opcode, payload: &[u8]) {
+        let mut bytes = Vec::new();
+        encode_masked(&mut bytes, opcode, mask(cx), payload);
+        self.line.write(&bytes);
+    }
+
+    fn send_close(&mut self, cx: &mut Cx<'_>, code: CloseCode) {
+        let mut bytes = Vec::new();
+        encode_close_masked(&mut bytes, code, "", mask(cx));
+        self.line.write(&bytes);
+        self.left = true;
+    }
+
+    fn publish(&mut self, cx: &mut Cx<'_>) {
+        if self.line.backlog() > BACKLOG_MAX {
+            return;
+        }
+        let kind = *pick(cx.rng, &[PayloadKind::Text, PayloadKind::Binary]);
+        let bytes = cx.rng.usize(0..cx.plan.payload_bytes_max);
+        let id = cx
+            .model
+            .publish((self.name, self.topic), kind, bytes, cx.now);
+        let payload = cx.model.publications[id].payload.clone();
+        cx.trace(|| format!("client {}: sends {id} ({} bytes)", self.name, payload.len()));
+        self.published = true;
+        self.own.push(id);
+        let opcode = match kind {
+            PayloadKind::Binary => Opcode::Binary,
+            PayloadKind::Text | PayloadKind::Json => Opcode::Text,
+        };
+        if percent(cx.rng, 40) {
+            self.send_fragments(cx, opcode, &payload);
+        } else {
+            self.send(cx, opcode, &payload);
+        }
+    }
+
+    /// Fragments of any length, none too; perhaps with a ping among them.
+    fn send_fragments(&mut self, cx: &mut Cx<'_>, opcode: Opcode, payload: &[u8]) {
+        cx.report.count(Seen::Fragmented);
+        let (mut rest, mut opcode) = (payload, opcode);
+        let mut bytes = Vec::new();
+        for _ in 0..cx.rng.usize(1..5) {
+            let (piece, behind) = rest.split_at(cx.rng.usize(0..=rest.len()));
+            let start = bytes.len();
+            encode_masked(&mut bytes, opcode, mask(cx), piece);
+            // Not the last one: without FIN.
+            bytes[start] &= 0x7f;
+            (rest, opcode) = (behind, Opcode::Continuation);
+            if percent(cx.rng, 10) {
+                encode_masked(&mut bytes, Opcode::Ping, mask(cx), b"within");
+                self.pings.push_back(b"within".to_vec());
+            }
+        }
+        encode_masked(&mut bytes, opcode, mask(cx), rest);
+        self.line.write(&bytes);
+    }
+
+    fn break_the_protocol(&mut self, cx: &mut Cx<'_>) {
+        let mut bytes = Vec::new();
+        let code = match cx.rng.u8(0..3) {
+            // Without a mask.
+            0 => {
+                bytes.extend_from_slice(b"\x81\x01a");
+                1002
+            }
+            1 => {
+                encode_masked(&mut bytes, Opcode::Text, mask(cx), b"\xff");
+                1007
+            }
+            _ => {
+                let long = vec![b'a'; cx.plan.limits.message_bytes_max + 1];
+                encode_masked(&mut bytes, Opcode::Text, mask(cx), &long);
+                1009
+            }
+        };
+        cx.trace(|| format!("client {}: breaks the protocol for {code}", self.name));
+        self.line.write(&bytes);
+        self.broke = Some(code);
+    }
+
+    fn note_end(&self, cx: &mut Cx<'_>) {
+        let ended = &mut cx.model.subscriptions[self.subscription].ended;
+        if ended.is_none() && (self.line.is_over() || self.line.cut) {
+            *ended = Some(cx.now);
+            cx.trace(|| format!("client {}: over, reset {}", self.name, self.line.is_reset()));
+        }
+    }
+
+    /// The network cuts some, some cut themselves, and the node cuts those who do not take its
+    /// close in time.
+    fn may_be_reset(&self) -> bool {
+        let manner = &self.manner;
+        manner.lossy
+            || self.line.cut
+            || manner.slow
+            || manner.lags
+            || self.left
+            || self.broke.is_some()
+    }
+
+    fn is_quiet(&self, now: Time) -> bool {
+        self.stage == Stage::Open && self.speaks() && self.line.hears(now) && !self.line.is_over()
+    }
+}
+
+impl Client for Subscriber {
+    fn step(&mut self, cx: &mut Cx<'_>) {
+        if cx.is_quiet && !self.left {
+            self.line.deaf_until = self.line.deaf_until.min(cx.now);
+        }
+        let more = self.line.pump(cx.now, cx.rng);
+        self.understand(cx);
+        self.note_end(cx);
+        if cx.now >= self.next {
+            self.act(cx);
+        }
+        if let Some(at) = more {
+            self.next = self.next.min(at);
+        }
+        if cx.is_judged {
+            let quiet = self.is_quiet(cx.now);
+            cx.model.subscriptions[self.subscription].quiet = quiet;
+        }
+    }
+
+    fn wakes_at(&self) -> Time {
+        if self.line.is_over() {
+            Time::NEVER
+        } else {
+            self.next
+        }
+    }
+
+    fn leave(&mut self, cx: &mut Cx<'_>) {
+        self.manner.leaves = cx.now;
+        self.manner.goodbye = *pick(cx.rng, &Goodbye::ALL);
+        self.next = cx.now;
+    }
+
+    fn check_end(&self, cx: &Cx<'_>) {
+        let name = self.name;
+        assert!(
+            self.line.is_over(),
+            "client {name} is still connected: {:?}",
+            self.manner
+        );
+        if self.line.is_reset() {
+            assert!(
+                self.may_be_reset(),
+                "client {name} was cut off: {:?}",
+                self.manner
+            );
+            return;
+        }
+        assert!(
+            self.line.incoming.is_empty() || self.stage == Stage::Done,
+            "half a frame at the end"
+        );
+        let met_full = cx.plan.connections_max < 1_000;
+        let explained = match self.stage {
+            // A drain may come before the first byte of the request.
+            Stage::Handshake => self.line.has_finned() || met_full || cx.is_draining,
+            Stage::Open => self.line.has_finned() && !self.said_close,
+            Stage::Done => true,
+        };
+        assert!(
+            explained,
+            "client {name} was left without a word: {:?}",
+            self.manner
+        );
+    }
+}
+
+fn count_close(cx: &mut Cx<'_>, code: u16) {
+    cx.report.count(match code {
+        1000 => Seen::PeerCloses,
+        1001 => Seen::Drained,
+        1008 => Seen::PolicyCloses,
+        1013 => Seen::TryAgainCloses,
+        4008 => Seen::SlowCloses,
+        4012 => Seen::PingTimeouts,
+        _ => Seen::ProtocolCloses,
+    });
+}
+
+fn mask(cx: &mut Cx<'_>) -> [u8; 4] {
+    cx.rng.u32(..).to_be_bytes()
+}
+
+fn asked(cx: &mut Cx<'_>, topic: usize) -> Asked {
+    let back = if percent(cx.rng, 50) {
+        0
+    } else {
+        cx.rng.usize(0..30)
+    };
+    match (cx.rng.u8(0..10), cx.model.some_position(topic, back)) {
+        (0..4, _) => Asked::Next,
+        (4, _) => Asked::Earliest,
+        (5, Some((epoch, offset))) => Asked::Position(epoch, offset + cx.rng.u64(1..50)),
+        (6, _) => Asked::Position("zz9".to_owned(), cx.rng.u64(0..9)),
+        (_, Some((epoch, offset))) => Asked::Position(epoch, offset),
+        (_, None) => Asked::Next,
+    }
+}
+
+fn target(topic: &str, form: WireForm, asked: &Asked) -> String {
+    let mut query = Vec::new();
+    if form == WireForm::Json {
+        query.push("format=json".to_owned());
+    }
+    match asked {
+        Asked::Next => {}
+        Asked::Earliest => query.push("after=earliest".to_owned()),
+        Asked::Position(epoch, offset) => query.push(format!("after={epoch}:{offset}")),
+    }
+    let mark = if query.is_empty() { "" } else { "?" };
+    format!("/topics/{topic}{mark}{}", query.join("&"))
+}
+
+/// A frame from a server, as a client must find it: whole, without a mask, never fragmented.
+#[derive(Debug)]
+struct Frame {
+    opcode: Opcode,
+    start: usize,
+    end: usize,
+}
+
+impl Frame {
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let (first, second) = (*bytes.first()?, *bytes.get(1)?);
+        let opcode = match first {
+            0x81 => Opcode::Text,
+            0x82 => Opcode::Binary,
+            0x88 => Opcode::Close,
+            0x89 => Opcode::Ping,
+            0x8a => Opcode::Pong,
+            other => panic!("a frame begins with {other:#x}"),
+        };
+        let (start, len) = match second {
+            0..=125 => (2, usize::from(second)),
+            126 => (
+                4,
+                usize::from(u16::from_be_bytes(*bytes[2..].first_chunk()?)),
+            ),
+            other => panic!("a length of {other}: masked, or far too long"),
+        };
+        let end = start + len;
+        (bytes.len() >= end).then_some(Self { opcode, start, end })
+    }
+}

@@ -1,0 +1,434 @@
+//! Lets a run happen: time passes, shards and clients get their turns in random order, and after
+//! each turn what must always hold is asserted.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fastrand::Rng;
+
+use super::line::{Client, Cx};
+use super::model::{self, Model};
+use super::plan::{Plan, millis, percent, pick, profile};
+use super::poster::Poster;
+use super::report::{Report, Seen};
+use super::subscriber::{Goodbye, Manner, Subscriber};
+use super::verdict;
+use super::visitor::Visitor;
+use crate::base::{HashKey, Time};
+use crate::http::{Door, Policy};
+use crate::io::Driver;
+use crate::mesh::{Control, Joint, Mesh, NodeState, Remote};
+use crate::metrics::{DropReason, RefuseReason, ShardMetrics};
+use crate::session::Rules;
+use crate::shard::{Pages, Parts, Settings, Shard};
+use crate::testing::sim::{Profile, SimDriver, SimListener, SimNet, SimSocket};
+
+/// How long nobody publishes any more and everybody reads, before the end is judged.
+const QUIET: Duration = Duration::from_secs(20);
+
+/// How long the node has to forget everything: longer than every timeout and than history.
+const END: Duration = Duration::from_secs(45);
+
+/// How long a shard may be held back. Shorter than a pong may take.
+const STALL_MILLIS: u64 = 120;
+
+/// One run.
+struct World {
+    plan: Plan,
+    rng: Rng,
+    net: SimNet,
+    listener: SimListener,
+    node: Node,
+    model: Model,
+    report: Report,
+    clients: Vec<Box<dyn Client>>,
+    /// When the clients that are still to come do; the latest first.
+    arrivals: Vec<Time>,
+    phase: Phase,
+    trace: bool,
+}
+
+/// The shards, and what is needed to drive them.
+struct Node {
+    shards: Vec<Shard<SimDriver>>,
+    /// No turn for a shard before this.
+    stalled: Vec<Time>,
+    remotes: Vec<Remote<SimSocket>>,
+    state: Arc<NodeState>,
+    metrics: Vec<Arc<ShardMetrics>>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Phase {
+    /// Clients come, go and publish.
+    Busy,
+    /// Nobody publishes; everybody reads.
+    Quiet,
+    /// Everybody goes.
+    End,
+}
+
+/// Runs the node and the clients that `seed` stands for, and asserts all that must hold.
+/// With `trace` it prints what happens.
+///
+/// # Panics
+/// When something does not hold.
+#[must_use]
+pub fn run(seed: u64, trace: bool) -> Report {
+    let mut world = World::new(seed, trace);
+    let begun = world.net.now();
+    world.let_pass(begun + world.plan.busy);
+    world.phase = Phase::Quiet;
+    world.let_pass(begun + world.plan.busy + QUIET);
+    world.phase = Phase::End;
+    world.everybody_leaves();
+    world.let_pass(begun + world.plan.busy + QUIET + END);
+    world.check_end();
+    world.report
+}
+
+impl World {
+    fn new(seed: u64, trace: bool) -> Self {
+        let mut rng = Rng::with_seed(seed);
+        let plan = Plan::draw(&mut rng);
+        let net = SimNet::new(rng.u64(..), Profile::smooth());
+        let listener = net.listener();
+        let node = Node::new(&plan, &net, listener, &mut rng);
+        let now = net.now();
+        let mut arrivals: Vec<Time> = (0..plan.clients)
+            .map(|_| now + plan.busy.mul_f64(rng.f64() * 0.9))
+            .collect();
+        arrivals.sort_unstable_by(|a, b| b.cmp(a));
+        let mut world = Self {
+            plan,
+            rng,
+            net,
+            listener,
+            node,
+            model: Model::default(),
+            report: Report::default(),
+            clients: Vec::new(),
+            arrivals,
+            phase: Phase::Busy,
+            trace,
+        };
+        world.cx().0.trace(|| format!("seed {seed}"));
+        let plan = format!("{:?}", world.plan);
+        world.cx().0.trace(|| plan);
+        world.begin_witnesses();
+        world
+    }
+
+    fn begin_witnesses(&mut self) {
+        if !self.plan.witnesses {
+            return;
+        }
+        for topic in 0..self.plan.topics.len() {
+            let manner = Manner {
+                publishes: false,
+                slow: false,
+                silent: false,
+                lags: false,
+                lossy: false,
+                rude: false,
+                witness: true,
+                goodbye: Goodbye::Close,
+                leaves: Time::NEVER,
+            };
+            self.begin(|cx, name, peer| Box::new(Subscriber::new(cx, (name, topic), peer, manner)));
+        }
+    }
+
+    fn begin(
+        &mut self,
+        make: impl FnOnce(&mut Cx<'_>, usize, crate::testing::sim::SimPeer) -> Box<dyn Client>,
+    ) {
+        let peer = self.net.connect(self.listener);
+        let name = self.clients.len();
+        let (mut cx, _) = self.cx();
+        let client = make(&mut cx, name, peer);
+        self.clients.push(client);
+    }
+
+    fn cx(&mut self) -> (Cx<'_>, &mut Vec<Box<dyn Client>>) {
+        let cx = Cx {
+            now: self.net.now(),
+            plan: &self.plan,
+            rng: &mut self.rng,
+            model: &mut self.model,
+            report: &mut self.report,
+            is_quiet: self.phase != Phase::Busy,
+            is_judged: self.phase == Phase::Quiet,
+            is_draining: self.node.state.is_draining(),
+            trace: self.trace,
+        };
+        (cx, &mut self.clients)
+    }
+
+    fn let_pass(&mut self, until: Time) {
+        while self.net.now() < until {
+            self.take_arrivals();
+            self.perhaps_drain();
+            self.step_clients();
+            self.turn_shards();
+            self.pass_time(until);
+        }
+    }
+
+    /// To the next moment at which something happens, or a little further than now.
+    fn pass_time(&mut self, until: Time) {
+        let now = self.net.now();
+        let shards = self.node.shards.iter().zip(&self.node.stalled);
+        let shards =
+            shards.filter_map(|(shard, stalled)| Some(shard.next_deadline()?.max(*stalled)));
+        let clients = self.clients.iter().map(|client| client.wakes_at());
+        let next = shards
+            .chain(clients)
+            .chain(self.net.next_event())
+            .chain(self.arrivals.last().copied())
+            .min()
+            .unwrap_or(until);
+        let a_little = now + Duration::from_micros(self.rng.u64(1..500));
+        let to = next.max(a_little).min(until);
+        self.net.advance(to.since(now));
+    }
+
+    fn take_arrivals(&mut self) {
+        let now = self.net.now();
+        while self.arrivals.pop_if(|at| *at <= now).is_some() {
+            self.begin_client(now);
+        }
+    }
+
+    fn begin_client(&mut self, now: Time) {
+        let rng = &mut self.rng;
+        let profile = profile(rng);
+        let far = profile.delay_max > Duration::ZERO;
+        let longest = self.plan.limits.outbox_bytes_max + self.plan.frame_bytes_max();
+        let lags = far && longest > 2_000;
+        let lossy = profile.resets_percent > 0;
+        self.net.set_profile(profile);
+        let stays = percent(rng, 40);
+        let leaves = now + millis(rng, 0..8_000);
+        let leaves = if stays { Time::NEVER } else { leaves };
+        match rng.u8(0..10) {
+            0..6 => {
+                let manner = Manner {
+                    lags,
+                    lossy,
+                    ..manner(rng, leaves)
+                };
+                let topic = rng.usize(..self.plan.topics.len());
+                self.begin(|cx, name, peer| {
+                    Box::new(Subscriber::new(cx, (name, topic), peer, manner))
+                });
+            }
+            6..9 => self.begin(|cx, name, peer| Box::new(Poster::new(cx, name, peer, leaves))),
+            _ => self.begin(|cx, name, peer| Box::new(Visitor::new(cx, name, peer, leaves))),
+        }
+        self.net.set_profile(Profile::smooth());
+    }
+
+    fn perhaps_drain(&mut self) {
+        let Some(drain) = self.plan.drain else {
+            return;
+        };
+        let begun = Time::from_nanos(1_000_000_000);
+        let state = &self.node.state;
+        if !state.is_draining() && self.net.now() >= begun + drain.after {
+            state.set_draining();
+            let (grace, window) = (drain.grace, drain.window);
+            let remotes = self.node.remotes.iter();
+            remotes.for_each(|remote| remote.send(Control::Drain { grace, window }));
+        }
+    }
+
+    fn step_clients(&mut self) {
+        let (mut cx, clients) = self.cx();
+        for client in clients {
+            client.step(&mut cx);
+        }
+    }
+
+    fn turn_shards(&mut self) {
+        let mut order: Vec<usize> = (0..self.node.shards.len()).collect();
+        self.rng.shuffle(&mut order);
+        for shard in order {
+            let now = self.net.now();
+            if self.node.stalled[shard] > now {
+                continue;
+            }
+            self.node.shards[shard]
+                .turn(Some(Duration::ZERO))
+                .expect("the simulator works");
+            self.node.check(&self.plan);
+            if self.phase == Phase::Busy && percent(&mut self.rng, self.plan.stalls_percent) {
+                self.node.stalled[shard] = now + millis(&mut self.rng, 0..STALL_MILLIS);
+            }
+        }
+    }
+
+    fn everybody_leaves(&mut self) {
+        let (mut cx, clients) = self.cx();
+        for client in clients {
+            client.leave(&mut cx);
+        }
+    }
+
+    /// Every connection has ended properly, nothing is left anywhere, and what was read is what
+    /// was promised.
+    fn check_end(&mut self) {
+        let (cx, clients) = self.cx();
+        for client in clients.iter() {
+            client.check_end(&cx);
+        }
+        self.node.check_rest();
+        assert_eq!(
+            self.net.connections(),
+            0,
+            "the network has a connection left"
+        );
+        verdict::judge(&self.model, &self.plan, &mut self.report);
+        self.count();
+    }
+
+    fn count(&mut self) {
+        let counts = self.net.counts();
+        let report = &mut self.report;
+        report.add(Seen::ShortSends, counts.short_sends);
+        report.add(Seen::PendingSends, counts.pending_sends);
+        report.add(Seen::Resets, counts.resets);
+        report.add(Seen::Epochs, model::epochs(&self.model) as u64);
+        for metrics in &self.node.metrics {
+            report.add(
+                Seen::CreditRefusals,
+                metrics.publish_refusals.get(RefuseReason::NoCredit),
+            );
+            report.add(Seen::BudgetDrops, metrics.drops.get(DropReason::NodeBudget));
+            let handed = self.plan.shared_door && self.plan.shards > 1;
+            report.add(
+                Seen::Adopted,
+                u64::from(handed) * metrics.connections_opened.get(),
+            );
+        }
+    }
+}
+
+impl Node {
+    fn new(plan: &Plan, net: &SimNet, listener: SimListener, rng: &mut Rng) -> Self {
+        let limits = &plan.limits;
+        let state = NodeState::new(
+            plan.connections_max,
+            limits.reserve_connections,
+            limits.node_outbox_bytes_max,
+        );
+        let settings = Arc::new(settings(plan, rng));
+        let drivers: Vec<SimDriver> = (0..plan.shards).map(|_| listening(net, listener)).collect();
+        let joints: Vec<Joint<SimSocket>> = drivers.iter().map(|d| Joint::new(d.waker())).collect();
+        let remotes = joints.iter().map(Joint::remote).collect();
+        let meshes = Mesh::connect(joints, limits.mesh_credits_per_pair);
+        let (mut shards, mut all_metrics) = (Vec::new(), Vec::new());
+        for (driver, mesh) in drivers.into_iter().zip(meshes) {
+            let (clock, metrics) = (net.clone(), Arc::new(ShardMetrics::new()));
+            all_metrics.push(Arc::clone(&metrics));
+            let parts = Parts {
+                settings: Arc::clone(&settings),
+                node: Arc::clone(&state),
+                metrics,
+                mesh,
+                clock: Box::new(move || clock.now()),
+                seed: rng.u64(..),
+            };
+            shards.push(Shard::new(driver, parts));
+        }
+        Self {
+            stalled: vec![Time::ZERO; shards.len()],
+            shards,
+            remotes,
+            state,
+            metrics: all_metrics,
+        }
+    }
+
+    /// What holds between any two turns.
+    fn check(&self, plan: &Plan) {
+        let credits = plan.limits.mesh_credits_per_pair as usize;
+        // The drain is outside the credits.
+        let backlog_max = 2 * plan.shards * credits + 1;
+        for shard in &self.shards {
+            shard.check_invariants();
+            let backlog = shard.inbox_backlog();
+            assert!(
+                backlog <= backlog_max,
+                "{backlog} messages wait in an inbox"
+            );
+            let largest = shard.largest_outbox_bytes();
+            assert!(
+                largest <= plan.outbox_bytes_peak(),
+                "an outbox holds {largest} bytes"
+            );
+        }
+    }
+
+    fn check_rest(&self) {
+        assert_eq!(self.state.connections(), 0, "a permit is not back");
+        assert_eq!(self.state.outbox_bytes(), 0, "outbox memory is not back");
+        for (shard, metrics) in self.shards.iter().zip(&self.metrics) {
+            assert!(shard.is_at_rest(), "a shard is not at rest");
+            assert_eq!(metrics.topics.get(), 0, "a topic is left");
+            assert_eq!(metrics.history_publications.get(), 0, "history is left");
+            assert_eq!(metrics.connections.get(), 0, "a connection is counted");
+            assert_eq!(metrics.websockets.get(), 0, "a WebSocket is counted");
+            assert_eq!(metrics.subscriptions.get(), 0, "a subscription is counted");
+        }
+    }
+}
+
+fn listening(net: &SimNet, listener: SimListener) -> SimDriver {
+    let mut driver = SimDriver::new(net);
+    driver.listen(listener).expect("the simulator listens");
+    driver
+}
+
+fn settings(plan: &Plan, rng: &mut Rng) -> Settings {
+    let policy = Policy {
+        publish_key: None,
+        anonymous: plan.anonymous,
+        allow_origins: Vec::new(),
+        echo: false,
+        admin_elsewhere: false,
+    };
+    let door = Door {
+        unix: plan.shared_door,
+        ..Door::default()
+    };
+    let rules = Rules {
+        limits: plan.limits.clone(),
+        policy,
+        doors: vec![door],
+        trusted_proxies: Vec::new(),
+    };
+    Settings {
+        rules: Arc::new(rules),
+        hash_key: HashKey(rng.u64(..), rng.u64(..)),
+        coalesce: plan.coalesce,
+        pages: Pages {
+            dashboard: "",
+            metrics: Box::new(String::new),
+        },
+    }
+}
+
+fn manner(rng: &mut Rng, leaves: Time) -> Manner {
+    Manner {
+        publishes: percent(rng, 50),
+        slow: percent(rng, 30),
+        silent: percent(rng, 8),
+        lags: false,
+        lossy: false,
+        rude: percent(rng, 8),
+        witness: false,
+        goodbye: *pick(rng, &Goodbye::ALL),
+        leaves,
+    }
+}
