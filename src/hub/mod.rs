@@ -36,7 +36,8 @@ pub struct Hub {
     empty_epoch: Epoch,
     random: fastrand::Rng,
     bounds: Bounds,
-    /// One entry for each topic that has history.
+    /// Invariant: one entry for each topic that [expires](Topic::expires), which every topic with
+    /// history does.
     expiry: TimerWheel<TopicName>,
     /// Invariant: the sum over all topics.
     held: Held,
@@ -109,13 +110,11 @@ impl Hub {
         topic.apply(Arc::clone(&message), now);
         topic.trim(now);
         let after = topic.held();
-        let waits = after.publications == 0 || topic.replace_expires(true);
+        let expires = std::mem::replace(&mut topic.expires, true);
         self.held.replace(before, after);
-        if !waits {
+        if !expires {
             self.expiry.set(now + self.bounds.age_max, name.clone());
         }
-        // A publication that alone is more than history holds leaves nothing to wait for.
-        self.collect_if_idle(name);
         message
     }
 
@@ -197,14 +196,15 @@ impl Hub {
         let before = topic.held();
         topic.trim(now);
         let after = topic.held();
-        let oldest = topic.oldest();
-        topic.replace_expires(oldest.is_some());
         self.held.replace(before, after);
-        match oldest {
+        match topic.oldest() {
             Some(published) => {
                 self.expiry.set(published + self.bounds.age_max, name);
             }
-            None => self.collect_if_idle(&name),
+            None => {
+                topic.expires = false;
+                self.collect_if_idle(&name);
+            }
         }
     }
 
@@ -241,6 +241,12 @@ impl Hub {
             topic.check_invariants();
             sum.replace(Held::default(), topic.held());
         }
+        let expire = self.topics.values().filter(|topic| topic.expires).count();
+        assert_eq!(
+            self.expiry.len(),
+            expire,
+            "one entry for each topic that expires"
+        );
         assert_eq!(sum, self.held, "the hub's totals are the sum of its topics");
     }
 }
@@ -348,36 +354,6 @@ mod tests {
         let late = read(&mut hub, &topic, Some(After::Position(position)), now);
         assert!(!late.recovered);
         assert_eq!(offsets(&late), [1]);
-    }
-
-    #[test]
-    fn a_publication_that_history_cannot_hold_leaves_no_topic_behind() {
-        let limits = Limits {
-            history_bytes_max: 0,
-            ..Limits::default()
-        };
-        let mut hub = hub(&limits);
-        let topic = name("a");
-        let epochs = [(); 2].map(|()| publish(&mut hub, &topic, Time::ZERO).epoch);
-        assert_ne!(epochs[0], epochs[1]);
-        assert_eq!((hub.topics(), hub.next_expiry()), (0, None));
-    }
-
-    #[test]
-    fn a_topic_waits_once_for_its_history_to_expire() {
-        let limits = Limits {
-            history_bytes_max: 1,
-            ..Limits::default()
-        };
-        let mut hub = hub(&limits);
-        let topic = name("a");
-        // From the tenth on, a publication empties the history, since its payload is longer.
-        for _ in 0..12 {
-            publish(&mut hub, &topic, Time::ZERO);
-        }
-        assert_eq!((hub.topics(), hub.expiry.len()), (1, 1));
-        hub.expire(Time::ZERO + Duration::from_secs(302));
-        assert_eq!((hub.topics(), hub.expiry.len()), (0, 0));
     }
 
     #[test]

@@ -24,9 +24,9 @@ pub struct Topic {
     last: Offset,
     history: History,
     interest: Vec<Interest>,
+    /// The hub looks at it again when its oldest publication, or the one that was, is too old.
+    pub(super) expires: bool,
     bounds: Bounds,
-    /// The hub's wheel has an entry for it. Invariant: true if there is history.
-    expires: bool,
 }
 
 impl Topic {
@@ -37,8 +37,8 @@ impl Topic {
             last: Offset(0),
             history,
             interest,
-            bounds,
             expires: false,
+            bounds,
         }
     }
 
@@ -108,13 +108,9 @@ impl Topic {
             .sum()
     }
 
-    /// Notes whether the wheel has an entry, and says whether it had one.
-    pub(super) fn replace_expires(&mut self, expires: bool) -> bool {
-        std::mem::replace(&mut self.expires, expires)
-    }
-
+    /// Whether nothing is left of it, nor anything to come that would look for it.
     pub(super) fn is_idle(&self) -> bool {
-        self.interest.is_empty() && !self.expires
+        self.interest.is_empty() && self.held().publications == 0 && !self.expires
     }
 
     pub(super) fn held(&self) -> Held {
@@ -156,7 +152,10 @@ impl Topic {
 
     pub(super) fn check_invariants(&self) {
         self.history.check_invariants(self.last);
-        assert!(self.expires || self.held().publications == 0);
+        assert!(
+            self.expires || self.held().publications == 0,
+            "history expires"
+        );
         assert!(
             self.interest
                 .iter()
