@@ -9,6 +9,8 @@ mod context;
 mod http;
 mod output;
 mod proxied;
+#[cfg(test)]
+mod tests;
 mod websocket;
 
 pub use context::{Context, Rules};

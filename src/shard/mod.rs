@@ -17,6 +17,8 @@ mod inbox;
 pub(crate) mod outbox;
 mod publish;
 mod settings;
+#[cfg(test)]
+mod tests;
 mod timers;
 
 use std::io;

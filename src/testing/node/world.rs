@@ -80,6 +80,7 @@ pub fn run(seed: u64, trace: bool) -> Report {
     world.let_pass(begun + world.plan.busy);
     world.phase = Phase::Quiet;
     world.let_pass(begun + world.plan.busy + QUIET);
+    world.check_drain();
     world.phase = Phase::End;
     world.everybody_leaves();
     world.let_pass(begun + world.plan.busy + QUIET + END);
@@ -241,6 +242,16 @@ impl World {
             let remotes = self.node.remotes.iter();
             remotes.for_each(|remote| remote.send(Control::Drain { grace, window }));
         }
+    }
+
+    /// Long after a drain no client is left, without having gone by itself.
+    fn check_drain(&self) {
+        let state = &self.node.state;
+        let left = state.connections();
+        assert!(
+            !state.is_draining() || left == 0,
+            "{left} connections outlived the drain"
+        );
     }
 
     fn step_clients(&mut self) {
