@@ -2,7 +2,7 @@
 //!
 //! Owns the names ([`names`]) and the meaning of every metric. A shard writes its own
 //! [`ShardMetrics`] and nobody else's, so counting costs a plain load and store; whoever answers
-//! `/metrics` reads all of them and sums ([`render`]). What is worth counting, and when, is left
+//! `/metrics` reads all of them and sums ([`render()`]). What is worth counting, and when, is left
 //! to those who count.
 
 pub mod histogram;

@@ -121,11 +121,11 @@ fn prose(text: &str) -> impl Iterator<Item = (usize, &str)> {
         })
 }
 
-/// The line with each piece of quoted code replaced by a letter.
+/// The line with each piece of quoted code replaced by a letter, which may begin a sentence.
 fn without_code(line: &str) -> String {
     let pieces = line.split('`').enumerate();
     pieces
-        .map(|(i, piece)| if i % 2 == 0 { piece } else { "x" })
+        .map(|(i, piece)| if i % 2 == 0 { piece } else { "X" })
         .collect()
 }
 
@@ -267,6 +267,7 @@ fn two_sentences_on_a_line_and_one_on_two_are_seen() {
         "- One. Two.",
         "A sentence that goes\non here.",
         "(One.) Two.",
+        "One. `two` follows.",
     ] {
         assert_eq!(count(check_sentences, bad), 1, "{bad}");
     }
