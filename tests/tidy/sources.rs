@@ -34,6 +34,18 @@ pub(crate) const LONG_FILES: &[(&str, &str)] = &[
         "the turn, and the state that all its parts share",
     ),
     (
+        "src/testing/node/subscriber.rs",
+        "one simulated client, from its handshake to its end",
+    ),
+    (
+        "src/testing/node/verdict.rs",
+        "everything that the shadow model demands of a run",
+    ),
+    (
+        "src/testing/node/world.rs",
+        "the clock, the shards and the clients of one run",
+    ),
+    (
         "src/testing/sim/net.rs",
         "one network: both ends of every link",
     ),
