@@ -107,7 +107,7 @@ fn limits(rng: &mut Rng) -> Limits {
         handshake_timeout: millis(rng, 1_000..3_000),
         body_timeout: millis(rng, 1_000..3_000),
         keep_alive_timeout: millis(rng, 1_000..5_000),
-        publish_answer_timeout: millis(rng, 50..3_000),
+        publish_answer_timeout: or(rng, 50, Duration::from_secs(3), |rng| millis(rng, 5..60)),
         reserve_connections: 3,
         ..Limits::default()
     }

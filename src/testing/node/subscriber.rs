@@ -274,7 +274,7 @@ impl Subscriber {
         } else if self.manner.publishes && !cx.is_quiet && percent(cx.rng, 60) {
             (0..cx.rng.usize(1..8)).for_each(|_| self.publish(cx));
         } else if percent(cx.rng, 20) {
-            let payload: Vec<u8> = (0..cx.rng.usize(0..=125)).map(|i| i as u8).collect();
+            let payload: Vec<u8> = (0..cx.rng.u8(0..=125)).collect();
             self.send(cx, Opcode::Ping, &payload);
             self.pings.push_back(payload);
         }

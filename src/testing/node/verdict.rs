@@ -102,8 +102,9 @@ impl Order<'_> {
         let slots = self.lives.entry(life.clone()).or_default();
         let there = *slots.entry(offset).or_insert(id);
         assert_eq!(there, id, "{life:?}: offset {offset} is two publications");
-        let place = self.places[id].get_or_insert((life.clone(), offset));
-        assert_eq!(*place, (life, offset), "publication {id} has two places");
+        let place = (life, offset);
+        let known = self.places[id].get_or_insert_with(|| place.clone());
+        assert_eq!(*known, place, "publication {id} has two places");
     }
 
     /// Where the first publication is that a subscriber has read.

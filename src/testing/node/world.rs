@@ -230,7 +230,7 @@ impl World {
         self.net.set_profile(Profile::smooth());
     }
 
-    fn perhaps_drain(&mut self) {
+    fn perhaps_drain(&self) {
         let Some(drain) = self.plan.drain else {
             return;
         };
