@@ -9,8 +9,6 @@ mod context;
 mod http;
 mod output;
 mod proxied;
-#[cfg(test)]
-mod tests;
 mod websocket;
 
 pub use context::{Context, Rules};
@@ -178,3 +176,6 @@ impl Session {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

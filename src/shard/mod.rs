@@ -17,8 +17,6 @@ mod inbox;
 pub(crate) mod outbox;
 mod publish;
 mod settings;
-#[cfg(test)]
-mod tests;
 mod timers;
 
 use std::io;
@@ -488,3 +486,6 @@ fn gauge(n: usize) -> i64 {
 fn slot_number(slot: usize) -> u32 {
     u32::try_from(slot).unwrap_or(u32::MAX)
 }
+
+#[cfg(test)]
+mod tests;

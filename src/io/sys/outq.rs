@@ -13,20 +13,14 @@ const SIOCOUTQ: rustix::ioctl::Opcode = 0x5411;
 
 /// Bytes in a socket's send queue, sent and unacknowledged ones included (tcp(7)); 0 where the
 /// socket cannot tell.
+#[expect(unsafe_code, reason = "the only way to ask")]
 pub fn unacknowledged(socket: impl AsFd) -> usize {
     // SAFETY: SIOCOUTQ writes one int and reads nothing, which is what this getter says.
-    #[expect(
-        unsafe_code,
-        reason = "the only way to ask; the opcode and its type are constants"
-    )]
     let getter = unsafe { Getter::<SIOCOUTQ, c_int>::new() };
     // SAFETY: the getter hands the kernel memory for one int, and the descriptor is borrowed.
-    #[expect(unsafe_code, reason = "the only way to ask; see above")]
     let bytes = unsafe { ioctl(socket, getter) };
-    bytes
-        .ok()
-        .and_then(|bytes| usize::try_from(bytes).ok())
-        .unwrap_or(0)
+    let bytes = bytes.ok().and_then(|bytes| usize::try_from(bytes).ok());
+    bytes.unwrap_or(0)
 }
 
 #[cfg(test)]
