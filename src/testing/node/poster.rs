@@ -96,6 +96,11 @@ impl Poster {
             .expect("an answer that nobody waits for");
         let id = request.publication;
         cx.trace(|| format!("client {}: {id} answered with {}", self.name, head.status));
+        self.told(cx, request, head, body);
+    }
+
+    fn told(&self, cx: &mut Cx<'_>, request: Request, head: &Head, body: &[u8]) {
+        let id = request.publication;
         match head.status {
             200 => self.published(cx, request, body),
             503 => {

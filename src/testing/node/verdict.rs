@@ -199,6 +199,21 @@ impl Order<'_> {
             self.check_plain_recovery(subscription);
             return;
         };
+        self.check_greeting(subscription, greeting, report);
+        self.check_not_too_old(subscription, greeting);
+        let replayed = subscription
+            .seen
+            .iter()
+            .filter(|seen| seen.offset <= Some(greeting.last));
+        report.add(Happened::Replayed, replayed.count() as u64);
+    }
+
+    fn check_greeting(
+        &self,
+        subscription: &Subscription,
+        greeting: &Greeting,
+        report: &mut Report,
+    ) {
         let first = subscription.seen.first().and_then(|seen| seen.offset);
         match &subscription.asked {
             Asked::Next => {
@@ -231,12 +246,6 @@ impl Order<'_> {
                 self.check_all_kept(subscription, greeting, first);
             }
         }
-        self.check_not_too_old(subscription, greeting);
-        let replayed = subscription
-            .seen
-            .iter()
-            .filter(|seen| seen.offset <= Some(greeting.last));
-        report.add(Happened::Replayed, replayed.count() as u64);
     }
 
     /// Without a greeting only the publications tell.

@@ -129,6 +129,7 @@ impl World {
                 publishes: false,
                 slow: false,
                 silent: false,
+                far: false,
                 lags: false,
                 lossy: false,
                 rude: false,
@@ -215,6 +216,7 @@ impl World {
         match rng.u8(0..10) {
             0..6 => {
                 let manner = Manner {
+                    far,
                     lags,
                     lossy,
                     ..manner(rng, leaves)
@@ -435,6 +437,7 @@ fn manner(rng: &mut Rng, leaves: Time) -> Manner {
         publishes: percent(rng, 50),
         slow: percent(rng, 30),
         silent: percent(rng, 8),
+        far: false,
         lags: false,
         lossy: false,
         rude: percent(rng, 8),
