@@ -1,5 +1,5 @@
 //! The live view: one redrawn line on a terminal, a plain line a second elsewhere, on standard
-//! error, so that it never mixes with a report.
+//! error, so that it never mixes with a report. A line fits into 80 columns.
 
 use std::io::{IsTerminal, Write};
 use std::time::Duration;
@@ -105,17 +105,56 @@ impl Live {
             self.rate = (received - before) as f64 / seconds;
         }
         self.last = Some((now, received));
-        let (open, published) = (sum(|t| t.open), sum(|t| t.published));
+        let open = sum(|t| t.open);
         let mut line = format!("{}: {open} open", self.phase);
         if received > 0 {
             let most = |of: fn(&Tick) -> u64| ticks.iter().map(of).max().unwrap_or(0) as f64 / 1e6;
             let (p50, p99) = (most(|t| t.p50_ns), most(|t| t.p99_ns));
             line.push_str(&format!(
-                ", {published} published, {received} delivered, {:.0} deliveries/s, \
-                 p50 {p50:.2} ms, p99 {p99:.2} ms",
-                self.rate
+                ", {} deliveries/s, p50 {p50:.1} p99 {p99:.1} ms",
+                short(self.rate)
             ));
         }
         line
+    }
+}
+
+/// A rate in few characters: `950`, `13.7k`, `2.4M`.
+fn short(rate: f64) -> String {
+    match rate {
+        ..1e3 => format!("{rate:.0}"),
+        ..1e6 => format!("{:.1}k", rate / 1e3),
+        _ => format!("{:.1}M", rate / 1e6),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_fits_into_80_columns() {
+        let tick = Tick {
+            open: 19_999,
+            published: 999_999,
+            received: 999_999_999,
+            p50_ns: 999_900_000,
+            p99_ns: 9_999_900_000,
+            ..Tick::default()
+        };
+        let mut live = Live::new(true);
+        live.phase("repeat 10 of 10");
+        live.line(&[Tick::default()], Time::from_nanos(1));
+        let line = live.line(&[tick], Time::from_nanos(1_000_000_001));
+        assert!(line.len() <= 78, "{} characters: {line}", line.len());
+        assert!(line.contains("1000.0M deliveries/s"), "{line}");
+    }
+
+    #[test]
+    fn rates_are_short() {
+        assert_eq!(
+            [950.0, 13_700.0, 2.4e6].map(short),
+            ["950", "13.7k", "2.4M"]
+        );
     }
 }
