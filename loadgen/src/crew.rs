@@ -218,7 +218,7 @@ impl Crew {
     pub fn announce(&mut self, phase: &str) {
         self.live.phase(phase);
         for tick in &mut self.ticks {
-            (tick.received, tick.published) = (0, 0);
+            tick.received = 0;
         }
     }
 

@@ -136,11 +136,9 @@ mod tests {
     fn a_line_fits_into_80_columns() {
         let tick = Tick {
             open: 19_999,
-            published: 999_999,
             received: 999_999_999,
             p50_ns: 999_900_000,
             p99_ns: 9_999_900_000,
-            ..Tick::default()
         };
         let mut live = Live::new(true);
         live.phase("repeat 10 of 10");

@@ -100,8 +100,6 @@ pub struct Tick {
     pub open: u64,
     /// Deliveries of the round so far.
     pub received: u64,
-    /// Publications of the round so far.
-    pub published: u64,
     /// Median of the interval in nanoseconds, 0 without deliveries.
     pub p50_ns: u64,
     /// 99th percentile of the interval in nanoseconds.

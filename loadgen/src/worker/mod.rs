@@ -107,7 +107,6 @@ struct Worker {
     begun: u64,
     cpu_begun: u64,
     second: u64,
-    published: u64,
     storm: Option<Storm>,
 }
 
@@ -151,7 +150,6 @@ impl Worker {
             begun: 0,
             cpu_begun: 0,
             second: 0,
-            published: 0,
             storm: None,
         })
     }
@@ -237,7 +235,6 @@ impl Worker {
         self.begun = now;
         self.cpu_begun = cpu_nanos();
         self.second = 0;
-        self.published = 0;
         self.phase = Phase::Measuring;
         say(&Notice::Ready);
     }
@@ -368,7 +365,6 @@ impl Worker {
             };
             core.publish(&stamp);
         }
-        self.published = publisher.sent();
         if is_published(publisher, &self.core, now)
             && let Some(publisher) = self.publisher.take()
         {
@@ -418,7 +414,6 @@ impl Worker {
             } else {
                 0
             },
-            published: if in_round { self.published } else { 0 },
             ..Tick::default()
         };
         if in_round && now >= self.begun + (self.second + 1) * INTERVAL_NANOS {
