@@ -247,7 +247,7 @@ fn ctrl_c_ends_a_run_with_its_report() {
         .expect("the program runs");
     let mut progress = std::io::BufReader::new(child.stderr.take().expect("piped"));
     let mut words = String::new();
-    while !words.contains("delivered") {
+    while !words.contains("deliveries") {
         words.clear();
         let read = std::io::BufRead::read_line(&mut progress, &mut words);
         assert!(read.expect("it tells how it goes") > 0);
