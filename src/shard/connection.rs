@@ -12,16 +12,27 @@ use crate::metrics::CloseReason;
 use crate::session::Session;
 
 /// A connection, from `open` to its `Closed`.
+///
+/// In this order in memory: what the fan-out looks at comes first, in one cache line, since at very
+/// many subscribers every line of theirs is a miss.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Connection {
-    pub(crate) session: Session,
     /// Nothing waits while there is none.
     pub(crate) outbox: Option<Box<Outbox>>,
+    /// Bytes that the driver has and has not answered for.
+    pub(crate) in_flight: u32,
+    pub(crate) state: State,
+    /// A send was short: `Writable` follows.
+    pub(crate) blocked: bool,
+    /// Whether it is in the list of outboxes to flush.
+    pub(crate) dirty: bool,
+    /// Whether the driver was told to receive.
+    pub(crate) receiving: bool,
+    pub(crate) session: Session,
     /// Bytes that arrived while the session could not take them.
     #[expect(clippy::box_collection, reason = "eight bytes where there is none")]
     pub(crate) unread: Option<Box<Vec<u8>>>,
-    /// Its place among the subscribers. Invariant: the group's member there is this connection.
-    pub(crate) membership: Option<Membership>,
     /// A trusted proxy's address, and the client's as soon as the proxy has named it; `None` if
     /// the peer is not a trusted proxy, since the driver knows it then.
     pub(crate) client: Option<Box<SocketAddr>>,
@@ -31,18 +42,11 @@ pub(crate) struct Connection {
     pub(crate) finish_by: Time,
     /// When it was accepted.
     pub(crate) accepted: Time,
-    /// Bytes that the driver has and has not answered for.
-    pub(crate) in_flight: u32,
+    /// Its place among the subscribers. Invariant: the group's member there is this connection.
+    pub(crate) membership: Option<Membership>,
     pub(crate) door: u16,
-    pub(crate) state: State,
     pub(crate) permit: Permit,
     pub(crate) reason: CloseReason,
-    /// A send was short: `Writable` follows.
-    pub(crate) blocked: bool,
-    /// Whether the driver was told to receive.
-    pub(crate) receiving: bool,
-    /// Whether it is in the list of outboxes to flush.
-    pub(crate) dirty: bool,
     /// The peer has ended its direction; the session hears of it behind what is unread.
     pub(crate) ended: bool,
     /// The topic's home was asked to subscribe it, and has not answered.
@@ -52,6 +56,9 @@ pub(crate) struct Connection {
     /// Counted among the WebSockets.
     pub(crate) upgraded: bool,
 }
+
+// There are very many of them.
+const _: () = assert!(size_of::<Connection>() <= 120);
 
 /// Where a connection is in its life.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -373,6 +373,8 @@ impl<S> Core<S> {
     /// Everything that may produce more work within the turn, until none is left.
     fn settle<D: Driver<Socket = S>>(&mut self, driver: &mut D) {
         for _ in 0..ROUNDS_PER_TURN_MAX {
+            // Other shards write to their subscribers while this one writes to its own.
+            self.mesh.ring();
             self.flush_groups(driver);
             self.answer_publishes();
             self.resume_sessions();
