@@ -157,7 +157,7 @@ def spread(server):
     from urllib.request import urlopen
     text = urlopen(server.base + "/metrics").read().decode()
     lines = [line for line in text.splitlines()
-             if line.startswith(("altavoz_shard_deliveries_total", "altavoz_shard_connections_opened"))]
+             if line.startswith(("altavoz_shard_deliveries_total", "altavoz_shard_topics"))]
     return "; ".join(lines) or "no per-shard lines"
 
 

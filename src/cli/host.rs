@@ -4,9 +4,8 @@ use std::fs;
 use std::io::{self, IsTerminal};
 use std::path::Path;
 
-use rustix::process::{Resource, getrlimit};
-
 use crate::config::HostFacts;
+use crate::io::sys;
 
 /// The host at one moment; `None` where it does not say.
 #[derive(Clone, PartialEq, Debug)]
@@ -53,24 +52,24 @@ impl Host {
     /// Looks at this process, and at the files under `root` for the rest.
     #[must_use]
     pub fn read_under(root: &Path) -> Self {
-        let sys = |name: &str, field| number(&root.join("proc/sys").join(name), field);
-        let limit = getrlimit(Resource::Nofile);
+        let setting = |name: &str, field| number(&root.join("proc/sys").join(name), field);
+        let (descriptors_soft, descriptors_hard) = sys::descriptor_limits();
         let parallelism = std::thread::available_parallelism().map_or(1, usize::from);
         let cores = core_affinity::get_core_ids().map_or(0, |ids| ids.len());
         Self {
             // No limit at all is as good as the largest one.
-            descriptors_soft: limit.current.unwrap_or(u64::MAX),
-            descriptors_hard: limit.maximum.unwrap_or(u64::MAX),
-            nr_open: sys("fs/nr_open", 0),
-            files_open: sys("fs/file-nr", 0),
-            file_max: sys("fs/file-max", 0),
-            somaxconn: sys("net/core/somaxconn", 0),
-            syn_backlog: sys("net/ipv4/tcp_max_syn_backlog", 0),
-            port_range: sys("net/ipv4/ip_local_port_range", 0)
-                .zip(sys("net/ipv4/ip_local_port_range", 1)),
-            tcp_pressure_pages: sys("net/ipv4/tcp_mem", 1),
-            conntrack_max: sys("net/netfilter/nf_conntrack_max", 0),
-            io_uring_disabled: sys("kernel/io_uring_disabled", 0),
+            descriptors_soft,
+            descriptors_hard,
+            nr_open: setting("fs/nr_open", 0),
+            files_open: setting("fs/file-nr", 0),
+            file_max: setting("fs/file-max", 0),
+            somaxconn: setting("net/core/somaxconn", 0),
+            syn_backlog: setting("net/ipv4/tcp_max_syn_backlog", 0),
+            port_range: setting("net/ipv4/ip_local_port_range", 0)
+                .zip(setting("net/ipv4/ip_local_port_range", 1)),
+            tcp_pressure_pages: setting("net/ipv4/tcp_mem", 1),
+            conntrack_max: setting("net/netfilter/nf_conntrack_max", 0),
+            io_uring_disabled: setting("kernel/io_uring_disabled", 0),
             memory_bytes: memory(root),
             parallelism,
             cores: if cores == 0 { parallelism } else { cores },

@@ -1,4 +1,4 @@
-//! Sockets before they are connections, and what the host allows: by socket2, rustix and /proc.
+//! Sockets before they are connections, and the descriptors they need: by socket2 and rustix.
 //!
 //! Owns no connection; the drivers do. Nothing here waits for the network.
 
@@ -10,9 +10,6 @@ mod outq;
 
 pub use address::{Address, AddressError};
 pub use connect::connect;
-pub use host::{
-    TcpMemory, descriptor_limits, file_max, memory_total_bytes, nr_open, port_range,
-    raise_descriptor_limit, somaxconn, tcp_memory, tcp_memory_used_pages,
-};
+pub use host::{descriptor_limits, raise_descriptor_limit};
 pub use listen::{ListenOptions, ListenSocket, bind};
 pub use outq::unacknowledged;

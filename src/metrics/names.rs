@@ -83,6 +83,8 @@ names! {
 
     /// Gauge by shard: connections.
     SHARD_CONNECTIONS = "shard_connections";
+    /// Gauge by shard: topics whose home it is.
+    SHARD_TOPICS = "shard_topics";
     /// Gauge by shard: subscriptions.
     SHARD_SUBSCRIPTIONS = "shard_subscriptions";
     /// Counter by shard: publications put into outboxes.

@@ -321,9 +321,12 @@ impl Scrape {
     }
 
     fn encode_shards(&self, out: &mut Out<'_>) -> fmt::Result {
-        let gauges: [GaugeRow; 2] = [
+        let gauges: [GaugeRow; 3] = [
             GaugeRow(names::SHARD_CONNECTIONS, "Connections of a shard.", |s| {
                 s.connections.get()
+            }),
+            GaugeRow(names::SHARD_TOPICS, "Topics whose home a shard is.", |s| {
+                s.topics.get()
             }),
             GaugeRow(
                 names::SHARD_SUBSCRIPTIONS,
