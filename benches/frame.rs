@@ -1,7 +1,8 @@
 //! Frames: headers read, many small messages read out of one buffer, whole frames written.
 
+mod support;
+
 use std::hint::black_box;
-use std::time::Duration;
 
 use altavoz::wire::frame::{self, Opcode, Start};
 use altavoz::wire::message::{Decoder, MessageLimits, Role};
@@ -103,12 +104,7 @@ fn frame_of(role: Role, opcode: Opcode, len: usize) -> Vec<u8> {
 
 criterion_group! {
     name = benches;
-    // Short: figures to compare by, not to publish.
-    config = Criterion::default()
-        .sample_size(40)
-        .warm_up_time(Duration::from_millis(300))
-        .measurement_time(Duration::from_millis(1000))
-        .without_plots();
+    config = support::short();
     targets = headers, messages, frames
 }
 criterion_main!(benches);

@@ -1,7 +1,8 @@
 //! A hub alone: publications with history, subscribers that come and go, recovery.
 
+mod support;
+
 use std::hint::black_box;
-use std::time::Duration;
 
 use altavoz::base::{After, HashKey, Position, ShardId, Time, TopicName};
 use altavoz::config::Limits;
@@ -93,12 +94,7 @@ fn come_and_go(hub: &mut Hub, name: &TopicName, after: Option<After>) {
 
 criterion_group! {
     name = benches;
-    // Short: figures to compare by, not to publish.
-    config = Criterion::default()
-        .sample_size(40)
-        .warm_up_time(Duration::from_millis(300))
-        .measurement_time(Duration::from_millis(1000))
-        .without_plots();
+    config = support::short();
     targets = publish, subscribe, recover
 }
 criterion_main!(benches);

@@ -1,7 +1,8 @@
 //! Masking in place, by length of the payload; the phase is odd, as behind a split.
 
+mod support;
+
 use std::hint::black_box;
-use std::time::Duration;
 
 use altavoz::wire::mask;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
@@ -22,12 +23,7 @@ fn apply(c: &mut Criterion) {
 
 criterion_group! {
     name = benches;
-    // Short: figures to compare by, not to publish.
-    config = Criterion::default()
-        .sample_size(40)
-        .warm_up_time(Duration::from_millis(300))
-        .measurement_time(Duration::from_millis(1000))
-        .without_plots();
+    config = support::short();
     targets = apply
 }
 criterion_main!(benches);

@@ -1,9 +1,10 @@
 //! Two shards' ends of the mesh on one thread: what messages, credits and bells cost without the
 //! wake itself and without a second core.
 
+mod support;
+
 use std::hint::black_box;
 use std::sync::Arc;
-use std::time::Duration;
 
 use altavoz::base::{Epoch, Offset, ShardId, Time, TopicName};
 use altavoz::io::Wake;
@@ -120,12 +121,7 @@ fn message() -> Arc<PreparedMessage> {
 
 criterion_group! {
     name = benches;
-    // Short: figures to compare by, not to publish.
-    config = Criterion::default()
-        .sample_size(40)
-        .warm_up_time(Duration::from_millis(300))
-        .measurement_time(Duration::from_millis(1000))
-        .without_plots();
+    config = support::short();
     targets = round_trip, deliver
 }
 criterion_main!(benches);

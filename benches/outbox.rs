@@ -3,8 +3,9 @@
 //! A subscriber whose socket takes the bytes at once has none; what that costs, a bench of the
 //! whole says.
 
+mod support;
+
 use std::hint::black_box;
-use std::time::Duration;
 
 use altavoz::base::{Chunk, FrameEnd, Offset};
 use altavoz::testing::bench::Outboxes;
@@ -83,12 +84,7 @@ fn chunk(frames: u32) -> Chunk {
 
 criterion_group! {
     name = benches;
-    // Short: figures to compare by, not to publish.
-    config = Criterion::default()
-        .sample_size(40)
-        .warm_up_time(Duration::from_millis(300))
-        .measurement_time(Duration::from_millis(1000))
-        .without_plots();
+    config = support::short();
     targets = push_and_send, short_sends, drop_unsent
 }
 criterion_main!(benches);

@@ -74,12 +74,6 @@ pub fn unix() -> Duration {
     Duration::from_nanos(read(ClockId::Realtime).0)
 }
 
-/// CPU time that the calling thread has used.
-#[must_use]
-pub fn thread_cpu() -> Duration {
-    Duration::from_nanos(read(ClockId::ThreadCPUTime).0)
-}
-
 /// CPU time that the whole process has used.
 #[must_use]
 pub fn process_cpu() -> Duration {
