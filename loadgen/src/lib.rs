@@ -32,6 +32,7 @@ pub mod doctor;
 pub mod failure;
 pub mod ledger;
 pub mod live;
+pub mod model;
 pub mod node;
 pub mod num;
 pub mod options;
