@@ -25,10 +25,23 @@ pub struct EventReader {
     partial: Option<Box<Partial>>,
     /// Whether a byte has come: in front of it there may be a byte order mark.
     begun: bool,
-    /// Whether the line under way has a byte.
-    within_line: bool,
+    /// Whether the block has a line that is no comment.
+    has_line: bool,
+    /// What the line under way is.
+    line: Line,
     /// Whether the last byte was a CR, to which an LF still belongs.
     after_cr: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+enum Line {
+    /// It has no byte yet.
+    #[default]
+    Empty,
+    /// It begins with a colon, and so did all lines before it in its block.
+    Comment,
+    /// Anything else.
+    Field,
 }
 
 #[derive(Debug, Default)]
@@ -89,16 +102,26 @@ impl EventReader {
         }
     }
 
-    /// How many bytes there are up to and including the empty line that ends a block.
+    /// How many bytes there are up to and including the empty line that ends a block. A comment
+    /// in front of a block ends like one, so that a sign of life leaves nothing behind.
     fn find_end(&mut self, bytes: &[u8]) -> Option<usize> {
         for (at, byte) in bytes.iter().enumerate() {
             let is_second_half = self.after_cr && *byte == b'\n';
             self.after_cr = *byte == b'\r';
-            match byte {
-                b'\n' if is_second_half => {}
-                b'\n' | b'\r' if self.within_line => self.within_line = false,
-                b'\n' | b'\r' => return Some(at + 1),
-                _ => self.within_line = true,
+            match (byte, self.line) {
+                (b'\n', _) if is_second_half => {}
+                (b'\n' | b'\r', Line::Field) => {
+                    self.line = Line::Empty;
+                    self.has_line = true;
+                }
+                (b'\n' | b'\r', Line::Empty | Line::Comment) => {
+                    self.line = Line::Empty;
+                    self.has_line = false;
+                    return Some(at + 1);
+                }
+                (b':', Line::Empty) if !self.has_line => self.line = Line::Comment,
+                (_, Line::Empty) => self.line = Line::Field,
+                (_, Line::Comment | Line::Field) => {}
             }
         }
         None
@@ -258,6 +281,10 @@ mod tests {
             ("data: b\n\n", false),
             ("data: c\r\n\r\n", false),
             ("data: d\r\n\r", false),
+            ("\n", false),
+            (":\n", false),
+            (": alive\r", false),
+            ("data: e\n:\n", true),
             ("\n", false),
         ] {
             let read = reader.handle_bytes(bytes.as_bytes(), 99, |_| ());
