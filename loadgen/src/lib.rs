@@ -48,6 +48,7 @@ pub mod stamp;
 pub mod stats;
 pub mod target;
 pub mod thresholds;
+pub mod transport;
 pub mod worker;
 
 /// Does what the command line says; the exit code.

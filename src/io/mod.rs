@@ -9,6 +9,6 @@ pub mod driver;
 pub mod epoll;
 pub mod sys;
 
-pub use driver::{Close, Driver, Event, Peer, SendStatus, Wake};
+pub use driver::{Close, Driver, Event, Peer, SendStatus, TcpCounters, Wake};
 pub use epoll::{EpollDriver, EpollOptions};
 pub use sys::{Address, ListenOptions, ListenSocket};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use altavoz::base::{Time, clock};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::crew::{Crew, Sample};
 use crate::num::{median, ratio};
@@ -18,6 +18,7 @@ use crate::thresholds::{Figures, Outcome};
 
 use self::hlog::Interval;
 
+pub mod arm;
 pub mod hgrm;
 pub mod hlog;
 pub mod text;
@@ -302,7 +303,7 @@ pub struct StormFigures {
 }
 
 /// A figure over repeats.
-#[derive(Clone, Copy, PartialEq, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Range {
     /// Half of the repeats are at most this.
     pub median: f64,
