@@ -30,6 +30,7 @@ pub mod bare;
 pub mod crew;
 pub mod doctor;
 pub mod failure;
+pub mod html;
 pub mod ledger;
 pub mod live;
 pub mod model;
