@@ -27,7 +27,9 @@ use crate::report::Report;
 use crate::thresholds::Threshold;
 
 pub mod bare;
+pub mod comparison;
 pub mod crew;
+pub mod diff;
 pub mod doctor;
 pub mod failure;
 pub mod html;
@@ -41,6 +43,7 @@ pub mod plan;
 pub mod protocol;
 pub mod publications;
 pub mod report;
+pub mod results;
 pub mod run;
 pub mod sample;
 pub mod schedule;

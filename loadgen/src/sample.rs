@@ -3,14 +3,15 @@
 //! CPU time comes in nanoseconds from the scheduler's own accounts of each thread, since the
 //! ticks of `/proc/PID/stat` are too coarse for a run of seconds.
 
+use std::fmt;
 use std::fs;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::num::whole;
 
 /// One look at a process.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct ProcessSample {
     /// CPU time of all its threads, in nanoseconds.
     pub cpu_ns: u64,
@@ -23,7 +24,7 @@ pub struct ProcessSample {
 }
 
 /// One look at the host's TCP sockets, of all processes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct SocketSample {
     /// Sockets in use.
     pub sockets: u64,
@@ -99,7 +100,7 @@ pub fn sockets() -> SocketSample {
 }
 
 /// The host, for the head of a report.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Machine {
     /// The processor's name.
     pub cpu: String,
@@ -109,6 +110,17 @@ pub struct Machine {
     pub memory_bytes: u64,
     /// The kernel's release.
     pub kernel: String,
+}
+
+impl fmt::Display for Machine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let gibibytes = self.memory_bytes as f64 / 1024f64.powi(3);
+        write!(
+            f,
+            "{} x {}, {gibibytes:.1} GiB, Linux {}",
+            self.cpus, self.cpu, self.kernel
+        )
+    }
 }
 
 /// Describes the host.

@@ -1,5 +1,6 @@
 //! Latency histograms in nanoseconds: recording, joining, carrying between processes, summing up.
 
+use std::fmt;
 use std::io::Cursor;
 
 use base64::Engine;
@@ -12,8 +13,15 @@ use serde::{Deserialize, Serialize};
 const NANOS_MAX: u64 = 3_600_000_000_000;
 
 /// Durations in nanoseconds, to three digits.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq)]
 pub struct Latency(Histogram<u64>);
+
+/// Its figures: a histogram has tens of thousands of counts.
+impl fmt::Debug for Latency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.summary().fmt(f)
+    }
+}
 
 impl Latency {
     /// Without any value.

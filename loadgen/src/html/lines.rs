@@ -85,7 +85,14 @@ impl Lines {
             .collect();
         match series.style {
             Style::Line if points.len() == 1 => drawing.mark(series.number, points[0]),
-            Style::Line => drawing.path(&line_class(series.number), &points),
+            Style::Line => {
+                drawing.path(&line_class(series.number), &points);
+                // The shape at its end tells a curve apart where colours do not.
+                points
+                    .last()
+                    .into_iter()
+                    .for_each(|end| drawing.mark(series.number, *end));
+            }
             Style::Dashed => {
                 drawing.path(&format!("dashed {}", line_class(series.number)), &points);
             }
@@ -136,7 +143,7 @@ mod tests {
             .split(['L', ' '])
             .filter_map(|n| n.parse().ok())
             .collect();
-        assert_eq!(numbers.len(), 6);
+        assert_eq!((numbers.len(), svg.matches("class=\"mark").count()), (6, 1));
         for pair in numbers.chunks(2) {
             assert!((0.0..=WIDTH).contains(&pair[0]), "{numbers:?}");
             assert!((30.0..=230.0).contains(&pair[1]), "{numbers:?}");

@@ -137,15 +137,17 @@ fn figure(title: &str, note: &str, legend: &[Legend], svg: &str) -> String {
 /// A piece of the curve, as it is drawn.
 fn swatch(entry: &Legend) -> String {
     let class = super::lines::line_class(entry.number);
-    let piece = match entry.style {
-        Style::Line => format!("<path class=\"line {class}\" d=\"M1 6L23 6\"/>"),
-        Style::Dashed => format!("<path class=\"line dashed {class}\" d=\"M1 6L23 6\"/>"),
-        Style::Marks => {
-            let mut drawing = Drawing::new(12.0, "");
-            drawing.mark(entry.number, (12.0, 6.0));
-            drawing.into_elements()
-        }
-    };
+    let mut drawing = Drawing::new(12.0, "");
+    let ends = [(1.0, 6.0), (23.0, 6.0)];
+    match entry.style {
+        Style::Line => drawing.path(&class, &ends),
+        Style::Dashed => drawing.path(&format!("dashed {class}"), &ends),
+        Style::Marks => {}
+    }
+    if entry.style != Style::Dashed {
+        drawing.mark(entry.number, (12.0, 6.0));
+    }
+    let piece = drawing.into_elements();
     format!("<svg class=\"swatch\" viewBox=\"0 0 24 12\" aria-hidden=\"true\">{piece}</svg>")
 }
 

@@ -1,0 +1,229 @@
+//! The tables of a comparison: which figures stand together, and how a value is written.
+
+use crate::html::number;
+
+use super::figures::{Kind, Unit, find};
+use super::{ArmResult, Cell, Figure};
+
+/// One table of each cell.
+#[derive(Clone, Copy, Debug)]
+pub struct Group {
+    /// Its title.
+    pub title: &'static str,
+    /// What else a reader must know.
+    pub note: &'static str,
+    /// Names of its figures.
+    names: &'static [&'static str],
+}
+
+/// All of them, in order.
+pub const GROUPS: &[Group] = &[
+    Group {
+        title: "Delivery",
+        note: "Merged updates came in one answer with a later one: they arrived, and nobody saw \
+               them alone.",
+        names: &[
+            "reach_percent",
+            "lost",
+            "merged_percent",
+            "outdated_percent",
+        ],
+    },
+    Group {
+        title: "Staleness",
+        note: "From the intended publish time to the read that brought the update.",
+        names: &[
+            "staleness_p50_us",
+            "staleness_p95_us",
+            "staleness_p99_us",
+            "staleness_p999_us",
+            "staleness_max_us",
+        ],
+    },
+    Group {
+        title: "Requests",
+        note: "Polls are scheduled, with phases spread evenly; one that comes due while the one \
+               before has no answer counts as late.",
+        names: &[
+            "requests_per_second",
+            "requests_per_delivery",
+            "empty_percent",
+            "late_polls_percent",
+        ],
+    },
+    Group {
+        title: "Bytes of a delivered update",
+        note: "Both directions. Wire: with the heads of TCP and IP and every acknowledgement, as \
+               TCP counted its segments. Ethernet is an estimate.",
+        names: &[
+            "app_bytes_per_delivery",
+            "wire_bytes_per_delivery",
+            "ethernet_bytes_per_delivery",
+            "segments_per_delivery",
+        ],
+    },
+    Group {
+        title: "Bytes of a client in a second",
+        note: "",
+        names: &[
+            "app_up_bytes_per_client_second",
+            "app_down_bytes_per_client_second",
+            "wire_up_bytes_per_client_second",
+            "wire_down_bytes_per_client_second",
+            "wire_bytes_per_client_second",
+        ],
+    },
+    Group {
+        title: "Cost of the server",
+        note: "Known only for arms that ran alone. Memory of the kernel is for both ends, since \
+               both are on this host.",
+        names: &[
+            "server_cpu_per_delivery_us",
+            "server_cpu_per_client_second_us",
+            "memory_per_client_bytes",
+            "kernel_memory_per_client_bytes",
+        ],
+    },
+];
+
+impl Group {
+    /// Its figures that at least one arm of a cell has.
+    #[must_use]
+    pub fn kinds(&self, cell: &Cell) -> Vec<&'static Kind> {
+        let is_there = |kind: &&Kind| {
+            let has = |arm: &ArmResult| arm.figures.contains_key(kind.name);
+            cell.arms.iter().any(has)
+        };
+        let kinds = self.names.iter().filter_map(|name| find(name));
+        kinds.filter(is_there).collect()
+    }
+}
+
+/// A value as people read it, with its unit where the head of its column cannot say it.
+#[must_use]
+pub fn value(kind: &Kind, value: f64) -> String {
+    match kind.unit {
+        Unit::Micros => number::micros(value),
+        // A ten-thousandth of a percent is nothing.
+        Unit::Percent if value.abs() < 1e-4 => "0 %".to_owned(),
+        Unit::Percent => format!("{} %", share(value)),
+        Unit::Bytes | Unit::Number => number::figure(value),
+    }
+}
+
+/// A percentage that says 100 only where it is 100.
+fn share(percent: f64) -> String {
+    if percent < 100.0 && percent > 99.5 {
+        return format!("{:.4}", (percent * 1e4).floor() / 1e4)
+            .trim_end_matches('0')
+            .trim_end_matches('.')
+            .to_owned();
+    }
+    number::figure(percent)
+}
+
+/// The head of a column, with the unit where values do not carry it.
+#[must_use]
+pub fn head(kind: &Kind) -> String {
+    let says_bytes = kind.title.split(' ').any(|word| word.starts_with('B'));
+    if kind.unit == Unit::Bytes && !says_bytes {
+        return format!("{} (B)", kind.title);
+    }
+    kind.title.to_owned()
+}
+
+/// The prediction and how far off it was; empty without one.
+#[must_use]
+pub fn prediction(kind: &Kind, figure: &Figure) -> String {
+    let Some(predicted) = figure.predicted else {
+        return String::new();
+    };
+    let error = figure.error_percent;
+    let error = error.map_or_else(String::new, |error| format!(" {} %", signed(error)));
+    format!("{}{error}", value(kind, predicted))
+}
+
+/// The range over repeats; empty where all are the same.
+#[must_use]
+pub fn range(kind: &Kind, figure: &Figure) -> String {
+    let (min, max) = (value(kind, figure.min), value(kind, figure.max));
+    if min == max {
+        return String::new();
+    }
+    format!("{min} to {max}")
+}
+
+/// A percentage with a sign and one digit that matters behind the point at most.
+fn signed(percent: f64) -> String {
+    match percent.abs() {
+        ..0.05 => "±0".to_owned(),
+        ..10.0 => format!("{percent:+.1}"),
+        _ => format!("{percent:+.0}"),
+    }
+}
+
+/// A cell's workload in a sentence.
+#[must_use]
+pub fn workload(cell: &Cell) -> String {
+    let load = &cell.workload;
+    let arrivals = match load.arrivals {
+        crate::model::Arrivals::Even => "at even distances",
+        crate::model::Arrivals::Poisson => "at random distances (Poisson)",
+    };
+    let published = if load.rate > 0.0 {
+        format!(
+            "{} publications/s {arrivals}, {} bytes each, by {} publisher(s) to {} topic(s)",
+            number::figure(load.rate),
+            load.size_bytes,
+            load.publishers,
+            load.topics
+        )
+    } else {
+        "nothing published".to_owned()
+    };
+    let how = if cell.side_by_side {
+        "all arms side by side"
+    } else {
+        "each arm alone, in turns"
+    };
+    let repeats = cell.arms.iter().map(|arm| arm.repeats.len()).max();
+    format!(
+        "{} clients an arm, {published}; {how}, {} repeat(s)",
+        number::figure(f64::from(load.clients)),
+        repeats.unwrap_or(0)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_of_a_group_is_a_figure() {
+        for name in GROUPS.iter().flat_map(|group| group.names) {
+            assert!(find(name).is_some(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_loss_of_one_is_never_rounded_away() {
+        let reach = find("reach_percent").expect("a figure");
+        let cases = [
+            (100.0, "100 %"),
+            (99.99, "99.99 %"),
+            (99.999_999, "99.9999 %"),
+        ];
+        for (percent, text) in cases {
+            assert_eq!(value(reach, percent), text);
+        }
+        assert_eq!(value(reach, 1e-9), "0 %");
+    }
+
+    #[test]
+    fn errors_are_short() {
+        let cases = [(0.01, "±0"), (1.26, "+1.3"), (-12.6, "-13")];
+        for (percent, text) in cases {
+            assert_eq!(signed(percent), text);
+        }
+    }
+}
