@@ -47,6 +47,7 @@ pub mod results;
 pub mod run;
 pub mod sample;
 pub mod schedule;
+pub mod search;
 pub mod sources;
 pub mod stamp;
 pub mod stats;
