@@ -1,28 +1,72 @@
-//! When publications are due: evenly spaced moments that do not depend on the server.
+//! When publications are due: moments that do not depend on the server.
 //!
 //! A late publisher sends what is due with the moments at which it was due, so that a stall
 //! shows in the latency of everything that had to wait behind it (coordinated omission).
 
 use altavoz::base::Time;
 
-use crate::num::whole;
+use crate::num::{index, whole};
+
+/// The most publications of a round at random distances: their moments are drawn beforehand.
+pub const RANDOM_MAX: u64 = 1_000_000;
 
 /// The open loop's timetable.
 #[derive(Clone, Debug)]
 pub struct Schedule {
     start: Time,
-    interval_nanos: f64,
+    spacing: Spacing,
     limit: u64,
     next: u64,
+}
+
+/// How far apart the moments are.
+#[derive(Clone, Debug)]
+enum Spacing {
+    /// All equally.
+    Even { interval_nanos: f64 },
+    /// The rate goes from one to another, all at once or little by little.
+    Ramp { from: f64, to: f64, seconds: f64 },
+    /// As listed, in nanoseconds from the start.
+    Listed(Vec<u64>),
 }
 
 impl Schedule {
     /// `limit` publications from `start` on, `rate` a second.
     #[must_use]
     pub fn new(start: Time, rate: f64, limit: u64) -> Self {
+        let interval_nanos = 1e9 / rate;
+        Self::with(start, Spacing::Even { interval_nanos }, limit)
+    }
+
+    /// At a rate that rises or falls evenly from `from` to `to` a second.
+    #[must_use]
+    pub fn ramp(start: Time, from: f64, to: f64, nanos: u64) -> Self {
+        let seconds = nanos as f64 / 1e9;
+        let limit = whole((f64::midpoint(from, to) * seconds).floor()).max(1);
+        Self::with(start, Spacing::Ramp { from, to, seconds }, limit)
+    }
+
+    /// At random distances, as those of a Poisson process, but each part of their distribution
+    /// drawn exactly once: a round of a few publications then has the same mean and the same
+    /// share of long gaps as an endless one, and only their order is left to chance.
+    #[must_use]
+    pub fn random(start: Time, rate: f64, limit: u64, seed: u64) -> Self {
+        let count = limit.min(RANDOM_MAX);
+        let mut gaps = gaps(rate, count);
+        fastrand::Rng::with_seed(seed).shuffle(&mut gaps);
+        let mut offset = 0.0;
+        let offsets = gaps.into_iter().map(|gap| {
+            let at = whole(offset);
+            offset += gap;
+            at
+        });
+        Self::with(start, Spacing::Listed(offsets.collect()), count)
+    }
+
+    fn with(start: Time, spacing: Spacing, limit: u64) -> Self {
         Self {
             start,
-            interval_nanos: 1e9 / rate,
+            spacing,
             limit,
             next: 0,
         }
@@ -41,6 +85,12 @@ impl Schedule {
         (self.next < self.limit).then(|| self.moment(self.next))
     }
 
+    /// How many there are in all.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.limit
+    }
+
     /// How many moments lie before `now`, handed out or not.
     #[must_use]
     pub fn offered(&self, now: Time) -> u64 {
@@ -48,13 +98,53 @@ impl Schedule {
             return 0;
         }
         let elapsed = now.as_nanos() - self.start.as_nanos();
-        let passed = (elapsed as f64 / self.interval_nanos).floor();
-        (whole(passed) + 1).min(self.limit)
+        let count = match &self.spacing {
+            Spacing::Even { interval_nanos } => {
+                whole((elapsed as f64 / interval_nanos).floor()) + 1
+            }
+            Spacing::Ramp { from, to, seconds } => {
+                let time = (elapsed as f64 / 1e9).min(*seconds);
+                whole((from * time + (to - from) * time * time / (2.0 * seconds)).floor()) + 1
+            }
+            Spacing::Listed(offsets) => offsets.partition_point(|offset| *offset <= elapsed) as u64,
+        };
+        count.min(self.limit)
     }
 
     fn moment(&self, i: u64) -> Time {
-        Time::from_nanos(self.start.as_nanos() + whole(i as f64 * self.interval_nanos))
+        let offset = match &self.spacing {
+            Spacing::Even { interval_nanos } => whole(i as f64 * interval_nanos),
+            Spacing::Ramp { from, to, seconds } => {
+                whole(1e9 * ramp_moment(*from, *to, *seconds, i as f64))
+            }
+            Spacing::Listed(offsets) => offsets[index(i)],
+        };
+        Time::from_nanos(self.start.as_nanos() + offset)
     }
+}
+
+/// When a ramp has brought `count` publications: the root of from·t + (to − from)·t²/2s = count.
+fn ramp_moment(from: f64, to: f64, seconds: f64, count: f64) -> f64 {
+    let half_slope = (to - from) / (2.0 * seconds);
+    if half_slope.abs() < f64::EPSILON {
+        return count / from;
+    }
+    let root = (from * from + 4.0 * half_slope * count).max(0.0).sqrt();
+    // This form of the root does not cancel where the slope is small.
+    2.0 * count / (from + root)
+}
+
+/// The means of `count` equally likely parts of the exponential distribution, in nanoseconds.
+/// Together they have its mean.
+fn gaps(rate: f64, count: u64) -> Vec<f64> {
+    // The integral of the quantile −ln(1 − u), from the top: v·ln(v) − v with v = 1 − u.
+    let below = |v: f64| if v <= 0.0 { 0.0 } else { v - v * v.ln() };
+    let parts = count as f64;
+    let mean = |i: u64| {
+        let (from, to) = (1.0 - i as f64 / parts, 1.0 - (i + 1) as f64 / parts);
+        parts * (below(from) - below(to)) * 1e9 / rate
+    };
+    (0..count).map(mean).collect()
 }
 
 #[cfg(test)]
@@ -99,5 +189,62 @@ mod tests {
         let mut schedule = Schedule::new(ms(0), 3.0, 3001);
         let last = std::iter::from_fn(|| schedule.poll_due(Time::NEVER)).last();
         assert_eq!(last, Some(ms(1_000_000)));
+    }
+
+    #[test]
+    fn random_distances_have_the_mean_and_the_long_gaps_of_poisson() {
+        for count in [6, 24, 1000] {
+            let gaps = gaps(0.1, count);
+            let seconds = gaps.iter().sum::<f64>() / 1e9;
+            assert!(
+                (seconds / (10.0 * count as f64) - 1.0).abs() < 1e-9,
+                "{seconds}"
+            );
+            // The share of time that is more than 10 s behind a publication: e^-1.
+            let over = gaps.iter().map(|gap| (gap / 1e9 - 10.0).max(0.0));
+            let share = over.sum::<f64>() / seconds;
+            let error = (share / (-1f64).exp() - 1.0).abs();
+            let bound = if count < 10 { 0.05 } else { 0.01 };
+            assert!(error < bound, "{count}: {share}");
+        }
+    }
+
+    #[test]
+    fn random_moments_rise_and_follow_from_the_seed() {
+        let all = |seed| {
+            let mut schedule = Schedule::random(ms(5), 10.0, 50, seed);
+            std::iter::from_fn(|| schedule.poll_due(Time::NEVER)).collect::<Vec<_>>()
+        };
+        assert_eq!(all(1), all(1));
+        assert_ne!(all(1), all(2));
+        assert!(all(1).is_sorted());
+        assert_eq!((all(1)[0], all(1).len()), (ms(5), 50));
+        let schedule = Schedule::random(ms(5), 10.0, 50, 1);
+        assert_eq!(
+            (schedule.offered(ms(4)), schedule.offered(all(1)[9])),
+            (0, 10)
+        );
+    }
+
+    #[test]
+    fn a_ramp_publishes_its_mean_rate_and_ever_faster() {
+        let mut schedule = Schedule::ramp(ms(0), 10.0, 30.0, 10_000_000_000);
+        assert_eq!(schedule.count(), 200);
+        let moments: Vec<f64> = std::iter::from_fn(|| schedule.poll_due(Time::NEVER))
+            .map(|at| at.as_nanos() as f64 / 1e9)
+            .collect();
+        // Half of the time brings 75 of 200.
+        let half = moments.partition_point(|at| *at < 5.0);
+        assert_eq!(half, 75);
+        assert!(
+            moments
+                .windows(3)
+                .all(|m| m[2] - m[1] <= m[1] - m[0] + 1e-6)
+        );
+        assert!(moments.last().is_some_and(|last| *last < 10.0));
+        assert_eq!(schedule.offered(ms(5000)), 76);
+        let mut level = Schedule::ramp(ms(0), 10.0, 10.0, 1_000_000_000);
+        assert_eq!(level.poll_due(ms(0)), Some(ms(0)));
+        assert_eq!(level.next_at(), Some(ms(100)));
     }
 }
