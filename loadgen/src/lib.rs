@@ -26,6 +26,7 @@ use crate::options::{Cli, Command, OutputOptions};
 use crate::report::Report;
 use crate::thresholds::Threshold;
 
+pub mod arms;
 pub mod bare;
 pub mod comparison;
 pub mod crew;
@@ -39,6 +40,7 @@ pub mod model;
 pub mod node;
 pub mod num;
 pub mod options;
+pub mod paths;
 pub mod plan;
 pub mod protocol;
 pub mod publications;
@@ -53,6 +55,7 @@ pub mod stamp;
 pub mod stats;
 pub mod target;
 pub mod thresholds;
+pub mod traffic;
 pub mod transport;
 pub mod worker;
 

@@ -5,9 +5,10 @@
 //!
 //! Two spans of time are in it. Deliveries are counted for every publication of the round,
 //! however late they came. Traffic (requests, answers, bytes, segments) is counted in a window:
-//! from the first publication, for polling one interval later, when polls have come into step
-//! with publications, up to the end of publishing. So a share or a rate is the one of a run
-//! that never ends, and not one of its beginning.
+//! from the first publication up to the end of publishing, and for polling from one interval
+//! later on if that leaves as much again, since the first polls find less than later ones.
+//! So a share or a rate is the one of a run that never ends, and not one of its beginning.
+//! Where nothing is published the window is the time for which connections were held.
 
 use std::collections::BTreeMap;
 
@@ -112,6 +113,8 @@ pub struct ArmTraffic {
     pub not_modified_answers: u64,
     /// Answers other than 2xx and 304, by status.
     pub refused_answers: BTreeMap<String, u64>,
+    /// Requests whose connection ended before their answer was whole.
+    pub broken_requests: u64,
     /// Polls that came due while the one before had no answer.
     pub late_polls: u64,
     /// From the moment at which a poll was due to its whole answer; polling only.
@@ -167,7 +170,7 @@ pub struct ArmWire {
 /// What an arm that was alone cost the server.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct ArmServer {
-    /// CPU for one delivery.
+    /// CPU for one delivery, publishing included.
     pub cpu_per_delivery_us: Option<f64>,
     /// CPU for one client in a second, everything included.
     pub cpu_per_client_second_us: Option<f64>,

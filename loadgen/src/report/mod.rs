@@ -16,16 +16,18 @@ use crate::sample::{self, Machine};
 use crate::stats::{Latency, Summary, micros};
 use crate::thresholds::{Figures, Outcome};
 
+use self::arm::Arm;
 use self::hlog::Interval;
 
 pub mod arm;
+mod arms;
 pub mod hgrm;
 pub mod hlog;
 pub mod text;
 pub mod verdict;
 
 /// The form of the JSON; it changes when a figure changes its name or meaning.
-const SCHEMA_VERSION: u32 = 1;
+const SCHEMA_VERSION: u32 = 2;
 
 /// What a run brought, before it is put into figures.
 #[derive(Debug)]
@@ -48,6 +50,8 @@ pub struct Run<'a> {
     pub finished: Finished,
     /// What connections cost.
     pub memory: Option<Memory>,
+    /// What clients did while nothing was published.
+    pub idle: Option<Measured>,
     /// What a storm did.
     pub storm: Option<StormRun>,
     /// What the server says of itself.
@@ -101,6 +105,8 @@ pub struct Report {
     pub options: Options,
     /// Figures about connecting.
     pub connect: ConnectFigures,
+    /// The clients by how they read, in the order in which that was asked for.
+    pub arms: Vec<Arm>,
     /// All repeats together; none if nothing was published.
     pub total: Option<RoundFigures>,
     /// Each repeat.
@@ -109,6 +115,8 @@ pub struct Report {
     pub over_repeats: BTreeMap<String, Range>,
     /// What connections cost.
     pub memory: Option<MemoryFigures>,
+    /// What connections cost that were only held.
+    pub idle: Option<IdleFigures>,
     /// A storm.
     pub storm: Option<StormFigures>,
     /// Connections that the server ended, by close code or reason.
@@ -283,6 +291,17 @@ pub struct MemoryFigures {
     pub all_per_connection_bytes: Option<f64>,
 }
 
+/// A hold in figures.
+#[derive(Debug, Serialize)]
+pub struct IdleFigures {
+    /// How long it was.
+    pub seconds: f64,
+    /// The server's CPU, in percent of one core.
+    pub server_cpu_percent: Option<f64>,
+    /// CPU that one client cost the server in a second.
+    pub server_cpu_per_client_second_us: Option<f64>,
+}
+
 /// A storm in figures.
 #[derive(Debug, Serialize)]
 pub struct StormFigures {
@@ -332,10 +351,15 @@ impl Report {
             backend: "epoll",
             options: options(&run),
             connect: connect_figures(&run.connected),
+            arms: arms::arms(&run, &all),
             total: is_measured.then(|| RoundFigures::new(&all)),
             repeats: run.repeats.iter().map(RoundFigures::new).collect(),
             over_repeats: BTreeMap::new(),
             memory: run.memory.as_ref().map(MemoryFigures::new),
+            idle: run.idle.as_ref().map(|idle| {
+                let clients = run.connected.connects.connected;
+                IdleFigures::new(idle, clients)
+            }),
             storm: run.storm.as_ref().map(|s| storm_figures(s, &all)),
             closes: run.finished.closes.clone(),
             slow_closes: run.finished.slow_closes.clone(),
@@ -498,6 +522,17 @@ impl RoundFigures {
     }
 }
 
+impl IdleFigures {
+    fn new(idle: &Measured, clients: u64) -> Self {
+        let each = idle.server.and_then(|server| ratio(server.cpu_ns, clients));
+        Self {
+            seconds: idle.seconds,
+            server_cpu_percent: idle.server.map(|server| 100.0 * server.cores),
+            server_cpu_per_client_second_us: each.map(|ns| ns / 1e3 / idle.seconds.max(1e-9)),
+        }
+    }
+}
+
 impl MemoryFigures {
     fn new(memory: &Memory) -> Self {
         let each = |bytes: u64| ratio(bytes, memory.connections);
@@ -627,12 +662,9 @@ fn intervals(notes: &[IntervalNote]) -> Vec<Interval> {
 }
 
 fn over_repeats(repeats: &[RoundFigures]) -> BTreeMap<String, Range> {
-    if repeats.len() < 2 {
-        return BTreeMap::new();
-    }
-    let mut values: BTreeMap<String, Vec<f64>> = BTreeMap::new();
-    for repeat in repeats {
-        let figures = [
+    let figures = repeats.iter().map(|repeat| {
+        let cpu = repeat.server_cpu_per_delivery_us;
+        vec![
             ("p50_us", repeat.latency.p50_us),
             ("p99_us", repeat.latency.p99_us),
             ("max_us", repeat.latency.max_us),
@@ -640,11 +672,20 @@ fn over_repeats(repeats: &[RoundFigures]) -> BTreeMap<String, Range> {
             ("last_p99_us", repeat.last.p99_us),
             ("deliveries_per_second", Some(repeat.deliveries_per_second)),
             ("reach_percent", repeat.reach_percent),
-            (
-                "server_cpu_per_delivery_us",
-                repeat.server_cpu_per_delivery_us,
-            ),
-        ];
+            ("server_cpu_per_delivery_us", cpu),
+        ]
+    });
+    ranges(figures)
+}
+
+/// Median and range of each figure over the repeats; nothing for a single one.
+fn ranges(
+    repeats: impl Iterator<Item = Vec<(&'static str, Option<f64>)>>,
+) -> BTreeMap<String, Range> {
+    let mut values: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+    let mut count = 0;
+    for figures in repeats {
+        count += 1;
         for (name, value) in figures {
             values.entry(name.to_owned()).or_default().extend(value);
         }
@@ -657,5 +698,6 @@ fn over_repeats(repeats: &[RoundFigures]) -> BTreeMap<String, Range> {
         };
         Some((name, range))
     };
-    values.into_iter().filter_map(range).collect()
+    let ranges = values.into_iter().filter(|_| count > 1);
+    ranges.filter_map(range).collect()
 }
