@@ -5,6 +5,7 @@ use std::time::Duration;
 use altavoz::config::parse_duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::model::Arrivals;
 use crate::transport::Transport;
 
 /// Load generator for push servers: delivery latency, fan-out, connections, by WebSocket,
@@ -61,6 +62,9 @@ pub struct FanoutOptions {
     /// Publications a second over all publishers and topics, on a fixed timetable (open loop) [default: 10].
     #[arg(long, value_name = "PER_SECOND", value_parser = positive)]
     pub rate: Option<f64>,
+    /// How publications are spread over time: at even distances, or at random ones (Poisson).
+    #[arg(long, value_enum, default_value_t = Arrivals::Even)]
+    pub arrivals: Arrivals,
     /// Instead of a rate: so many publications under way, the next one when all its subscribers have one (closed loop).
     #[arg(long, value_name = "W", conflicts_with = "rate", value_parser = clap::value_parser!(u32).range(1..=4096))]
     pub in_flight: Option<u32>,

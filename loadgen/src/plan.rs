@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::arms::{self, ArmPlan};
 use crate::doctor::{DESCRIPTORS_RESERVED, raise_descriptors};
 use crate::failure::Failure;
+use crate::model::Arrivals;
 use crate::num::{id, nanos};
 use crate::options::{
     ConnectOptions, DriverKind, FanoutOptions, LoadOptions, Publish, ReadingOptions, TargetOptions,
@@ -63,6 +64,8 @@ pub struct Plan {
     pub size: usize,
     /// The timetable.
     pub pace: Pace,
+    /// How an open loop's publications are spread over time.
+    pub arrivals: Arrivals,
     /// Connections in the ledger.
     pub subscribers: u32,
     /// Connections that never read.
@@ -148,6 +151,7 @@ impl Plan {
                 rate: options.rate.unwrap_or(10.0),
             },
         };
+        plan.arrivals = options.arrivals;
         plan.check_arms()?;
         plan.finish(&options.load, &options.target)
     }
@@ -241,17 +245,6 @@ impl Plan {
         kinds.into_iter().map(u64::from).sum()
     }
 
-    /// The shortest time from one publication to the next that is worth a wake-up.
-    #[must_use]
-    pub fn beat(&self) -> Option<Duration> {
-        match self.pace {
-            // Five thousand wake-ups a second are a twentieth of a core; above that rate,
-            // publications leave in groups, each with its own intended moment.
-            Pace::Open { rate } => Some(Duration::from_secs_f64((1.0 / rate).max(0.0002))),
-            Pace::Closed { .. } => None,
-        }
-    }
-
     fn common(
         target: &TargetOptions,
         reading: &ReadingOptions,
@@ -285,6 +278,7 @@ impl Plan {
             streams: 0,
             size: load.size,
             pace: Pace::Open { rate: 10.0 },
+            arrivals: Arrivals::Even,
             subscribers: 0,
             slow: 0,
             crowd: 0,
@@ -415,6 +409,24 @@ fn headers(options: &TargetOptions) -> Result<Vec<(String, String)>, Failure> {
         return Err(Failure::usage("--header, --origin, --token: one line each"));
     }
     Ok(headers)
+}
+
+/// What one round publishes.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Course {
+    /// How much.
+    pub extent: Extent,
+    /// From how many a second to how many, where that differs from the plan.
+    pub rates: Option<(f64, f64)>,
+}
+
+impl From<Extent> for Course {
+    fn from(extent: Extent) -> Self {
+        Self {
+            extent,
+            rates: None,
+        }
+    }
 }
 
 /// How long a round publishes, for the publishing worker.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::ledger::Counts;
-use crate::plan::Extent;
+use crate::plan::Course;
 use crate::stats::Latency;
 use crate::traffic::Traffic;
 
@@ -17,21 +17,21 @@ pub enum Command {
     Connect,
     /// Begin to measure a round, where 0 is the warm-up; `Ready` follows.
     Begin(u8),
-    /// When the round that has begun is published, and in which part of that traffic counts.
+    /// When the round that has begun is published, and from when to when traffic counts.
     Window {
         /// When the first publication is due.
         start: u64,
-        /// When traffic of each arm begins to count.
-        from: Vec<u64>,
-        /// When the last publication is out, and traffic counts no more.
+        /// When the round is published; `u64::MAX` if nobody knows.
         end: u64,
+        /// The window of each arm.
+        arms: Vec<(u64, u64)>,
     },
     /// Publish in the round that has begun; `Published` follows.
     Publish {
         /// When the first publication is due.
         start: u64,
-        /// How much is published.
-        extent: Extent,
+        /// What is published.
+        course: Course,
     },
     /// Publish no more in this round.
     StopPublishing,
@@ -140,6 +140,8 @@ pub struct IntervalNote {
     pub start: u64,
     /// From the intended moment.
     pub latency: Latency,
+    /// The same by arm; empty where there is only one.
+    pub arms: Vec<Latency>,
 }
 
 /// A round's publications.

@@ -206,6 +206,7 @@ fn traffic(window: f64, deliveries: u64, requests: u64) -> ArmTraffic {
         empty_percent: (requests > 0).then_some(50.0),
         not_modified_answers: 0,
         refused_answers: BTreeMap::new(),
+        broken_requests: 0,
         late_polls: 0,
         answer_time: Latency::new().summary(),
         connections_opened: 0,

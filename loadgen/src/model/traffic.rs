@@ -1,9 +1,10 @@
 //! When publications come: the only thing that polling's staleness and emptiness depend on.
 
+use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 /// How publications are spread over time.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Arrivals {
     /// At equal distances.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use altavoz::base::clock;
+use altavoz::base::{Time, clock};
 
 use crate::arms::ArmPlan;
 use crate::crew::{Crew, Sample};
@@ -11,7 +11,7 @@ use crate::live::Live;
 use crate::node::ChildServer;
 use crate::num::{nanos, whole};
 use crate::options::TargetOptions;
-use crate::plan::{Extent, Pace, Plan};
+use crate::plan::{Course, Pace, Plan};
 use crate::protocol::{
     ArmRound, Command, Connects, Finished, Notice, Published, Round, add_counts,
 };
@@ -195,12 +195,8 @@ pub fn hold(crew: &mut Crew, plan: &Plan, time: Duration) -> Result<Measured, Fa
     let before = crew.sample().server;
     begin(crew, 0)?;
     let start = clock::now();
-    crew.tell(&window(
-        plan,
-        start.as_nanos(),
-        Extent::lasting(time),
-        false,
-    ))?;
+    let span = (start.as_nanos(), (start + time).as_nanos());
+    crew.tell(&window(plan, span, false))?;
     crew.rest(time)?;
     let until = clock::now();
     let rounds = drain(crew, Vec::new(), until.as_nanos())?;
@@ -222,15 +218,21 @@ pub fn measure(
     crew: &mut Crew,
     plan: &Plan,
     round: u8,
-    extent: Extent,
+    course: impl Into<Course>,
     patience: Duration,
 ) -> Result<Measured, Failure> {
+    let course = course.into();
     let before = crew.sample().server;
     crew.forget_arrived();
     begin(crew, round)?;
     let start = (clock::now() + LEAD).as_nanos();
-    crew.tell(&window(plan, start, extent, true))?;
-    let published = wait_published(crew, plan, start, extent)?;
+    let end = start.saturating_add(length(plan, course));
+    crew.tell(&window(plan, (start, end), true))?;
+    let published = wait_published(crew, plan, start, course)?;
+    if end < u64::MAX {
+        // The time behind the last publication is as much a part of the round as any other.
+        crew.wait_one(Time::from_nanos(end), |_| None::<()>)?;
+    }
     let until = (clock::now() + patience).as_nanos();
     let rounds = drain(crew, published.streams.clone(), until)?;
     let after = crew.sample().server;
@@ -284,22 +286,28 @@ fn joined(
     }
 }
 
-/// When a round is published, and when the traffic of each arm counts: of polls from one interval
-/// later on, if there are two, since the first ones of a round find less than later ones.
-fn window(plan: &Plan, start: u64, extent: Extent, is_published: bool) -> Command {
-    let by_count = match plan.pace {
-        Pace::Open { rate } => whole(extent.messages as f64 / rate * 1e9),
-        Pace::Closed { .. } => u64::MAX,
+/// How long a round publishes, in nanoseconds; `u64::MAX` if only its end will tell.
+fn length(plan: &Plan, course: Course) -> u64 {
+    let extent = course.extent;
+    let by_count = match (plan.pace, course.rates) {
+        (_, Some(_)) => u64::MAX,
+        (Pace::Open { rate }, None) => whole(extent.messages as f64 / rate * 1e9),
+        (Pace::Closed { .. }, None) => return u64::MAX,
     };
-    let length = extent.nanos.min(by_count);
-    let from = |arm: &ArmPlan| {
-        let leads = is_published && length / 2 >= arm.interval;
-        start + if leads { arm.interval } else { 0 }
+    extent.nanos.min(by_count)
+}
+
+/// When a round is published, and when the traffic of each arm counts. For polling that is one
+/// interval later, at both ends: what a poll finds was published in the interval before it.
+fn window(plan: &Plan, (start, end): (u64, u64), is_published: bool) -> Command {
+    let of = |arm: &ArmPlan| {
+        let later = if is_published { arm.interval } else { 0 };
+        (start + later, end.saturating_add(later))
     };
     Command::Window {
         start,
-        from: plan.arms.iter().map(from).collect(),
-        end: start.saturating_add(length),
+        end,
+        arms: plan.arms.iter().map(of).collect(),
     }
 }
 
@@ -351,19 +359,19 @@ fn wait_published(
     crew: &mut Crew,
     plan: &Plan,
     start: u64,
-    extent: Extent,
+    course: Course,
 ) -> Result<Published, Failure> {
     let take = |notice| match notice {
         Notice::Published(published) => Some(*published),
         _ => None,
     };
     if plan.publishers == 0 {
-        let end = altavoz::base::Time::from_nanos(start.saturating_add(extent.nanos));
+        let end = Time::from_nanos(start.saturating_add(course.extent.nanos));
         crew.wait_one(end, take)?;
         return Ok(Published::default());
     }
-    crew.tell_one(0, &Command::Publish { start, extent })?;
-    if let Some(published) = crew.wait_one(altavoz::base::Time::NEVER, take)? {
+    crew.tell_one(0, &Command::Publish { start, course })?;
+    if let Some(published) = crew.wait_one(Time::NEVER, take)? {
         return Ok(published);
     }
     // Ctrl-C: the publishers stop, and the rest goes on as if this were the end of the round.

@@ -55,6 +55,24 @@ struct Book {
 struct Intervals {
     corrected: Latency,
     uncorrected: Latency,
+    /// By arm, where there are several.
+    arms: Vec<Latency>,
+}
+
+impl Intervals {
+    fn new(arms: usize) -> Self {
+        let several = if arms > 1 { arms } else { 0 };
+        Self {
+            arms: vec![Latency::new(); several],
+            ..Self::default()
+        }
+    }
+
+    fn clear(&mut self) {
+        self.corrected.clear();
+        self.uncorrected.clear();
+        self.arms.iter_mut().for_each(Latency::clear);
+    }
 }
 
 /// The subscribers of a worker: which are open, and what each listens to.
@@ -114,7 +132,7 @@ impl Meter {
             arm_audiences: vec![vec![0; plan.topics.len()]; plan.arms.len()],
             fresh_at: vec![0; subscribers],
             span: (0, u64::MAX),
-            interval: Intervals::default(),
+            interval: Intervals::new(plan.arms.len()),
             results: Round::default(),
             done: Vec::with_capacity(1024),
         };
@@ -132,7 +150,7 @@ impl Meter {
         book.ledger.clear();
         book.publications.drain().for_each(drop);
         book.results = Round::default();
-        book.interval = Intervals::default();
+        book.interval.clear();
         book.done.clear();
         book.audiences.fill(Audience { all: 0, open: 0 });
         let arms = book.arm_audiences.len();
@@ -227,9 +245,9 @@ impl Meter {
             round: book.round,
             start,
             latency: interval.corrected.clone(),
+            arms: interval.arms.clone(),
         });
-        interval.corrected.clear();
-        interval.uncorrected.clear();
+        interval.clear();
         (note, p50, p99)
     }
 
@@ -357,10 +375,14 @@ impl Book {
         // It was outdated from the moment of the oldest publication that it had not got.
         let fresh_at = std::mem::replace(&mut self.fresh_at[to.subscriber], now);
         let outdated_from = stamp.intended.max(fresh_at);
-        let until = now.min(self.span.1);
+        if let Some(interval) = self.interval.arms.get_mut(to.arm) {
+            interval.record(corrected);
+        }
         let is_shared = self.arm_audiences.len() > 1;
         let arm = self.arm(to.arm);
-        arm.outdated_ns += until.saturating_sub(outdated_from);
+        // Time behind the end of the round counts for what was published before it, as time at
+        // its beginning would count for what was published before that.
+        arm.outdated_ns += now.saturating_sub(outdated_from);
         if is_shared {
             arm.corrected.record(corrected);
             arm.uncorrected.record(uncorrected);

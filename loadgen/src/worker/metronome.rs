@@ -3,7 +3,7 @@
 //! A thread of its own, since epoll waits in whole milliseconds and a publication must not be
 //! late by one. It sleeps to absolute moments, so it does not drift, and sends nothing itself.
 
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{Sender, TryRecvError, channel};
 use std::thread;
 use std::time::Duration;
 
@@ -12,62 +12,55 @@ use altavoz::io::Wake;
 use rustix::thread::{Timespec, clock_nanosleep_absolute};
 use rustix::time::ClockId;
 
-use crate::num::nanos;
-use crate::plan::Extent;
+use crate::schedule::Schedule;
+
+/// The shortest time from one beat to the next. Five thousand wake-ups a second are a twentieth
+/// of a core; above that rate, publications leave in groups, each with its own intended moment.
+const BEAT_MIN: Duration = Duration::from_micros(200);
 
 /// A thread that beats.
 #[derive(Debug)]
 pub struct Metronome {
-    rounds: Sender<(Time, Time)>,
-    beat: Duration,
+    rounds: Sender<Schedule>,
 }
 
 impl Metronome {
     /// Starts it; it is silent until a round begins and ends with its handle.
     #[must_use]
-    pub fn start(waker: Box<dyn Wake>, beat: Duration) -> Self {
-        let (rounds, begun) = channel::<(Time, Time)>();
+    pub fn start(waker: Box<dyn Wake>) -> Self {
+        let (rounds, begun) = channel::<Schedule>();
         thread::spawn(move || {
             let mut next_round = begun.recv().ok();
-            while let Some((start, end)) = next_round.take() {
-                let mut i = 0;
-                loop {
-                    let at = Time::from_nanos(start.as_nanos() + nanos(beat.mul_f64(f64::from(i))));
+            while let Some(mut schedule) = next_round.take() {
+                let mut soonest = Time::ZERO;
+                while let Some(at) = schedule.next_at() {
                     // A newer round replaces this one, and no handle is the end.
                     match begun.try_recv() {
                         Ok(round) => next_round = Some(round),
-                        Err(std::sync::mpsc::TryRecvError::Disconnected) => return,
-                        Err(std::sync::mpsc::TryRecvError::Empty) => {}
+                        Err(TryRecvError::Disconnected) => return,
+                        Err(TryRecvError::Empty) => {}
                     }
-                    if at > end || next_round.is_some() {
+                    if next_round.is_some() {
                         break;
                     }
-                    sleep_until(at);
+                    let beat = at.max(soonest);
+                    sleep_until(beat);
                     waker.wake();
-                    i = skip(i, start, beat);
+                    soonest = beat + BEAT_MIN;
+                    // What has become due meanwhile is served by this beat.
+                    while schedule.poll_due(clock::now()).is_some() {}
                 }
                 next_round = next_round.or_else(|| begun.recv().ok());
             }
         });
-        Self { rounds, beat }
+        Self { rounds }
     }
 
-    /// Beats from `start` to the end of the round; what is late then is served as it can be.
-    pub fn beat_from(&self, start: Time, extent: Extent) {
-        let beats = self.beat.as_secs_f64() * (extent.messages as f64);
-        let by_count = Duration::try_from_secs_f64(beats).unwrap_or(Duration::MAX);
-        let length = by_count.min(Duration::from_nanos(extent.nanos));
-        let end = start + length;
+    /// Beats at the moments of a timetable.
+    pub fn beat_at(&self, schedule: Schedule) {
         // The thread only ends with this handle.
-        let _ = self.rounds.send((start, end));
+        let _ = self.rounds.send(schedule);
     }
-}
-
-/// The next beat; those that have passed meanwhile are left out.
-fn skip(i: u32, start: Time, beat: Duration) -> u32 {
-    let passed = clock::now().since(start).as_secs_f64() / beat.as_secs_f64();
-    let passed = u32::try_from(crate::num::whole(passed.floor())).unwrap_or(u32::MAX);
-    i.max(passed).saturating_add(1)
 }
 
 fn sleep_until(at: Time) {

@@ -8,11 +8,11 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::Duration;
 
-use altavoz::base::{Time, clock};
+use altavoz::base::clock;
 use altavoz::io::{Driver, EpollDriver, EpollOptions};
 
 use crate::doctor::raise_descriptors;
-use crate::plan::{Extent, WorkerPlan};
+use crate::plan::{Course, WorkerPlan};
 use crate::protocol::{ArmConnects, Back, Command, Connects, Notice, Tick};
 
 use self::connection::Kind;
@@ -93,10 +93,7 @@ pub fn run() -> Result<(), String> {
         drop(to_worker);
         waker.wake();
     });
-    let metronome = plan
-        .plan
-        .beat()
-        .map(|beat| Metronome::start(driver.waker(), beat));
+    let metronome = Metronome::start(driver.waker());
     let mut worker = Worker::new(plan, metronome)?;
     worker.run(&mut driver, &commands)
 }
@@ -104,7 +101,7 @@ pub fn run() -> Result<(), String> {
 struct Worker {
     plan: WorkerPlan,
     core: Core,
-    metronome: Option<Metronome>,
+    metronome: Metronome,
     publisher: Option<Publisher>,
     phase: Phase,
     next_tick: u64,
@@ -144,7 +141,7 @@ struct Storm {
 }
 
 impl Worker {
-    fn new(plan: WorkerPlan, metronome: Option<Metronome>) -> Result<Self, String> {
+    fn new(plan: WorkerPlan, metronome: Metronome) -> Result<Self, String> {
         Ok(Self {
             core: Core::new(&plan)?,
             plan,
@@ -207,11 +204,11 @@ impl Worker {
                 };
             }
             Command::Begin(round) => self.begin(driver, round, now),
-            Command::Window { start, from, end } => {
+            Command::Window { start, end, arms } => {
                 self.core.meter.watch(start, end);
-                self.core.windows.set(&from, end);
+                self.core.windows.set(&arms);
             }
-            Command::Publish { start, extent } => self.begin_publishing(start, extent),
+            Command::Publish { start, course } => self.begin_publishing(start, course),
             Command::StopPublishing => {
                 if let Some(publisher) = &mut self.publisher {
                     publisher.stop();
@@ -219,7 +216,7 @@ impl Worker {
             }
             Command::Drain { published, until } => {
                 self.core.meter.watch_until(now);
-                self.core.windows.end(now);
+                self.core.windows.end_open_ended(now);
                 self.phase = Phase::Draining {
                     published,
                     until,
@@ -253,12 +250,13 @@ impl Worker {
         say(&Notice::Ready);
     }
 
-    fn begin_publishing(&mut self, start: u64, extent: Extent) {
+    fn begin_publishing(&mut self, start: u64, course: Course) {
         let plan = &self.plan.plan;
-        self.publisher = Some(Publisher::new(plan, self.round, start, extent));
-        if let Some(metronome) = &self.metronome {
-            metronome.beat_from(Time::from_nanos(start), extent);
+        let publisher = Publisher::new(plan, self.round, start, course);
+        if let Some(schedule) = publisher.schedule() {
+            self.metronome.beat_at(schedule.clone());
         }
+        self.publisher = Some(publisher);
     }
 
     /// Everything that time brings.
@@ -401,6 +399,8 @@ impl Worker {
             let subscribers = SubscribersOf::new(&self.core.conns);
             is_over = self.core.meter.is_complete(published, &subscribers);
         }
+        // What polls find of the last publications belongs to the round as well.
+        is_over &= now >= *until || !self.core.windows.is_waiting(now);
         if !is_over {
             return;
         }

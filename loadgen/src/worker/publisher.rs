@@ -4,8 +4,9 @@
 
 use altavoz::base::Time;
 
+use crate::model::Arrivals;
 use crate::num::{id, index, whole};
-use crate::plan::{Extent, Pace, Plan};
+use crate::plan::{Course, Pace, Plan};
 use crate::protocol::Published;
 use crate::schedule::Schedule;
 use crate::stamp::Stamp;
@@ -50,14 +51,15 @@ struct Flying {
 impl Publisher {
     /// Of a round that begins at `start`.
     #[must_use]
-    pub fn new(plan: &Plan, round: u8, start: u64, extent: Extent) -> Self {
+    pub fn new(plan: &Plan, round: u8, start: u64, course: Course) -> Self {
+        let extent = course.extent;
         let end = start.saturating_add(extent.nanos);
         let mut left = extent.messages;
         let pace = match plan.pace {
             Pace::Open { rate } => {
-                let fits = whole((extent.nanos as f64 / 1e9 * rate).floor()).max(1);
-                left = left.min(fits);
-                Running::Open(Schedule::new(Time::from_nanos(start), rate, left))
+                let schedule = schedule(plan, round, Time::from_nanos(start), course, rate);
+                left = schedule.count();
+                Running::Open(schedule)
             }
             Pace::Closed { in_flight } => Running::Closed {
                 in_flight: in_flight as usize,
@@ -150,6 +152,15 @@ impl Publisher {
         self.results.last
     }
 
+    /// The timetable of an open loop.
+    #[must_use]
+    pub fn schedule(&self) -> Option<&Schedule> {
+        match &self.pace {
+            Running::Open(schedule) => Some(schedule),
+            Running::Closed { .. } => None,
+        }
+    }
+
     /// Publications sent.
     #[must_use]
     pub fn sent(&self) -> u64 {
@@ -208,6 +219,23 @@ impl Publisher {
             seq,
             intended,
             sent: now,
+        }
+    }
+}
+
+/// The timetable of a round: the plan's, unless the round has rates of its own.
+fn schedule(plan: &Plan, round: u8, start: Time, course: Course, rate: f64) -> Schedule {
+    let Course { extent, rates } = course;
+    if let Some((from, to)) = rates {
+        return Schedule::ramp(start, from, to, extent.nanos);
+    }
+    let fits = whole((extent.nanos as f64 / 1e9 * rate).round()).max(1);
+    let count = extent.messages.min(fits);
+    match plan.arrivals {
+        Arrivals::Even => Schedule::new(start, rate, count),
+        Arrivals::Poisson => {
+            let seed = plan.seed ^ u64::from(round);
+            Schedule::random(start, rate, count, seed)
         }
     }
 }
