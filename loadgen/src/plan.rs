@@ -205,6 +205,19 @@ impl Plan {
         asked.unwrap_or_else(|| Duration::from_secs(2) + Duration::from_nanos(longest))
     }
 
+    /// A round of this plan: publishing begins one interval of the slowest poller earlier,
+    /// unless publications are counted, or nobody publishes here on a timetable.
+    #[must_use]
+    pub fn course(&self, extent: Extent) -> Course {
+        let is_timed = matches!(self.pace, Pace::Open { .. }) && extent.messages == u64::MAX;
+        let longest = self.arms.iter().map(|arm| arm.interval).max().unwrap_or(0);
+        let leads = is_timed && self.publish != PublishBy::Others;
+        Course {
+            lead: if leads { longest } else { 0 },
+            ..Course::from(extent)
+        }
+    }
+
     /// The publishing connection of a stream.
     #[must_use]
     pub fn stream_publisher(&self, stream: u32) -> u32 {
@@ -418,6 +431,9 @@ pub struct Course {
     pub extent: Extent,
     /// From how many a second to how many, where that differs from the plan.
     pub rates: Option<(f64, f64)>,
+    /// How much earlier publishing begins than measuring, in nanoseconds: polls find what was
+    /// published in the interval before them.
+    pub lead: u64,
 }
 
 impl From<Extent> for Course {
@@ -425,6 +441,7 @@ impl From<Extent> for Course {
         Self {
             extent,
             rates: None,
+            lead: 0,
         }
     }
 }

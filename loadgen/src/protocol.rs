@@ -17,14 +17,12 @@ pub enum Command {
     Connect,
     /// Begin to measure a round, where 0 is the warm-up; `Ready` follows.
     Begin(u8),
-    /// When the round that has begun is published, and from when to when traffic counts.
+    /// From when to when traffic counts, in the round that has begun.
     Window {
-        /// When the first publication is due.
+        /// One interval of the slowest poller behind the first publication.
         start: u64,
         /// When the round is published; `u64::MAX` if nobody knows.
         end: u64,
-        /// The window of each arm.
-        arms: Vec<(u64, u64)>,
     },
     /// Publish in the round that has begun; `Published` follows.
     Publish {

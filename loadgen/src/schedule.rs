@@ -46,21 +46,33 @@ impl Schedule {
         Self::with(start, Spacing::Ramp { from, to, seconds }, limit)
     }
 
-    /// At random distances, as those of a Poisson process, but each part of their distribution
-    /// drawn exactly once: a round of a few publications then has the same mean and the same
-    /// share of long gaps as an endless one, and only their order is left to chance.
+    /// `limit` publications at random distances, as those of a Poisson process, but each part of
+    /// their distribution drawn exactly once: a round of a few publications then has the same
+    /// mean and the same share of long gaps as an endless one, and only their order is left to
+    /// chance. What comes in the `lead` before them is the end of the same round: whoever looks
+    /// from then on sees one that goes round for ever.
     #[must_use]
-    pub fn random(start: Time, rate: f64, limit: u64, seed: u64) -> Self {
-        let count = limit.min(RANDOM_MAX);
-        let mut gaps = gaps(rate, count);
+    pub fn random(start: Time, rate: f64, limit: u64, lead: u64, seed: u64) -> Self {
+        let mut gaps = gaps(rate, limit.min(RANDOM_MAX));
         fastrand::Rng::with_seed(seed).shuffle(&mut gaps);
-        let mut offset = 0.0;
-        let offsets = gaps.into_iter().map(|gap| {
-            let at = whole(offset);
-            offset += gap;
-            at
+        let offsets = gaps.iter().scan(0.0, |offset, gap| {
+            let at = whole(*offset);
+            *offset += gap;
+            Some(at)
         });
-        Self::with(start, Spacing::Listed(offsets.collect()), count)
+        let offsets: Vec<u64> = offsets.collect();
+        let cycle = whole(gaps.iter().sum()).max(1);
+        let mut all = Vec::new();
+        for back in (0..=lead.div_ceil(cycle)).rev() {
+            // Moments of the round that lies so many rounds back, counted from the lead's start.
+            let shifted = offsets
+                .iter()
+                .map(|offset| (offset + lead).checked_sub(back * cycle));
+            all.extend(shifted.flatten());
+        }
+        all.truncate(index(RANDOM_MAX));
+        let count = all.len() as u64;
+        Self::with(start, Spacing::Listed(all), count)
     }
 
     fn with(start: Time, spacing: Spacing, limit: u64) -> Self {
@@ -212,18 +224,38 @@ mod tests {
     #[test]
     fn random_moments_rise_and_follow_from_the_seed() {
         let all = |seed| {
-            let mut schedule = Schedule::random(ms(5), 10.0, 50, seed);
+            let mut schedule = Schedule::random(ms(5), 10.0, 50, 0, seed);
             std::iter::from_fn(|| schedule.poll_due(Time::NEVER)).collect::<Vec<_>>()
         };
         assert_eq!(all(1), all(1));
         assert_ne!(all(1), all(2));
         assert!(all(1).is_sorted());
         assert_eq!((all(1)[0], all(1).len()), (ms(5), 50));
-        let schedule = Schedule::random(ms(5), 10.0, 50, 1);
+        let schedule = Schedule::random(ms(5), 10.0, 50, 0, 1);
         assert_eq!(
             (schedule.offered(ms(4)), schedule.offered(all(1)[9])),
             (0, 10)
         );
+    }
+
+    #[test]
+    fn what_comes_in_the_lead_is_the_end_of_the_round() {
+        let moments = |lead: u64| {
+            let mut schedule = Schedule::random(ms(0), 1.0, 10, lead, 7);
+            let all = std::iter::from_fn(|| schedule.poll_due(Time::NEVER));
+            all.map(Time::as_nanos).collect::<Vec<_>>()
+        };
+        let (round, cycle) = (moments(0), 10_000_000_000);
+        for lead in [3_000_000_000, 25_000_000_000] {
+            let all = moments(lead);
+            assert!(all.is_sorted());
+            let (before, after): (Vec<u64>, Vec<u64>) = all.iter().partition(|at| **at < lead);
+            assert_eq!(after.iter().map(|at| at - lead).collect::<Vec<_>>(), round);
+            let in_round = |at: &u64| round.contains(&((at + 10 * cycle - lead) % cycle));
+            assert!(before.iter().all(in_round));
+            let whole_rounds = 10 * index(lead / cycle);
+            assert!((whole_rounds..whole_rounds + 10).contains(&before.len()));
+        }
     }
 
     #[test]

@@ -4,10 +4,10 @@
 //! alone: who measures is in [`crate::worker`], who compares and draws is elsewhere.
 //!
 //! Two spans of time are in it. Deliveries are counted for every publication of the round,
-//! however late they came. Traffic (requests, answers, bytes, segments) is counted in a window:
-//! from the first publication up to the end of publishing, and for polling from one interval
-//! later on if that leaves as much again, since the first polls find less than later ones.
-//! So a share or a rate is the one of a run that never ends, and not one of its beginning.
+//! however late they came. Traffic (requests, answers, bytes, segments) is counted in a window,
+//! the same for all arms: as long as the round was to last. Where somebody polls, publishing
+//! begins one of the longest intervals before it, since the first polls find less than later
+//! ones. So a share or a rate is the one of a run that never ends, and not one of its beginning.
 //! Where nothing is published the window is the time for which connections were held.
 
 use std::collections::BTreeMap;

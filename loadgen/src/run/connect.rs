@@ -36,7 +36,7 @@ pub fn run(options: &ConnectOptions) -> Result<Report, Failure> {
     let before = super::look(&mut crew);
     let connected = super::connect_all(&mut crew)?;
     crew.announce("holding");
-    let idle = super::hold(&mut crew, &plan, options.hold)?;
+    let idle = super::hold(&mut crew, options.hold)?;
     let memory = super::memory(&before, &mut crew, &server, connected.connects.connected);
     let mut repeats = Vec::new();
     let storm = if options.storm && !crew.is_stopped() {

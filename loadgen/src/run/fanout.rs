@@ -73,14 +73,14 @@ fn rounds(
         super::measure(crew, plan, 0, extent, drain)?;
         crew.intervals.clear();
     }
-    let extent = Extent::new(options.messages, options.duration);
+    let course = plan.course(Extent::new(options.messages, options.duration));
     crew.resume_at = options.resume_after.map(|after| clock::now() + after);
     for round in 1..=options.repeats {
         if crew.is_stopped() && !repeats.is_empty() {
             break;
         }
         crew.announce(&format!("repeat {round} of {}", options.repeats));
-        repeats.push(super::measure(crew, plan, round, extent, drain)?);
+        repeats.push(super::measure(crew, plan, round, course, drain)?);
     }
     Ok(())
 }

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use altavoz::base::{Time, clock};
 
-use crate::arms::ArmPlan;
 use crate::crew::{Crew, Sample};
 use crate::failure::Failure;
 use crate::live::Live;
@@ -191,12 +190,16 @@ pub fn memory(before: &Look, crew: &mut Crew, server: &Server, connections: u64)
 ///
 /// # Errors
 /// When a worker is gone.
-pub fn hold(crew: &mut Crew, plan: &Plan, time: Duration) -> Result<Measured, Failure> {
+pub fn hold(crew: &mut Crew, time: Duration) -> Result<Measured, Failure> {
     let before = crew.sample().server;
     begin(crew, 0)?;
     let start = clock::now();
-    let span = (start.as_nanos(), (start + time).as_nanos());
-    crew.tell(&window(plan, span, false))?;
+    let end = (start + time).as_nanos();
+    let start_nanos = start.as_nanos();
+    crew.tell(&Command::Window {
+        start: start_nanos,
+        end,
+    })?;
     crew.rest(time)?;
     let until = clock::now();
     let rounds = drain(crew, Vec::new(), until.as_nanos())?;
@@ -226,8 +229,9 @@ pub fn measure(
     crew.forget_arrived();
     begin(crew, round)?;
     let start = (clock::now() + LEAD).as_nanos();
-    let end = start.saturating_add(length(plan, course));
-    crew.tell(&window(plan, (start, end), true))?;
+    let from = start.saturating_add(course.lead);
+    let end = from.saturating_add(length(plan, course));
+    crew.tell(&Command::Window { start: from, end })?;
     let published = wait_published(crew, plan, start, course)?;
     if end < u64::MAX {
         // The time behind the last publication is as much a part of the round as any other.
@@ -286,7 +290,7 @@ fn joined(
     }
 }
 
-/// How long a round publishes, in nanoseconds; `u64::MAX` if only its end will tell.
+/// How long a round is measured, in nanoseconds; `u64::MAX` if only its end will tell.
 fn length(plan: &Plan, course: Course) -> u64 {
     let extent = course.extent;
     let by_count = match (plan.pace, course.rates) {
@@ -295,20 +299,6 @@ fn length(plan: &Plan, course: Course) -> u64 {
         (Pace::Closed { .. }, None) => return u64::MAX,
     };
     extent.nanos.min(by_count)
-}
-
-/// When a round is published, and when the traffic of each arm counts. For polling that is one
-/// interval later, at both ends: what a poll finds was published in the interval before it.
-fn window(plan: &Plan, (start, end): (u64, u64), is_published: bool) -> Command {
-    let of = |arm: &ArmPlan| {
-        let later = if is_published { arm.interval } else { 0 };
-        (start + later, end.saturating_add(later))
-    };
-    Command::Window {
-        start,
-        end,
-        arms: plan.arms.iter().map(of).collect(),
-    }
 }
 
 /// Ends the workers and says how connections ended.

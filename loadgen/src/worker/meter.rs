@@ -374,15 +374,14 @@ impl Book {
         self.results.last_delivery = now;
         // It was outdated from the moment of the oldest publication that it had not got.
         let fresh_at = std::mem::replace(&mut self.fresh_at[to.subscriber], now);
-        let outdated_from = stamp.intended.max(fresh_at);
+        let outdated_from = stamp.intended.max(fresh_at).max(self.span.0);
+        let until = now.min(self.span.1);
         if let Some(interval) = self.interval.arms.get_mut(to.arm) {
             interval.record(corrected);
         }
         let is_shared = self.arm_audiences.len() > 1;
         let arm = self.arm(to.arm);
-        // Time behind the end of the round counts for what was published before it, as time at
-        // its beginning would count for what was published before that.
-        arm.outdated_ns += now.saturating_sub(outdated_from);
+        arm.outdated_ns += until.saturating_sub(outdated_from);
         if is_shared {
             arm.corrected.record(corrected);
             arm.uncorrected.record(uncorrected);

@@ -204,9 +204,9 @@ impl Worker {
                 };
             }
             Command::Begin(round) => self.begin(driver, round, now),
-            Command::Window { start, end, arms } => {
+            Command::Window { start, end } => {
                 self.core.meter.watch(start, end);
-                self.core.windows.set(&arms);
+                self.core.windows.set(start, end);
             }
             Command::Publish { start, course } => self.begin_publishing(start, course),
             Command::StopPublishing => {
@@ -216,7 +216,7 @@ impl Worker {
             }
             Command::Drain { published, until } => {
                 self.core.meter.watch_until(now);
-                self.core.windows.end_open_ended(now);
+                self.core.windows.end(now);
                 self.phase = Phase::Draining {
                     published,
                     until,
@@ -399,8 +399,6 @@ impl Worker {
             let subscribers = SubscribersOf::new(&self.core.conns);
             is_over = self.core.meter.is_complete(published, &subscribers);
         }
-        // What polls find of the last publications belongs to the round as well.
-        is_over &= now >= *until || !self.core.windows.is_waiting(now);
         if !is_over {
             return;
         }

@@ -53,7 +53,9 @@ impl Publisher {
     #[must_use]
     pub fn new(plan: &Plan, round: u8, start: u64, course: Course) -> Self {
         let extent = course.extent;
-        let end = start.saturating_add(extent.nanos);
+        let end = start
+            .saturating_add(course.lead)
+            .saturating_add(extent.nanos);
         let mut left = extent.messages;
         let pace = match plan.pace {
             Pace::Open { rate } => {
@@ -225,17 +227,24 @@ impl Publisher {
 
 /// The timetable of a round: the plan's, unless the round has rates of its own.
 fn schedule(plan: &Plan, round: u8, start: Time, course: Course, rate: f64) -> Schedule {
-    let Course { extent, rates } = course;
+    let Course {
+        extent,
+        rates,
+        lead,
+    } = course;
     if let Some((from, to)) = rates {
         return Schedule::ramp(start, from, to, extent.nanos);
     }
     let fits = whole((extent.nanos as f64 / 1e9 * rate).round()).max(1);
     let count = extent.messages.min(fits);
     match plan.arrivals {
-        Arrivals::Even => Schedule::new(start, rate, count),
+        Arrivals::Even => {
+            let before = whole((lead as f64 / 1e9 * rate).floor());
+            Schedule::new(start, rate, count.saturating_add(before))
+        }
         Arrivals::Poisson => {
             let seed = plan.seed ^ u64::from(round);
-            Schedule::random(start, rate, count, seed)
+            Schedule::random(start, rate, count, lead, seed)
         }
     }
 }

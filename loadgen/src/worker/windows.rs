@@ -68,15 +68,15 @@ impl Windows {
         self.finish_sweep(conns, driver);
     }
 
-    /// Says when the window of each arm begins and ends. One that begins later opens again then.
-    pub fn set(&mut self, spans: &[(u64, u64)]) {
-        for (window, span) in self.windows.iter_mut().zip(spans) {
+    /// Says when all windows begin and end. One that begins later opens again then.
+    pub fn set(&mut self, begin: u64, end: u64) {
+        for window in &mut self.windows {
             match window {
-                Window::Open { from, to, .. } if span.0.saturating_sub(*from) < SHORT_NANOS => {
-                    (*from, *to) = *span;
+                Window::Open { from, to, .. } if begin.saturating_sub(*from) < SHORT_NANOS => {
+                    (*from, *to) = (begin, end);
                 }
                 _ => {
-                    let (from, to) = *span;
+                    let (from, to) = (begin, end);
                     *window = Window::Waiting { from, to };
                 }
             }
@@ -91,28 +91,8 @@ impl Windows {
         self.look(conns, driver);
     }
 
-    /// Nothing more is published: a window without an end of its own ends now.
-    pub fn end_open_ended(&mut self, now: u64) {
-        for window in &mut self.windows {
-            if let Window::Open { to, .. } | Window::Waiting { to, .. } = window
-                && *to == u64::MAX
-            {
-                *to = now;
-            }
-        }
-    }
-
-    /// Whether a window has not come to its end yet.
-    #[must_use]
-    pub fn is_waiting(&self, now: u64) -> bool {
-        let lasts = |window: &Window| match window {
-            Window::Open { to, .. } | Window::Waiting { to, .. } => *to > now,
-            Window::Shut | Window::Over(..) => false,
-        };
-        self.windows.iter().any(lasts)
-    }
-
-    fn end(&mut self, now: u64) {
+    /// Nothing more is published: whatever is open ends now.
+    pub fn end(&mut self, now: u64) {
         for window in &mut self.windows {
             if let Window::Open { to, .. } | Window::Waiting { to, .. } = window {
                 *to = now.min(*to);
