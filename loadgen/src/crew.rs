@@ -10,7 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use altavoz::base::{HashKey, Map, Time, clock};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
 use crate::live::Live;
@@ -25,7 +25,7 @@ const SAMPLE_EVERY: Duration = Duration::from_millis(200);
 const SILENCE_MAX: Duration = Duration::from_secs(120);
 
 /// One look at everything.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Sample {
     /// When, in microseconds since the first one.
     pub at_us: u64,

@@ -226,7 +226,7 @@ def slow(options):
     table.row("RSS above what it was", f"{growth:.1f} MiB", "64 MiB", growth <= 64)
     # Of one that never reads: 64 KiB at the node (SO_SNDBUF, doubled by the kernel), and what its
     # own receive buffer takes, which lies on the same host here.
-    kernel = max(s["sockets"]["buffer_bytes"] for s in report["samples"] if s["sockets"]) / MIB
+    kernel = max(s["sockets"]["buffer_bytes"] for s in report["run"]["samples"] if s["sockets"]) / MIB
     table.row("kernel's TCP memory at most", f"{kernel:.0f} MiB", "320 MiB", kernel <= 320)
     resumed(table)
     return table

@@ -10,7 +10,8 @@ use crate::run::Measured;
 use crate::traffic::{Tally, Traffic};
 
 use super::arm::{Arm, ArmConnect, ArmDeliveries, ArmServer, ArmTraffic, ArmWire};
-use super::{Memory, Run, ranges};
+use super::ranges;
+use super::recording::{Memory, Run};
 
 /// What a segment costs besides its data, in bytes: IPv4 and TCP, with time stamps.
 const SEGMENT_HEAD_BYTES_V4: u64 = 20 + 20 + 12;
@@ -25,7 +26,7 @@ const ETHERNET_BYTES: u64 = 38;
 const ETHERNET_DATA_BYTES: u64 = 1448;
 
 /// The arms of a run, in the order of its plan.
-pub(super) fn arms(run: &Run<'_>, all: &Measured) -> Vec<Arm> {
+pub(super) fn arms(run: &Run, all: &Measured) -> Vec<Arm> {
     // Without publications the traffic is that of clients that wait.
     let measured = match &run.idle {
         Some(idle) if run.repeats.is_empty() => idle,
@@ -43,9 +44,9 @@ pub(super) fn arms(run: &Run<'_>, all: &Measured) -> Vec<Arm> {
             keep_alive: run.plan.keep_alive || arm.transport.is_push(),
             etag: run.plan.etag && !arm.transport.is_push(),
             request_head_bytes: run.plan.head_bytes.map(u64::from),
-            clients: clients(run.plan, place),
+            clients: clients(&run.plan, place),
             deliveries: deliveries(&round),
-            traffic: traffic(&round, run.plan, connects.connected),
+            traffic: traffic(&round, &run.plan, connects.connected),
             server: if is_alone {
                 server(measured, run.memory.as_ref(), connects.connected)
             } else {
@@ -193,10 +194,10 @@ fn server(measured: &Measured, memory: Option<&Memory>, clients: u64) -> ArmServ
     }
 }
 
-fn over_repeats(run: &Run<'_>, arm: usize, clients: u64) -> BTreeMap<String, super::Range> {
+fn over_repeats(run: &Run, arm: usize, clients: u64) -> BTreeMap<String, super::Range> {
     let figures = run.repeats.iter().filter_map(|repeat| {
         let round = repeat.round.arms.get(arm)?;
-        let (deliveries, traffic) = (deliveries(round), traffic(round, run.plan, clients));
+        let (deliveries, traffic) = (deliveries(round), traffic(round, &run.plan, clients));
         let wire = traffic.wire.and_then(|wire| wire.bytes_per_delivery);
         Some(vec![
             ("staleness_p50_us", deliveries.staleness.p50_us),

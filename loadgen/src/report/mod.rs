@@ -3,97 +3,39 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use altavoz::base::{Time, clock};
 use serde::{Deserialize, Serialize};
 
-use crate::crew::{Crew, Sample};
 use crate::num::{median, ratio};
-use crate::plan::{Pace, Plan, PublishBy};
-use crate::protocol::{Back, Finished, IntervalNote};
+use crate::plan::{Pace, PublishBy};
 use crate::run::metrics_url::Metrics;
-use crate::run::{Connected, Measured, Server, ServerUse, join_repeats};
-use crate::sample::{self, Machine};
+use crate::run::{Connected, Measured, ServerUse, join_repeats};
+use crate::sample::Machine;
 use crate::stats::{Latency, Summary, micros};
 use crate::thresholds::{Figures, Outcome};
 
 use self::arm::Arm;
 use self::hlog::Interval;
+use self::recording::{Memory, Run, StormRun};
 
 pub mod arm;
 mod arms;
 pub mod hgrm;
 pub mod hlog;
+pub mod recording;
 pub mod text;
 pub mod verdict;
 
 /// The form of the JSON; it changes when a figure changes its name or meaning.
-const SCHEMA_VERSION: u32 = 2;
-
-/// What a run brought, before it is put into figures.
-#[derive(Debug)]
-pub struct Run<'a> {
-    /// `fanout` or `connect`.
-    pub command: &'static str,
-    /// What was to be done.
-    pub plan: &'a Plan,
-    /// Against whom.
-    pub server: &'a Server,
-    /// By whom, with the samples.
-    pub crew: &'a Crew,
-    /// When, since 1970.
-    pub started: Duration,
-    /// Who came in.
-    pub connected: Connected,
-    /// What was measured.
-    pub repeats: Vec<Measured>,
-    /// How connections ended.
-    pub finished: Finished,
-    /// What connections cost.
-    pub memory: Option<Memory>,
-    /// What clients did while nothing was published.
-    pub idle: Option<Measured>,
-    /// What a storm did.
-    pub storm: Option<StormRun>,
-    /// What the server says of itself.
-    pub metrics: Metrics,
-    /// How long stragglers were waited for.
-    pub drain: Duration,
-}
-
-/// Growth from before the first connection to the end of the hold.
-#[derive(Clone, Debug, Serialize)]
-pub struct Memory {
-    /// Connections that it is divided by.
-    pub connections: u64,
-    /// Resident memory of the server.
-    pub server_bytes: Option<u64>,
-    /// Proportional memory of the server at the end, not its growth.
-    pub server_pss_bytes: Option<u64>,
-    /// Resident memory of the generator.
-    pub generator_bytes: u64,
-    /// The kernel's objects and buffers for both ends, where it may be read.
-    pub kernel_bytes: Option<u64>,
-    /// Of these, the buffers.
-    pub buffer_bytes: u64,
-}
-
-/// A storm, joined over all workers.
-#[derive(Debug)]
-pub struct StormRun {
-    /// Who was cut and came back.
-    pub back: Back,
-    /// Deliveries to the bystanders before it.
-    pub calm: Latency,
-}
+pub const SCHEMA_VERSION: u32 = 2;
 
 /// The report, as it stands in JSON.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Report {
     schema_version: u32,
     generator: &'static str,
     generator_version: &'static str,
     /// `fanout` or `connect`.
-    pub command: &'static str,
+    pub command: String,
     started_unix_ms: u64,
     /// How latency is measured, in words.
     pub latency_basis: &'static str,
@@ -131,8 +73,6 @@ pub struct Report {
     pub server_rss_peak_bytes: Option<u64>,
     /// CPUs that the server may use.
     pub server_cpus: Option<u64>,
-    /// The server, five times a second.
-    pub samples: Vec<Sample>,
     /// What the server said at `--metrics-url`: counters by their growth, gauges at the end.
     pub server_metrics: Metrics,
     /// Why the generator was the limit or the load not reached; empty if neither.
@@ -141,15 +81,14 @@ pub struct Report {
     pub warnings: Vec<String>,
     /// What became of `--fail`.
     pub thresholds: Vec<Outcome>,
-    /// Kept for `.hlog`.
-    #[serde(skip)]
-    intervals: Vec<Interval>,
+    /// Everything that was counted, with all histograms: what the figures were made of.
+    pub run: Run,
     #[serde(skip)]
     histograms: BTreeMap<&'static str, Latency>,
 }
 
 /// The load that was asked for.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Options {
     /// The server's URL.
     pub target: String,
@@ -180,7 +119,7 @@ pub struct Options {
 }
 
 /// Figures about connecting.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct ConnectFigures {
     /// Clients that came in.
     pub connected: u64,
@@ -276,7 +215,7 @@ pub struct RoundFigures {
 }
 
 /// Memory, divided.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct MemoryFigures {
     /// The sums.
     #[serde(flatten)]
@@ -292,7 +231,7 @@ pub struct MemoryFigures {
 }
 
 /// A hold in figures.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct IdleFigures {
     /// How long it was.
     pub seconds: f64,
@@ -303,7 +242,7 @@ pub struct IdleFigures {
 }
 
 /// A storm in figures.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct StormFigures {
     /// Clients that were cut.
     pub cut: u64,
@@ -335,19 +274,19 @@ pub struct Range {
 impl Report {
     /// Puts a run into figures.
     #[must_use]
-    pub fn new(run: Run<'_>) -> Self {
+    pub fn new(run: Run) -> Self {
         let all = join_repeats(&run.repeats);
         let is_measured = !run.repeats.is_empty();
-        let samples = run.crew.samples.iter();
+        let samples = run.samples.iter();
         let rss_peak = samples.filter_map(|s| Some(s.server?.rss_bytes)).max();
         let mut report = Self {
             schema_version: SCHEMA_VERSION,
             generator: "loadgen",
             generator_version: env!("CARGO_PKG_VERSION"),
-            command: run.command,
+            command: run.command.clone(),
             started_unix_ms: u64::try_from(run.started.as_millis()).unwrap_or(u64::MAX),
             latency_basis: basis(run.plan.pace),
-            machine: sample::machine(),
+            machine: run.machine.clone(),
             backend: "epoll",
             options: options(&run),
             connect: connect_figures(&run.connected),
@@ -366,18 +305,17 @@ impl Report {
             slow_messages: run.finished.slow_messages,
             publisher_closes: run.finished.publisher_closes.clone(),
             server_rss_peak_bytes: rss_peak,
-            server_cpus: run.server.pid.and_then(sample::cpus_allowed),
-            samples: run.crew.samples.clone(),
+            server_cpus: run.server_cpus,
             server_metrics: run.metrics.clone(),
             limits: Vec::new(),
             warnings: Vec::new(),
             thresholds: Vec::new(),
-            intervals: intervals(&run.crew.intervals),
             histograms: histograms(&run, &all),
+            run,
         };
         report.over_repeats = over_repeats(&report.repeats);
         report.limits = verdict::limits(&report);
-        report.warnings = verdict::warnings(&report, run.plan);
+        report.warnings = verdict::warnings(&report, &report.run.plan);
         report
     }
 
@@ -395,7 +333,7 @@ impl Report {
     #[must_use]
     pub fn hlog(&self) -> String {
         let comment = format!("loadgen {}, {}", self.command, self.latency_basis);
-        hlog::hlog(&comment, &self.intervals)
+        hlog::hlog(&comment, &intervals(&self.run))
     }
 
     /// All figures as JSON.
@@ -561,15 +499,15 @@ fn basis(pace: Pace) -> &'static str {
     }
 }
 
-fn options(run: &Run<'_>) -> Options {
-    let plan = run.plan;
+fn options(run: &Run) -> Options {
+    let plan = &run.plan;
     let (rate, in_flight) = match plan.pace {
         Pace::Open { rate } => (Some(rate), None),
         Pace::Closed { in_flight } => (None, Some(in_flight)),
     };
     Options {
         target: plan.target.url(),
-        own_node: run.server.is_own(),
+        own_node: run.own_node,
         clients: plan.subscribers + plan.slow + plan.crowd,
         slow_readers: plan.slow,
         topics: plan.topics.len(),
@@ -622,7 +560,7 @@ fn storm_figures(storm: &StormRun, all: &Measured) -> StormFigures {
     }
 }
 
-fn histograms(run: &Run<'_>, all: &Measured) -> BTreeMap<&'static str, Latency> {
+fn histograms(run: &Run, all: &Measured) -> BTreeMap<&'static str, Latency> {
     let connects = &run.connected.connects;
     let mut histograms = BTreeMap::from([
         ("", all.round.corrected.clone()),
@@ -643,18 +581,16 @@ fn histograms(run: &Run<'_>, all: &Measured) -> BTreeMap<&'static str, Latency> 
 }
 
 /// The notes of all workers, joined second by second; each begins when its first worker did.
-fn intervals(notes: &[IntervalNote]) -> Vec<Interval> {
+fn intervals(run: &Run) -> Vec<Interval> {
     let mut joined: BTreeMap<(u8, u64), (u64, Latency)> = BTreeMap::new();
-    for note in notes {
+    for note in &run.intervals {
         let place = joined.entry((note.round, note.second));
         let (start, latency) = place.or_insert_with(|| (note.start, Latency::new()));
         *start = note.start.min(*start);
         latency.add(&note.latency);
     }
-    // What the host's clock without jumps read at the beginning of 1970.
-    let epoch = clock::unix().saturating_sub(clock::now().since(Time::ZERO));
     let interval = |(start, latency)| Interval {
-        start: epoch + Duration::from_nanos(start),
+        start: run.epoch + Duration::from_nanos(start),
         length: Duration::from_secs(1),
         latency,
     };

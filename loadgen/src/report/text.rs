@@ -302,7 +302,12 @@ fn cost(out: &mut Lines, total: &RoundFigures, report: &Report) {
             format!("{:.1} MiB resident at most", mebibytes(bytes)),
         );
     }
-    let buffers = report.samples.iter().map(|s| s.sockets.buffer_bytes).max();
+    let buffers = report
+        .run
+        .samples
+        .iter()
+        .map(|s| s.sockets.buffer_bytes)
+        .max();
     let buffers = mebibytes(buffers.unwrap_or(0));
     out.row(
         "socket buffers",

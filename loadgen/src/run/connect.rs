@@ -9,7 +9,8 @@ use crate::failure::Failure;
 use crate::options::ConnectOptions;
 use crate::plan::{Extent, Plan};
 use crate::protocol::{Back, Command, Notice, add_counts};
-use crate::report::{Report, Run, StormRun};
+use crate::report::Report;
+use crate::report::recording::{Run, StormRun};
 
 use super::{SETTLE, Server, metrics_url};
 
@@ -31,36 +32,25 @@ pub fn run(options: &ConnectOptions) -> Result<Report, Failure> {
     let plan = Plan::connect(options, server.target.clone())?;
     let mut crew = super::crew(&plan, &server, options.output.quiet)?;
     crew.rest(SETTLE)?;
-    let started = clock::unix();
     let metrics_before = metrics_url::read(options.target.metrics_url.as_deref())?;
+    let started = clock::unix();
     let before = super::look(&mut crew);
     let connected = super::connect_all(&mut crew)?;
     crew.announce("holding");
     let idle = super::hold(&mut crew, options.hold)?;
     let memory = super::memory(&before, &mut crew, &server, connected.connects.connected);
-    let mut repeats = Vec::new();
-    let storm = if options.storm && !crew.is_stopped() {
-        Some(storm(&mut crew, &plan, options, &mut repeats)?)
-    } else {
-        None
-    };
+    let mut run = Run::new("connect", &plan, &server, connected);
+    run.started = started;
+    if options.storm && !crew.is_stopped() {
+        run.storm = Some(storm(&mut crew, &plan, options, &mut run.repeats)?);
+    }
     let metrics_after = metrics_url::read(options.target.metrics_url.as_deref())?;
     let finished = super::finish(&mut crew)?;
-    Ok(Report::new(Run {
-        command: "connect",
-        plan: &plan,
-        server: &server,
-        crew: &crew,
-        started,
-        connected,
-        repeats,
-        finished,
-        memory: Some(memory),
-        idle: Some(idle),
-        storm,
-        metrics: metrics_url::difference(&metrics_before, &metrics_after),
-        drain: DRAIN,
-    }))
+    run.memory = Some(memory);
+    run.idle = Some(idle);
+    run.metrics = metrics_url::difference(&metrics_before, &metrics_after);
+    run.drain = DRAIN;
+    Ok(Report::new(run.finish(&mut crew, finished)))
 }
 
 /// Measures the bystanders in the calm and then while all others are cut and come back.

@@ -9,7 +9,8 @@ use crate::failure::Failure;
 use crate::options::FanoutOptions;
 use crate::plan::{Extent, Plan};
 use crate::protocol::Command;
-use crate::report::{Report, Run};
+use crate::report::Report;
+use crate::report::recording::Run;
 
 use super::{Measured, SETTLE, Server, metrics_url};
 
@@ -32,9 +33,10 @@ pub fn run(options: &FanoutOptions) -> Result<Report, Failure> {
     crew.announce("at rest");
     crew.rest(SETTLE + options.hold)?;
     let memory = super::memory(&before, &mut crew, &server, connected.connects.connected);
-    let mut repeats = Vec::new();
+    let mut run = Run::new("fanout", &plan, &server, connected);
+    run.started = started;
     let metrics_before = metrics_url::read(options.target.metrics_url.as_deref())?;
-    rounds(&mut crew, &plan, options, drain, &mut repeats)?;
+    rounds(&mut crew, &plan, options, drain, &mut run.repeats)?;
     let metrics_after = metrics_url::read(options.target.metrics_url.as_deref())?;
     if options.resume_after.is_some() {
         crew.announce("slow readers read");
@@ -42,21 +44,10 @@ pub fn run(options: &FanoutOptions) -> Result<Report, Failure> {
         crew.rest(SLOW_PATIENCE)?;
     }
     let finished = super::finish(&mut crew)?;
-    Ok(Report::new(Run {
-        command: "fanout",
-        plan: &plan,
-        server: &server,
-        crew: &crew,
-        started,
-        connected,
-        repeats,
-        finished,
-        memory: Some(memory),
-        idle: None,
-        storm: None,
-        metrics: metrics_url::difference(&metrics_before, &metrics_after),
-        drain,
-    }))
+    run.memory = Some(memory);
+    run.metrics = metrics_url::difference(&metrics_before, &metrics_after);
+    run.drain = drain;
+    Ok(Report::new(run.finish(&mut crew, finished)))
 }
 
 /// The warm-up, whose figures nobody sees, and the repeats.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use altavoz::base::{Time, clock};
+use serde::{Deserialize, Serialize};
 
 use crate::crew::{Crew, Sample};
 use crate::failure::Failure;
@@ -15,7 +16,7 @@ use crate::protocol::{
     ArmRound, Command, Connects, Finished, Notice, Published, Round, add_counts,
 };
 use crate::publications::{Row, join};
-use crate::report::Memory;
+use crate::report::recording::Memory;
 use crate::sample::{self, ProcessSample};
 use crate::target::Target;
 use crate::worker::meter::enter_row;
@@ -71,7 +72,7 @@ impl Server {
 }
 
 /// One repeat, joined over all workers.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Measured {
     /// Deliveries.
     pub round: Round,
@@ -88,7 +89,7 @@ pub struct Measured {
 }
 
 /// CPU that a server used in a time.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub struct ServerUse {
     /// Of all its threads, in nanoseconds.
     pub cpu_ns: u64,
@@ -99,7 +100,7 @@ pub struct ServerUse {
 }
 
 /// Everything connected, joined over all workers.
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Connected {
     /// The attempts.
     pub connects: Connects,
