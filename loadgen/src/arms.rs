@@ -25,6 +25,10 @@ const INTERVAL_MIN: Duration = Duration::from_millis(10);
 /// The longest interval: a run must see at least one.
 const INTERVAL_MAX: Duration = Duration::from_secs(3600);
 
+/// What a node of ours takes for conflation.
+const CONFLATE_MIN: Duration = Duration::from_millis(10);
+const CONFLATE_MAX: Duration = Duration::from_secs(60);
+
 /// The clients of one transport, or of one polling interval.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct ArmPlan {
@@ -34,6 +38,8 @@ pub struct ArmPlan {
     pub transport: Transport,
     /// From one poll to the next in nanoseconds; 0 where nothing is polled.
     pub interval: u64,
+    /// At most one push in so many milliseconds.
+    pub conflate_ms: Option<u64>,
 }
 
 impl ArmPlan {
@@ -42,15 +48,32 @@ impl ArmPlan {
             name: transport.name().to_owned(),
             transport,
             interval: 0,
+            conflate_ms: None,
         }
     }
 
-    fn poll(interval: Duration) -> Self {
+    fn scheduled(transport: Transport, interval: Duration) -> Self {
         Self {
-            name: format!("poll-{}", short(interval)),
-            transport: Transport::Poll,
+            name: format!("{}-{}", transport.name(), short(interval)),
             interval: nanos(interval),
+            ..Self::new(transport)
         }
+    }
+
+    fn conflated(transport: Transport, interval: Duration) -> Self {
+        let ms = u64::try_from(interval.as_millis()).unwrap_or(u64::MAX);
+        Self {
+            name: format!("{}-per-{}", transport.name(), short(interval)),
+            conflate_ms: Some(ms),
+            ..Self::new(transport)
+        }
+    }
+
+    /// How long after a publication its clients may hear of it by design, in nanoseconds.
+    #[must_use]
+    pub fn patience(&self) -> u64 {
+        self.interval
+            .max(self.conflate_ms.unwrap_or(0).saturating_mul(1_000_000))
     }
 }
 
@@ -61,23 +84,41 @@ impl ArmPlan {
 pub fn arms(options: &ReadingOptions) -> Result<Vec<ArmPlan>, Failure> {
     check_doubles(options)?;
     let mut arms = Vec::new();
-    for transport in &options.transports {
-        match transport {
-            Transport::Poll if options.intervals.is_empty() => {
-                arms.push(ArmPlan::poll(INTERVAL_DEFAULT));
-            }
-            Transport::Poll => arms.extend(options.intervals.iter().copied().map(ArmPlan::poll)),
-            Transport::Ws | Transport::Sse | Transport::LongPoll | Transport::Stream => {
-                arms.push(ArmPlan::new(*transport));
-            }
+    for transport in options.transports.iter().copied() {
+        if transport.is_scheduled() {
+            let intervals = match &options.intervals[..] {
+                [] => &[INTERVAL_DEFAULT],
+                some => some,
+            };
+            let scheduled = |interval: &Duration| ArmPlan::scheduled(transport, *interval);
+            arms.extend(intervals.iter().map(scheduled));
+            continue;
+        }
+        arms.push(ArmPlan::new(transport));
+        if transport.is_push() {
+            let conflated = |interval: &Duration| ArmPlan::conflated(transport, *interval);
+            arms.extend(options.conflate.iter().map(conflated));
         }
     }
     let has = |transport| options.transports.contains(&transport);
+    let pushes = options.transports.iter().any(|t| t.is_push());
     let requests = has(Transport::Poll) || has(Transport::LongPoll);
     let misplaced = [
         (
-            !options.intervals.is_empty() && !has(Transport::Poll),
+            !options.intervals.is_empty() && !has(Transport::Poll) && !has(Transport::Ask),
             "--interval is for polling: add --transports poll",
+        ),
+        (
+            !options.conflate.is_empty() && !pushes,
+            "--conflate is for ws, sse and stream: add one of them to --transports",
+        ),
+        (
+            options.newest && !has(Transport::Poll),
+            "--newest is for polling: add --transports poll",
+        ),
+        (
+            has(Transport::Ask) && options.transports.len() > 1,
+            "--transports ask: it is measured alone, since nobody publishes to it",
         ),
         (
             options.longpoll_timeout.is_some() && !has(Transport::LongPoll),
@@ -100,6 +141,18 @@ pub fn arms(options: &ReadingOptions) -> Result<Vec<ArmPlan>, Failure> {
 }
 
 fn check_doubles(options: &ReadingOptions) -> Result<(), Failure> {
+    let legal = CONFLATE_MIN..=CONFLATE_MAX;
+    if let Some(wrong) = options.conflate.iter().find(|i| !legal.contains(*i)) {
+        return Err(Failure::usage(format!(
+            "--conflate {}: from 10ms to 60s",
+            short(*wrong)
+        )));
+    }
+    let mut conflate = options.conflate.clone();
+    conflate.sort_unstable();
+    if conflate.windows(2).any(|pair| pair[0] == pair[1]) {
+        return Err(Failure::usage("--conflate: name each one once"));
+    }
     let legal = INTERVAL_MIN..=INTERVAL_MAX;
     if let Some(wrong) = options.intervals.iter().find(|it| !legal.contains(*it)) {
         return Err(Failure::usage(format!(
@@ -150,7 +203,8 @@ pub fn size(arm: u32, clients: u32, arms: u32) -> u32 {
 }
 
 /// A time in the unit that makes it a whole number: `2s`, `250ms`.
-fn short(time: Duration) -> String {
+#[must_use]
+pub fn short(time: Duration) -> String {
     let (seconds, millis) = (time.as_secs(), time.as_millis());
     if time == Duration::from_secs(seconds) {
         return format!("{seconds}s");
@@ -193,6 +247,11 @@ mod tests {
             "--transports sse,poll --interval 10s --interval 1500ms",
             &["sse", "poll-10s", "poll-1500ms"],
         );
+        check("--transports ask --interval 5s", &["ask-5s"]);
+        check(
+            "--transports ws,longpoll --conflate 2s --conflate 500ms",
+            &["ws", "ws-per-2s", "ws-per-500ms", "longpoll"],
+        );
     }
 
     #[test]
@@ -208,6 +267,11 @@ mod tests {
         says("--transports ws,ws", "once");
         says("--transports poll --interval 2s --interval 2000ms", "once");
         says("--transports poll --interval 1ms", "from 10ms");
+        says("--transports longpoll --conflate 2s", "for ws");
+        says("--conflate 2m", "to 60s");
+        says("--conflate 2s --conflate 2s", "once");
+        says("--newest", "--transports poll");
+        says("--transports ask,ws", "alone");
     }
 
     #[test]

@@ -53,7 +53,8 @@ impl ChildServer {
     pub fn start() -> Result<Self, Failure> {
         let program = std::env::current_exe().map_err(|e| Failure::usage(e.to_string()))?;
         let mut command = Command::new(program);
-        command.args(["node", "--listen", "127.0.0.1:0"]);
+        // Questions are answered at /echo.
+        command.args(["node", "--echo", "--listen", "127.0.0.1:0"]);
         Self::start_with(command)
     }
 

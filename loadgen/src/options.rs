@@ -48,7 +48,7 @@ pub enum Command {
 }
 
 /// Options of `fanout`.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 pub struct FanoutOptions {
     /// Where to.
     #[command(flatten)]
@@ -98,7 +98,7 @@ pub struct FanoutOptions {
 }
 
 /// Options of `connect`.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 pub struct ConnectOptions {
     /// Where to.
     #[command(flatten)]
@@ -160,7 +160,7 @@ pub struct BareOptions {
 }
 
 /// What the load goes to.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Target")]
 pub struct TargetOptions {
     /// The server, ws://HOST:PORT or wss://HOST:PORT; without it a node of its own.
@@ -199,13 +199,16 @@ pub struct TargetOptions {
     /// Measure this process of this host as the server; its own child by default.
     #[arg(long, value_name = "PID")]
     pub server_pid: Option<u32>,
+    /// Publish to this address instead of the target's.
+    #[arg(long, hide = true, value_name = "HOST:PORT")]
+    pub publish_to: Option<std::net::SocketAddr>,
     /// Read the server's metrics here before and after: CPU and memory of a server elsewhere.
     #[arg(long, value_name = "URL")]
     pub metrics_url: Option<String>,
 }
 
 /// How clients read.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Transports")]
 pub struct ReadingOptions {
     /// Which ones; the clients are split evenly over them, and each has its own figures.
@@ -220,9 +223,16 @@ pub struct ReadingOptions {
     /// From one poll of a client to its next; repeatable, each is an arm of its own [default: 2s].
     #[arg(long = "interval", value_name = "TIME", value_parser = duration)]
     pub intervals: Vec<Duration>,
+    /// The server sends at most one publication in this time: an arm more for each of ws, sse
+    /// and stream; repeatable.
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub conflate: Vec<Duration>,
     /// A connection for each poll and long poll.
     #[arg(long)]
     pub no_keep_alive: bool,
+    /// Polls do not say how far they are, and are answered the newest publication alone.
+    #[arg(long, conflicts_with = "etag")]
+    pub newest: bool,
     /// Polls and long polls say If-None-Match, and are answered 304 if nothing is new.
     #[arg(long)]
     pub etag: bool,
@@ -232,6 +242,9 @@ pub struct ReadingOptions {
     /// Fill the head of each request up to so many bytes, as browsers do.
     #[arg(long, value_enum, default_value_t = HeaderPreset::Minimal)]
     pub header_preset: HeaderPreset,
+    /// The same with any length.
+    #[arg(long, hide = true, value_name = "BYTES")]
+    pub head_bytes: Option<u32>,
 }
 
 /// How long the heads of requests are.
@@ -264,7 +277,7 @@ impl HeaderPreset {
 }
 
 /// How much load.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Load")]
 pub struct LoadOptions {
     /// Clients, over all transports.
@@ -297,7 +310,7 @@ pub struct LoadOptions {
 }
 
 /// Where results go.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Results")]
 pub struct OutputOptions {
     /// All figures as JSON (`-`: standard output).

@@ -1,6 +1,7 @@
 //! What a run will do: the options checked against each other and against the host, in the form
 //! in which the workers get it.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use altavoz::base::TopicName;
@@ -38,6 +39,8 @@ pub struct Plan {
     pub arms: Vec<ArmPlan>,
     /// Whether polls and long polls share a connection.
     pub keep_alive: bool,
+    /// Whether polls ask for the newest publication alone, and do not say how far they are.
+    pub newest: bool,
     /// Whether they say `If-None-Match` where `after=` is known too.
     pub etag: bool,
     /// How long a long poll asks to be held, in whole milliseconds.
@@ -56,6 +59,8 @@ pub struct Plan {
     pub head_bytes: Option<u32>,
     /// Who publishes.
     pub publish: PublishBy,
+    /// Where publishers connect to.
+    pub publish_to: SocketAddr,
     /// Publishing connections, all in the first worker.
     pub publishers: u32,
     /// Publishers times topics as far as they differ; see [`Plan::stream_publisher`].
@@ -166,7 +171,7 @@ impl Plan {
         plan.pace = Pace::Open { rate: options.rate };
         plan.intervals = options.output.hlog.is_some();
         if options.storm {
-            if plan.has(Transport::Poll) {
+            if plan.arms.iter().any(|arm| arm.transport.is_scheduled()) {
                 return Err(Failure::usage(
                     "--storm: between polls nothing is held that could be cut, leave poll out",
                 ));
@@ -192,6 +197,12 @@ impl Plan {
         publisher % id(self.topics.len()).max(1)
     }
 
+    /// Whether a server leaves out publications by design.
+    #[must_use]
+    pub fn is_conflated(&self) -> bool {
+        self.arms.iter().any(|arm| arm.conflate_ms.is_some())
+    }
+
     /// Whether any client reads that way.
     #[must_use]
     pub fn has(&self, transport: Transport) -> bool {
@@ -201,7 +212,7 @@ impl Plan {
     /// How long stragglers are waited for if nothing else is said: polls come late by nature.
     #[must_use]
     pub fn drain(&self, asked: Option<Duration>) -> Duration {
-        let longest = self.arms.iter().map(|arm| arm.interval).max().unwrap_or(0);
+        let longest = self.arms.iter().map(ArmPlan::patience).max().unwrap_or(0);
         asked.unwrap_or_else(|| Duration::from_secs(2) + Duration::from_nanos(longest))
     }
 
@@ -210,7 +221,7 @@ impl Plan {
     #[must_use]
     pub fn course(&self, extent: Extent) -> Course {
         let is_timed = matches!(self.pace, Pace::Open { .. }) && extent.messages == u64::MAX;
-        let longest = self.arms.iter().map(|arm| arm.interval).max().unwrap_or(0);
+        let longest = self.arms.iter().map(ArmPlan::patience).max().unwrap_or(0);
         let leads = is_timed && self.publish != PublishBy::Others;
         Course {
             lead: if leads { longest } else { 0 },
@@ -274,13 +285,15 @@ impl Plan {
             arms: arms::arms(reading)?,
             keep_alive: !reading.no_keep_alive,
             etag: reading.etag,
+            newest: reading.newest,
             longpoll_timeout_ms: timeout.map(|ms| u64::try_from(ms).unwrap_or(u64::MAX)),
             topics: Vec::new(),
             crowd_topic: topic(&target.topic)?,
             paths: Paths::new(target.path.as_deref().or(to.path.as_deref()), &target.paths)?,
             on_open: target.on_open.clone(),
             headers: headers(target)?,
-            head_bytes: reading.header_preset.bytes(),
+            head_bytes: reading.head_bytes.or_else(|| reading.header_preset.bytes()),
+            publish_to: target.publish_to.unwrap_or(to.address),
             target: to,
             publish: match target.publish {
                 Publish::Ws => PublishBy::Ws,
@@ -305,9 +318,17 @@ impl Plan {
 
     /// What `fanout` cannot do with every transport.
     fn check_arms(&self) -> Result<(), Failure> {
-        if matches!(self.pace, Pace::Closed { .. }) && self.has(Transport::Poll) {
+        if matches!(self.pace, Pace::Closed { .. })
+            && self.arms.iter().any(|arm| arm.transport.is_scheduled())
+        {
             return Err(Failure::usage(
                 "--in-flight waits for every client, and polls come on their own timetable: \
+                 use --rate",
+            ));
+        }
+        if matches!(self.pace, Pace::Closed { .. }) && self.is_conflated() {
+            return Err(Failure::usage(
+                "--in-flight waits for every publication, and --conflate leaves some out: \
                  use --rate",
             ));
         }
@@ -336,10 +357,21 @@ impl Plan {
                 "--in-flight needs a publisher of its own: leave --publish none out",
             ));
         }
+        if self.has(Transport::Ask) {
+            // Its clients' own questions are all that there is.
+            self.publish = PublishBy::Others;
+            self.publishers = 0;
+        }
         let is_ours = |transport| self.paths.reading(transport, transport, "").is_none();
         if self.longpoll_timeout_ms.is_some() && !is_ours(Transport::LongPoll) {
             return Err(Failure::usage(
                 "--longpoll-timeout is for servers with /topics: say it in the path instead",
+            ));
+        }
+        let ours = self.arms.iter().all(|arm| is_ours(arm.transport));
+        if self.is_conflated() && !ours {
+            return Err(Failure::usage(
+                "--conflate is for servers with /topics: say it in the path instead",
             ));
         }
         if target.ca.is_some() && !self.target.tls {
@@ -553,6 +585,8 @@ mod tests {
             "in the path",
         );
         says("connect --transports poll --storm", "--storm");
+        says("fanout --conflate 1s --in-flight 1", "--rate");
+        says("fanout --conflate 1s --path /x", "in the path");
         says("fanout --ca file.pem", "wss://");
         says("fanout --topic ..", "--topic");
         says("connect --clients 1000000 --workers 1", "--workers 1");

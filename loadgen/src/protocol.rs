@@ -219,6 +219,8 @@ pub struct ArmRound {
     pub counts: Counts,
     /// Of these, deliveries behind which another stood in the same answer.
     pub merged: u64,
+    /// Publications that were left out by design: conflated, or skipped by the newest.
+    pub left_out: u64,
     /// Answers and greetings in which the server owned to a gap.
     pub unrecovered: u64,
     /// All deliveries, from the intended moment.
@@ -248,6 +250,7 @@ impl ArmRound {
             (&mut self.counts.duplicated, other.counts.duplicated),
             (&mut self.counts.reordered, other.counts.reordered),
             (&mut self.merged, other.merged),
+            (&mut self.left_out, other.left_out),
             (&mut self.unrecovered, other.unrecovered),
             (&mut self.outdated_ns, other.outdated_ns),
             (&mut self.watched_ns, other.watched_ns),

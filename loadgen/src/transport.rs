@@ -21,6 +21,8 @@ pub enum Transport {
     Stream,
     /// Requests on a timetable.
     Poll,
+    /// Questions on a timetable, each a message on a WebSocket that is answered with one.
+    Ask,
 }
 
 impl Transport {
@@ -33,7 +35,14 @@ impl Transport {
             Self::LongPoll => "longpoll",
             Self::Stream => "stream",
             Self::Poll => "poll",
+            Self::Ask => "ask",
         }
+    }
+
+    /// Whether its clients have a timetable of their own.
+    #[must_use]
+    pub const fn is_scheduled(self) -> bool {
+        matches!(self, Self::Poll | Self::Ask)
     }
 
     /// Whether one answer goes on for ever, and everything comes in it.

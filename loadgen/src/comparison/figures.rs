@@ -95,6 +95,18 @@ pub const KINDS: &[Kind] = &[
         |r| r.arm.deliveries.merged_percent,
     ),
     kind(
+        "left_out_percent",
+        "left out",
+        Percent,
+        Neither,
+        "publications that were left out by design: conflated, or skipped by the newest",
+        |r| {
+            let got = &r.arm.deliveries;
+            let skips = r.arm.conflate_ms.is_some() || r.arm.newest;
+            share(got.left_out, got.left_out + got.expected).filter(|_| skips)
+        },
+    ),
+    kind(
         "outdated_percent",
         "shows old data",
         Percent,
@@ -181,6 +193,22 @@ pub const KINDS: &[Kind] = &[
         Lower,
         "polls that came due while the one before had no answer",
         |r| share(r.arm.traffic.late_polls, r.arm.traffic.requests),
+    ),
+    kind(
+        "answer_p50_us",
+        "answer p50",
+        Micros,
+        Lower,
+        "half of the answers came within this of the moment at which they were due to be asked",
+        |r| r.arm.traffic.answer_time.p50_us,
+    ),
+    kind(
+        "answer_p99_us",
+        "answer p99",
+        Micros,
+        Lower,
+        "99 % of the answers did",
+        |r| r.arm.traffic.answer_time.p99_us,
     ),
     kind(
         "app_bytes_per_delivery",

@@ -26,6 +26,7 @@ pub const GROUPS: &[Group] = &[
             "reach_percent",
             "lost",
             "merged_percent",
+            "left_out_percent",
             "outdated_percent",
         ],
     },
@@ -49,6 +50,8 @@ pub const GROUPS: &[Group] = &[
             "requests_per_delivery",
             "empty_percent",
             "late_polls_percent",
+            "answer_p50_us",
+            "answer_p99_us",
         ],
     },
     Group {

@@ -118,8 +118,6 @@ impl Workload {
 pub struct ArmResult {
     /// Its name, such as `ws` or `poll-2s`; once in a cell.
     pub name: String,
-    /// At most one push in so many milliseconds.
-    pub conflate_ms: Option<f64>,
     /// What was known before the run: bytes of heads, what the server sends in a second.
     pub basis: Basis,
     /// Median and range over the repeats, and the prediction, by name.
@@ -253,10 +251,9 @@ impl Comparison {
 impl ArmResult {
     /// Puts the repeats of an arm into figures; predictions follow by [`predict`].
     #[must_use]
-    pub fn new(name: &str, basis: Basis, conflate_ms: Option<f64>, repeats: Vec<Repeat>) -> Self {
+    pub fn new(name: &str, basis: Basis, repeats: Vec<Repeat>) -> Self {
         let mut result = Self {
             name: name.to_owned(),
-            conflate_ms,
             basis,
             figures: BTreeMap::new(),
             repeats,

@@ -79,8 +79,8 @@ fn alerts(comparison: &Comparison) -> Vec<String> {
     let failed = comparison.thresholds.iter().filter(|t| !t.passed);
     alerts.extend(failed.map(|t| format!("Threshold failed: {}", t.expression)));
     for cell in &comparison.cells {
-        let lost = cell.arms.iter().filter(|arm| arm.conflate_ms.is_none());
-        let lost: f64 = lost.filter_map(|arm| arm.median("lost")).sum();
+        let lost = cell.arms.iter().filter_map(|arm| arm.median("lost"));
+        let lost: f64 = lost.sum();
         if lost > 0.0 {
             alerts.push(format!("{}: deliveries were lost", cell.name));
         }

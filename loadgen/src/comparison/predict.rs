@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::model::cost::EXCHANGE_SEGMENTS;
 use crate::model::poll::{Carries, Exchange};
 use crate::model::push::Keepalive;
 use crate::model::{Cost, LongPoll, Poll, Push, Traffic};
@@ -18,6 +19,9 @@ const LONG_POLL_TOLERANCE_PERCENT: f64 = 10.0;
 
 /// The timeout of a long poll where the client does not name one, as a node of ours has it.
 const LONG_POLL_TIMEOUT_SECONDS: f64 = 25.0;
+
+/// What a client's frame has more than a server's (RFC 6455 §5.3).
+const FRAME_MASK_BYTES: f64 = 4.0;
 
 /// What is predicted for an arm, by name of the figure: the value, and how far off is agreement.
 pub type Predictions = BTreeMap<&'static str, (f64, Option<f64>)>;
@@ -56,10 +60,12 @@ pub fn predictions(result: &ArmResult, workload: &Workload, alone: bool) -> Pred
         Transport::Poll => of_poll(&poll(arm, &result.basis, workload), arm, workload),
         Transport::LongPoll => of_long_poll(result, arm, workload, alone),
         Transport::Ws | Transport::Sse | Transport::Stream => {
-            of_push(&push(result, workload), workload, alone)
+            of_push(&push(arm, &result.basis, workload), workload, alone)
         }
+        Transport::Ask => of_ask(arm, workload),
     };
-    let bytes_known = result.basis.publication_bytes.is_some();
+    let is_read_off = result.basis.publication_bytes.is_some();
+    let bytes_known = is_read_off || arm.transport == Transport::Ask;
     found.retain(|name, _| bytes_known || !name.contains("bytes"));
     if workload.rate <= 0.0 {
         found.retain(|name, _| !name.ends_with("_per_delivery") && !name.starts_with("staleness"));
@@ -74,7 +80,11 @@ pub fn poll(arm: &Arm, basis: &Basis, workload: &Workload) -> Poll {
         traffic: traffic(workload),
         interval: arm.interval_ms.unwrap_or(0.0) / 1e3,
         delay: basis.delay_us.unwrap_or(0.0) / 1e6,
-        carries: Carries::All,
+        carries: if arm.newest {
+            Carries::Newest
+        } else {
+            Carries::All
+        },
         exchange: exchange(basis),
         keep_alive: arm.keep_alive,
     }
@@ -82,15 +92,12 @@ pub fn poll(arm: &Arm, basis: &Basis, workload: &Workload) -> Poll {
 
 /// The model of an arm that is pushed to.
 #[must_use]
-pub fn push(result: &ArmResult, workload: &Workload) -> Push {
-    let basis = &result.basis;
+pub fn push(arm: &Arm, basis: &Basis, workload: &Workload) -> Push {
     let drain = basis.drain_us.unwrap_or(0.0) / 1e6;
     let clients = f64::from(workload.clients);
     let seconds = basis.keepalive_seconds.unwrap_or(f64::INFINITY);
     let bytes = basis.keepalive_bytes.unwrap_or(0.0);
-    let is_socket = result
-        .arm()
-        .is_some_and(|arm| arm.transport == Transport::Ws);
+    let is_socket = arm.transport == Transport::Ws;
     Push {
         traffic: traffic(workload),
         clients,
@@ -106,7 +113,7 @@ pub fn push(result: &ArmResult, workload: &Workload) -> Push {
         } else {
             Keepalive::comment(seconds, bytes)
         },
-        conflate: result.conflate_ms.map(|ms| ms / 1e3),
+        conflate: arm.conflate_ms.map(|ms| ms as f64 / 1e3),
     }
 }
 
@@ -115,17 +122,50 @@ fn of_poll(model: &Poll, arm: &Arm, workload: &Workload) -> Predictions {
     let tolerance = Some(POLL_TOLERANCE_PERCENT);
     requests(&mut found, model.requests(), workload, tolerance);
     found.insert("empty_percent", (100.0 * model.empty_share(), tolerance));
-    found.insert("merged_percent", (100.0 * (1.0 - model.seen_share()), None));
+    let unseen = 100.0 * (1.0 - model.seen_share());
     found.insert("outdated_percent", (100.0 * model.outdated_share(), None));
-    staleness(&mut found, |quantile| model.staleness(quantile));
+    let mut delivered = workload.rate_of_a_client();
+    if arm.newest {
+        found.insert("left_out_percent", (unseen, None));
+        delivered *= model.seen_share();
+    } else {
+        found.insert("merged_percent", (unseen, None));
+        staleness(&mut found, |quantile| model.staleness(quantile));
+    }
     for name in ["staleness_p50_us", "staleness_p95_us", "staleness_max_us"] {
         found
             .entry(name)
             .and_modify(|(_, bound)| *bound = tolerance);
     }
     everything_arrives(&mut found);
-    bytes(&mut found, model.cost(), workload.rate_of_a_client(), arm);
+    bytes(&mut found, model.cost(), delivered, arm);
     found
+}
+
+/// A question and its answer on a held socket: a masked frame, a frame, one acknowledgement.
+fn of_ask(arm: &Arm, workload: &Workload) -> Predictions {
+    let interval = arm.interval_ms.unwrap_or(0.0) / 1e3;
+    let size = workload.size_bytes as f64;
+    let exchange = Cost::new(
+        2.0 * (size + frame_head(size)) + FRAME_MASK_BYTES,
+        EXCHANGE_SEGMENTS,
+    );
+    let mut found = Predictions::new();
+    let each = 1.0 / interval;
+    requests(&mut found, each, workload, Some(POLL_TOLERANCE_PERCENT));
+    found.insert("requests_per_delivery", (1.0, None));
+    per_delivery(&mut found, exchange, 1.0);
+    per_second(&mut found, exchange * each);
+    found
+}
+
+/// The head of an unmasked frame (RFC 6455 §5.2).
+fn frame_head(payload: f64) -> f64 {
+    match payload {
+        ..126.0 => 2.0,
+        ..65_536.0 => 4.0,
+        _ => 10.0,
+    }
 }
 
 fn of_long_poll(result: &ArmResult, arm: &Arm, workload: &Workload, alone: bool) -> Predictions {
@@ -165,10 +205,9 @@ fn of_push(model: &Push, workload: &Workload, alone: bool) -> Predictions {
         found.insert("outdated_percent", (100.0 * model.outdated_share(), None));
     }
     let delivered = model.pushes();
-    if model.conflate.is_none() {
-        everything_arrives(&mut found);
-    } else if rate > 0.0 {
-        found.insert("reach_percent", (100.0 * delivered / rate, None));
+    everything_arrives(&mut found);
+    if model.conflate.is_some() && rate > 0.0 {
+        found.insert("left_out_percent", (100.0 * (1.0 - delivered / rate), None));
     }
     let cost = model.cost();
     per_delivery(&mut found, cost, delivered);

@@ -30,7 +30,7 @@ pub(crate) fn arm(name: &str, rate: f64) -> (ArmResult, Workload) {
         size_bytes: 64,
     };
     let repeats = (0..3).map(|i| repeat_at(name, i, rate)).collect();
-    (ArmResult::new(name, basis(name), None, repeats), workload)
+    (ArmResult::new(name, basis(name), repeats), workload)
 }
 
 /// One repeat of an arm at one update a second.
@@ -155,6 +155,8 @@ fn measured(name: &str, rate: f64, seed: u64, staleness: &Latency) -> Arm {
         name: name.to_owned(),
         transport: transport(name),
         interval_ms: interval(name).map(|seconds| 1e3 * seconds),
+        conflate_ms: None,
+        newest: false,
         keep_alive: true,
         etag: false,
         request_head_bytes: None,
@@ -173,6 +175,7 @@ fn measured(name: &str, rate: f64, seed: u64, staleness: &Latency) -> Arm {
             reordered: 0,
             merged: 0,
             merged_percent: Some(if requests > 0 { 33.0 } else { 0.0 }),
+            left_out: 0,
             unrecovered: 0,
             staleness: staleness.summary(),
             staleness_uncorrected: staleness.summary(),

@@ -29,6 +29,10 @@ pub struct Arm {
     pub transport: Transport,
     /// From one poll of a client to its next, for polling.
     pub interval_ms: Option<f64>,
+    /// At most one push in so many milliseconds.
+    pub conflate_ms: Option<u64>,
+    /// Whether polls ask for the newest publication alone.
+    pub newest: bool,
     /// Whether requests of a client share a connection.
     pub keep_alive: bool,
     /// Whether requests say `If-None-Match`, and are answered 304 if there is nothing new.
@@ -80,6 +84,9 @@ pub struct ArmDeliveries {
     pub merged: u64,
     /// Merged of received.
     pub merged_percent: Option<f64>,
+    /// Publications that were left out by design, conflated or skipped by the newest: they were
+    /// not due.
+    pub left_out: u64,
     /// Answers and greetings that said `"recovered":false`: the server owned to a gap.
     pub unrecovered: u64,
     /// Staleness: from the intended moment of a publication to the read that brought it.

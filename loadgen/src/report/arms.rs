@@ -8,6 +8,7 @@ use crate::plan::Plan;
 use crate::protocol::{ArmConnects, ArmRound};
 use crate::run::Measured;
 use crate::traffic::{Tally, Traffic};
+use crate::transport::Transport;
 
 use super::arm::{Arm, ArmConnect, ArmDeliveries, ArmServer, ArmTraffic, ArmWire};
 use super::ranges;
@@ -41,6 +42,8 @@ pub(super) fn arms(run: &Run, all: &Measured) -> Vec<Arm> {
             name: arm.name.clone(),
             transport: arm.transport,
             interval_ms: (arm.interval > 0).then(|| arm.interval as f64 / 1e6),
+            conflate_ms: arm.conflate_ms,
+            newest: run.plan.newest && arm.transport == Transport::Poll,
             keep_alive: run.plan.keep_alive || arm.transport.is_push(),
             etag: run.plan.etag && !arm.transport.is_push(),
             request_head_bytes: run.plan.head_bytes.map(u64::from),
@@ -89,6 +92,7 @@ fn deliveries(round: &ArmRound) -> ArmDeliveries {
         reordered: round.counts.reordered,
         merged: round.merged,
         merged_percent: percent(round.merged, received),
+        left_out: round.left_out,
         unrecovered: round.unrecovered,
         staleness: round.corrected.summary(),
         staleness_uncorrected: round.uncorrected.summary(),

@@ -3,6 +3,7 @@
 
 use crate::plan::{Plan, PublishBy};
 use crate::stats::Summary;
+use crate::transport::Transport;
 
 use super::{Report, RoundFigures};
 
@@ -64,7 +65,8 @@ pub fn warnings(report: &Report, plan: &Plan) -> Vec<String> {
     if plan.size < 1024 && plan.target.tls {
         warnings.push("TLS costs the generator as much as the server".to_owned());
     }
-    if plan.publish == PublishBy::Others && report.total.is_some() {
+    let is_asked = plan.has(Transport::Ask);
+    if plan.publish == PublishBy::Others && report.total.is_some() && !is_asked {
         warnings.push(
             "somebody else publishes: a loss before the first and after the last delivery is not \
              seen"

@@ -16,6 +16,8 @@ use super::reader::Reader;
 pub enum Kind {
     /// It is in the ledger.
     Subscriber,
+    /// It asks and is answered, and no publication is its business.
+    Asker,
     /// It subscribes and does not read.
     Slow,
     /// It is only there.
@@ -30,7 +32,7 @@ impl Kind {
     /// Whether its traffic is its arm's.
     #[must_use]
     pub const fn is_counted(self) -> bool {
-        matches!(self, Self::Subscriber | Self::Crowd)
+        matches!(self, Self::Subscriber | Self::Asker | Self::Crowd)
     }
 
     /// Whether it publishes.

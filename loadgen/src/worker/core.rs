@@ -18,7 +18,6 @@ use crate::plan::{Plan, PublishBy, WorkerPlan};
 use crate::protocol::{Connects, Finished, count};
 use crate::sources::Sources;
 use crate::stamp::Stamp;
-use crate::target::topic_path;
 use crate::traffic::Tally;
 use crate::transport::Transport;
 
@@ -29,6 +28,7 @@ use super::rota::{Rota, phase};
 use super::tls::Tls;
 use super::windows::{Windows, note_end, note_gone};
 
+mod asks;
 mod frames;
 mod readers;
 
@@ -44,6 +44,7 @@ pub struct Core {
     worker: u32,
     plan: Plan,
     address: Address,
+    publish_to: Address,
     sources: Sources,
     tls: Option<Tls>,
     /// Subscribers first, then slow readers, the crowd, the publishers.
@@ -96,6 +97,7 @@ impl Core {
         let heads = plan.topics.iter().map(|topic| post_head(&plan, topic));
         Ok(Self {
             address: Address::Inet(plan.target.address),
+            publish_to: Address::Inet(plan.publish_to),
             sources: plan.sources().map_err(|e| e.to_string())?,
             tls: tls.transpose()?,
             first: first_connection(&plan, worker.worker),
@@ -147,7 +149,12 @@ impl Core {
         let from: Option<IpAddr> = self.sources.of(self.first + slot as u64, total);
         let conn = &mut self.conns[slot];
         conn.state = State::Connecting;
-        driver.connect(conn.id(slot), &self.address, from);
+        let to = if conn.kind.is_publisher() {
+            &self.publish_to
+        } else {
+            &self.address
+        };
+        driver.connect(conn.id(slot), to, from);
     }
 
     /// Takes what the driver hands out.
@@ -352,7 +359,7 @@ impl Core {
                 self.conns[slot].state = State::Posting(Box::default());
                 self.note_open(slot, now);
             }
-            (_, Transport::Ws) => self.upgrade(slot),
+            (_, Transport::Ws | Transport::Ask) => self.upgrade(slot),
             _ => self.begin_reading(slot),
         }
         self.dirty.push(id(slot));
@@ -362,8 +369,7 @@ impl Core {
         let key = std::array::from_fn(|_| self.random.u8(..));
         let conn = &mut self.conns[slot];
         let topic = topic(&self.plan, conn);
-        let path = self.plan.paths.reading(Transport::Ws, Transport::Ws, topic);
-        let path = path.unwrap_or_else(|| topic_path(topic));
+        let path = asks::path(&self.plan, conn, topic);
         let (host, headers) = (&self.plan.target.authority, &self.plan.headers);
         let queue = conn.outbox.queue();
         request(queue, &path, host, key, headers);
@@ -495,7 +501,7 @@ impl Core {
         conn.is_in = false;
         let (kind, topic) = (conn.kind, conn.topic as usize);
         let closes: &mut BTreeMap<String, u64> = match kind {
-            Kind::Subscriber | Kind::Crowd => &mut self.finished.closes,
+            Kind::Subscriber | Kind::Asker | Kind::Crowd => &mut self.finished.closes,
             Kind::Slow => &mut self.finished.slow_closes,
             Kind::Publisher | Kind::Poster => &mut self.finished.publisher_closes,
         };
@@ -566,7 +572,7 @@ impl Subscribers for SubscribersOf<'_> {
 fn topic<'a>(plan: &'a Plan, conn: &Connection) -> &'a str {
     match conn.kind {
         Kind::Crowd => &plan.crowd_topic,
-        Kind::Subscriber | Kind::Slow | Kind::Publisher | Kind::Poster => {
+        Kind::Subscriber | Kind::Asker | Kind::Slow | Kind::Publisher | Kind::Poster => {
             &plan.topics[conn.topic as usize]
         }
     }
@@ -588,11 +594,16 @@ fn connections(plan: &Plan, worker: u32) -> (Vec<Connection>, Turns) {
         for client in share.start..share.start + share.count {
             let seat = seat(client, total, plan.arms.len());
             let arm = &plan.arms[seat.arm as usize];
-            if arm.transport == Transport::Poll {
+            if arm.transport.is_scheduled() {
                 let phase = phase(arm.interval, seat.place, seat.of);
                 turns[seat.arm as usize].push((id(conns.len()), phase));
             }
+            let asks = arm.transport == Transport::Ask;
             let arm = u8::try_from(seat.arm).unwrap_or(u8::MAX);
+            let kind = match (kind, asks) {
+                (Kind::Subscriber, true) => Kind::Asker,
+                _ => kind,
+            };
             conns.push(Connection::new(kind, arm, plan.client_topic(client)));
         }
     }

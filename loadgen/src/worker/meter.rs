@@ -3,6 +3,7 @@
 //! Nothing is allocated for a message. The moment of a delivery is the moment of the read that
 //! brought it: the clock is asked once a read, not once a frame.
 
+use crate::arms::ArmPlan;
 use crate::ledger::{Arrival, Ledger};
 use crate::num::id;
 use crate::plan::{Pace, Plan, PublishBy};
@@ -10,6 +11,7 @@ use crate::protocol::{ArmRound, IntervalNote, Round};
 use crate::publications::{Audience, Publications, Row, place_in_topic, streams_of, topic_of};
 use crate::stamp::{Stamp, StampReader};
 use crate::stats::Latency;
+use crate::transport::Transport;
 
 /// Rows kept for the join with other workers: 100 MiB. What comes after them is counted but
 /// does not enter the figures of first, median and last delivery.
@@ -38,6 +40,8 @@ struct Book {
     publications: Publications,
     /// Subscribers of each topic.
     audiences: Vec<Audience>,
+    /// The arms that get only the newest of what comes together.
+    selective: Vec<bool>,
     /// Subscribers of each arm and topic.
     arm_audiences: Vec<Vec<u32>>,
     /// When each subscriber last got something.
@@ -129,6 +133,7 @@ impl Meter {
             ledger: Ledger::new(subscribers, plan.streams_per_topic(), passive),
             publications: Publications::new(streams, window),
             audiences: vec![Audience { all: 0, open: 0 }; plan.topics.len()],
+            selective: plan.arms.iter().map(|arm| leaves_out(plan, arm)).collect(),
             arm_audiences: vec![vec![0; plan.topics.len()]; plan.arms.len()],
             fresh_at: vec![0; subscribers],
             span: (0, u64::MAX),
@@ -203,6 +208,11 @@ impl Meter {
     /// Enters how long the answer to a poll took.
     pub fn note_answer_time(&mut self, arm: usize, nanos: u64) {
         self.book.arm(arm).answer_time.record(nanos);
+    }
+
+    /// Enters a message that carries no stamp.
+    pub fn note_unstamped(&mut self) {
+        self.book.results.unstamped += 1;
     }
 
     /// Enters a read.
@@ -328,6 +338,14 @@ impl Meter {
                 };
                 published.iter().enumerate().map(due).sum()
             };
+            if book.selective[arm] {
+                // What is left out by design is not due, and what comes again is no fault.
+                round.left_out = round.expected.saturating_sub(round.counts.received);
+                round.expected -= round.left_out;
+                results.expected = results.expected.saturating_sub(round.left_out);
+                results.counts.duplicated -= round.counts.duplicated;
+                round.counts.duplicated = 0;
+            }
         }
     }
 
@@ -450,6 +468,11 @@ impl Book {
         }
         owed
     }
+}
+
+/// Whether an arm's clients skip publications by design.
+fn leaves_out(plan: &Plan, arm: &ArmPlan) -> bool {
+    arm.conflate_ms.is_some() || (plan.newest && arm.transport == Transport::Poll)
 }
 
 /// Enters a publication's first, median and last delivery.

@@ -37,8 +37,9 @@ pub fn write(
         transport
     };
     let path = plan.paths.reading(transport, mode, topic);
+    let is_newest = plan.newest && transport == Transport::Poll;
     let says_position = path.is_none() && !plan.etag && cursor.position().is_some();
-    let target = path.unwrap_or_else(|| our_target(plan, mode, topic, cursor));
+    let target = path.unwrap_or_else(|| our_target(plan, arm, mode, topic, cursor));
     for part in [
         "GET ",
         &target,
@@ -51,7 +52,7 @@ pub fn write(
     if transport == Transport::Sse {
         out.extend_from_slice(b"Accept: text/event-stream\r\n");
     }
-    if !says_position {
+    if !says_position && !is_newest {
         cursor.write_headers(out);
     }
     if !plan.keep_alive && !transport.is_push() {
@@ -83,17 +84,23 @@ pub fn fill_up(out: &mut Vec<u8>, begin: usize, head_bytes: Option<u32>) {
 }
 
 /// Path and query on a server of ours.
-fn our_target(plan: &Plan, mode: Transport, topic: &str, cursor: &Cursor) -> String {
+fn our_target(plan: &Plan, arm: &ArmPlan, mode: Transport, topic: &str, cursor: &Cursor) -> String {
     let mut target = topic_path(topic);
     match mode {
         // The upgrade and the Accept header say it all.
-        Transport::Ws | Transport::Sse => {}
+        Transport::Ws | Transport::Sse | Transport::Ask => {}
         Transport::LongPoll | Transport::Stream | Transport::Poll => {
             target.push_str("?mode=");
             target.push_str(mode.name());
         }
     }
-    if let Some(position) = cursor.position().filter(|_| !plan.etag) {
+    if let Some(ms) = arm.conflate_ms {
+        let joint = if target.contains('?') { '&' } else { '?' };
+        target.push_str(&format!("{joint}conflate={ms}ms"));
+    }
+    let is_newest = plan.newest && mode == Transport::Poll;
+    let says_position = !plan.etag && !is_newest;
+    if let Some(position) = cursor.position().filter(|_| says_position) {
         target.push_str(&format!("&after={position}"));
     }
     if let Some(ms) = plan
@@ -167,6 +174,24 @@ mod tests {
         let held = get("/topics/a%20b?mode=longpoll&timeout=5000ms", headers);
         assert_eq!(found[0].1, held);
         assert_eq!(found[1].1, get("/topics/a%20b?mode=poll", headers));
+    }
+
+    #[test]
+    fn who_wants_the_newest_does_not_say_where_it_is() {
+        let found = requests("--transports longpoll,poll --newest");
+        assert!(found[0].1.contains("&after=x7:3"), "a long poll needs it");
+        assert_eq!(found[1].1, get("/topics/a%20b?mode=poll", ""));
+    }
+
+    #[test]
+    fn conflation_stands_in_the_query() {
+        let found = requests("--transports sse,stream --conflate 2s");
+        let sse = "Accept: text/event-stream\r\n";
+        assert_eq!(found[1].0, get("/topics/a%20b?conflate=2000ms", sse));
+        assert_eq!(
+            found[3].0,
+            get("/topics/a%20b?mode=stream&conflate=2000ms", "")
+        );
     }
 
     #[test]

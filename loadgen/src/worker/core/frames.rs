@@ -6,6 +6,7 @@ use altavoz::wire::frame::{Opcode, encode_close_masked, encode_masked};
 use altavoz::wire::message::{Decoder, Incoming, MessageLimits, Role};
 
 use crate::num::id;
+use crate::stamp::Stamp;
 
 use super::super::connection::{Kind, State};
 use super::Core;
@@ -27,6 +28,9 @@ impl Core {
             Ok(Some(consumed)) => {
                 self.conns[slot].state = State::Socket(Decoder::default());
                 self.note_open(slot, now);
+                // Nothing has been asked yet that could be late.
+                let conn = &mut self.conns[slot];
+                conn.since = conn.since.max(conn.tcp_since);
                 self.handle_frames(slot, &mut bytes[consumed..], now);
             }
             Err(error) => self.fail(slot, error.to_string()),
@@ -35,6 +39,7 @@ impl Core {
 
     pub(super) fn handle_frames(&mut self, slot: usize, mut bytes: &mut [u8], now: u64) {
         let reader = self.reader_of(slot);
+        let mut asked = Vec::new();
         let conn = &mut self.conns[slot];
         let State::Socket(decoder) = &mut conn.state else {
             return;
@@ -69,11 +74,15 @@ impl Core {
                         let carried = self.meter.deliver(reader, message, now);
                         self.windows.running(conn.arm).deliver(carried.fresh);
                     }
+                    Kind::Asker => asked.push(Stamp::read(message).map_or(0, |s| s.intended)),
                     Kind::Slow if self.resumed => self.finished.slow_messages += 1,
                     Kind::Slow | Kind::Crowd | Kind::Publisher | Kind::Poster => {}
                 }
             }
             bytes = &mut bytes[consumed..];
+        }
+        for due in asked {
+            self.enter_reply(slot, due, now);
         }
     }
 

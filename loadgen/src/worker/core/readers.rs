@@ -62,6 +62,9 @@ impl Core {
 
     /// A client's turn to poll.
     fn handle_turn(&mut self, slot: usize, due: u64) {
+        if self.transport(slot) == Transport::Ask {
+            return self.ask_on_socket(slot, due);
+        }
         let conn = &mut self.conns[slot];
         let Some(reader) = conn.reader.as_mut().filter(|_| conn.is_in) else {
             return;
@@ -307,18 +310,19 @@ impl Core {
             let conn = &self.conns[slot];
             (conn.kind, conn.since, conn.arm)
         };
-        let mut stamps = 0;
+        let mut is_empty = true;
         if kind == Kind::Subscriber {
             let reader = self.reader_of(slot);
             let carried = self.meter.deliver_answer(reader, body, now);
-            stamps = carried.stamps;
+            // The newest may be one that the client has.
+            is_empty = carried.stamps == 0 || (self.plan.newest && carried.fresh == 0);
             self.windows.running(arm).deliver(carried.fresh);
             if self.transport(slot) == Transport::Poll {
                 let nanos = now.saturating_sub(since);
                 self.meter.note_answer_time(usize::from(arm), nanos);
             }
         }
-        if stamps == 0 {
+        if is_empty {
             self.tally(slot, Tally::Empty);
         }
     }

@@ -1,0 +1,84 @@
+//! Clients that ask on a WebSocket and are answered on it, each at its turn: what a held socket
+//! makes of the request and answer that HTTP has.
+//!
+//! A question is a stamped message of the plan's size; whatever message comes back with that
+//! stamp is its answer. A server of ours answers at `/echo`.
+
+use altavoz::base::clock;
+use altavoz::wire::frame::{Opcode, encode_masked};
+
+use crate::num::id;
+use crate::plan::Plan;
+use crate::stamp::Stamp;
+use crate::target::topic_path;
+use crate::traffic::Tally;
+use crate::transport::Transport;
+
+use super::super::connection::{Connection, State};
+use super::Core;
+
+/// Where a server of ours answers every message with itself.
+const ECHO: &str = "/echo";
+
+/// Where a WebSocket is opened.
+pub(super) fn path(plan: &Plan, conn: &Connection, topic: &str) -> String {
+    let arm = &plan.arms[usize::from(conn.arm)];
+    let is_asking = arm.transport == Transport::Ask && !conn.kind.is_publisher();
+    let transport = if is_asking {
+        Transport::Ask
+    } else {
+        Transport::Ws
+    };
+    if let Some(path) = plan.paths.reading(transport, transport, topic) {
+        return path;
+    }
+    match arm.conflate_ms.filter(|_| !conn.kind.is_publisher()) {
+        _ if is_asking => ECHO.to_owned(),
+        Some(ms) => format!("{}?conflate={ms}ms", topic_path(topic)),
+        None => topic_path(topic),
+    }
+}
+
+impl Core {
+    /// A client's turn to ask. Whoever has no answer yet is late, and asks all the same.
+    pub(super) fn ask_on_socket(&mut self, slot: usize, due: u64) {
+        let conn = &mut self.conns[slot];
+        if !conn.is_in || !matches!(conn.state, State::Socket(_)) {
+            return;
+        }
+        // What was asked last, and not answered, is remembered where nothing else is.
+        let is_late = std::mem::replace(&mut conn.tcp_since, due) > conn.since;
+        let stamp = Stamp {
+            run: self.plan.run,
+            round: 0,
+            stream: 0,
+            seq: 0,
+            intended: due,
+            sent: clock::now().as_nanos(),
+        };
+        self.scratch.clear();
+        stamp.write(&mut self.scratch, self.plan.size);
+        let mask = self.random.u32(..).to_ne_bytes();
+        encode_masked(conn.outbox.queue(), Opcode::Text, mask, &self.scratch);
+        self.dirty.push(id(slot));
+        self.tally(slot, Tally::Requests);
+        if is_late {
+            self.tally(slot, Tally::Late);
+        }
+    }
+
+    /// A message came back: to the question that was due then.
+    pub(super) fn enter_reply(&mut self, slot: usize, due: u64, now: u64) {
+        if due == 0 {
+            self.meter.note_unstamped();
+            return;
+        }
+        let conn = &mut self.conns[slot];
+        conn.since = due;
+        let arm = conn.arm;
+        self.tally(slot, Tally::Answers);
+        self.windows.running(arm).deliver(1);
+        let nanos = now.saturating_sub(due);
+        self.meter.note_answer_time(usize::from(arm), nanos);
+    }
+}
