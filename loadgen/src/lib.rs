@@ -1,4 +1,5 @@
-//! The load generator for push servers: delivery latency, fan-out, connections.
+//! The load generator for push and polling servers: delivery latency, fan-out, connections, and
+//! comparisons of transports with what theory predicts.
 //!
 //! ```text
 //!  options -> plan -> run/{fanout,connect} -> crew ==lines==> worker (a process each)
@@ -18,13 +19,14 @@
 //!
 //! The library exists for its tests; the interface is the command line.
 
-use std::fs;
-use std::io::Write;
-
-use crate::failure::{EXIT_LIMITED, EXIT_THRESHOLD, Failure};
-use crate::options::{Cli, Command, OutputOptions};
+use crate::comparison::Comparison;
+use crate::diff::{Diff, Verdict};
+use crate::failure::{EXIT_THRESHOLD, Failure};
+use crate::options::{Cli, Command, DiffOptions, ReportOptions};
+use crate::outputs::{Outputs, print, read_file};
 use crate::report::Report;
-use crate::thresholds::Threshold;
+use crate::report::recording::Run;
+use crate::results::Results;
 
 pub mod arms;
 pub mod bare;
@@ -36,12 +38,15 @@ pub mod failure;
 pub mod html;
 pub mod ledger;
 pub mod live;
+pub mod merge;
 pub mod model;
 pub mod node;
 pub mod num;
 pub mod options;
+pub mod outputs;
 pub mod paths;
 pub mod plan;
+pub mod presets;
 pub mod protocol;
 pub mod publications;
 pub mod report;
@@ -59,19 +64,32 @@ pub mod traffic;
 pub mod transport;
 pub mod worker;
 
-/// Does what the command line says; the exit code.
+/// Does what the command line says; the exit code. `line` is what was typed, for the report.
 ///
 /// # Errors
 /// When it could not be done.
-pub fn main_of(cli: Cli) -> Result<u8, Failure> {
+pub fn main_of(cli: Cli, line: &str) -> Result<u8, Failure> {
     match cli.command {
         Command::Fanout(options) => {
             let outputs = Outputs::new(&options.output)?;
-            outputs.write(run::fanout::run(&options)?)
+            outputs.run(run::fanout::run(&options)?)
         }
         Command::Connect(options) => {
             let outputs = Outputs::new(&options.output)?;
-            outputs.write(run::connect::run(&options)?)
+            outputs.run(run::connect::run(&options)?)
+        }
+        Command::Compare(options) => {
+            let outputs = Outputs::new(&options.output)?;
+            if !options.output.quiet {
+                run::say(&run::compare::announcement(&options));
+            }
+            outputs.comparison(run::compare::run(&options, line)?)
+        }
+        Command::Report(options) => again(&options),
+        Command::Diff(options) => diff_of(&options),
+        Command::Merge(options) => {
+            let outputs = Outputs::new(&options.output)?;
+            outputs.run(Report::new(merge::merge_files(&options.files)?))
         }
         Command::Doctor(options) => {
             let findings = doctor::examine(options.clients, doctor::raise_descriptors());
@@ -91,76 +109,29 @@ pub fn main_of(cli: Cli) -> Result<u8, Failure> {
     }
 }
 
-/// Where a report goes, checked before the run.
-struct Outputs<'a> {
-    options: &'a OutputOptions,
-    thresholds: Vec<Threshold>,
-}
-
-impl<'a> Outputs<'a> {
-    fn new(options: &'a OutputOptions) -> Result<Self, Failure> {
-        let files = [&options.json, &options.hlog, &options.hgrm];
-        let standard = files.iter().filter(|f| f.as_deref() == Some("-")).count();
-        if standard > 1 {
-            return Err(Failure::usage(
-                "only one of --json, --hlog and --hgrm can be -",
-            ));
-        }
-        let thresholds = options.fail.iter().map(|text| Threshold::parse(text));
-        let thresholds = thresholds.collect::<Result<_, _>>();
-        Ok(Self {
-            options,
-            thresholds: thresholds.map_err(|e| Failure::usage(format!("--fail {e}")))?,
-        })
-    }
-
-    fn write(&self, mut report: Report) -> Result<u8, Failure> {
-        report.thresholds = self.thresholds.iter().map(|t| t.judge(&report)).collect();
-        let options = self.options;
-        let text = report::text::text(&report);
-        let files = [
-            (&options.json, report.json()),
-            (&options.hlog, report.hlog()),
-            (&options.hgrm, report::hgrm::hgrm(report.main_histogram())),
-        ];
-        let is_taken = files.iter().any(|(f, _)| f.as_deref() == Some("-"));
-        match (is_taken, options.quiet) {
-            (false, _) => print(&text)?,
-            (true, false) => drop(std::io::stderr().write_all(text.as_bytes())),
-            (true, true) => {}
-        }
-        for (file, text) in files {
-            write_file(file.as_deref(), &text)?;
-        }
-        Ok(self.exit_code(&report))
-    }
-
-    /// An invalid test comes before a failed one: its thresholds say nothing.
-    fn exit_code(&self, report: &Report) -> u8 {
-        let is_strict = self.options.strict || !self.thresholds.is_empty();
-        if is_strict && !report.limits.is_empty() {
-            EXIT_LIMITED
-        } else if report.thresholds.iter().any(|outcome| !outcome.passed) {
-            EXIT_THRESHOLD
-        } else {
-            0
-        }
+/// `loadgen report`: what the file holds decides what it is.
+fn again(options: &ReportOptions) -> Result<u8, Failure> {
+    let outputs = Outputs::new(&options.output)?;
+    let text = read_file(&options.file)?;
+    let failed = |why: String| Failure::usage(format!("{}: {why}", options.file));
+    match results::command_of(&text).map_err(failed)?.as_str() {
+        "compare" => outputs.comparison(Comparison::parse(&text).map_err(failed)?),
+        _ => outputs.run(Report::new(Run::parse(&text).map_err(failed)?)),
     }
 }
 
-fn write_file(file: Option<&str>, text: &str) -> Result<(), Failure> {
-    match file {
-        None => Ok(()),
-        Some("-") => print(text),
-        Some(path) => fs::write(path, text).map_err(|e| Failure::usage(format!("{path}: {e}"))),
-    }
-}
-
-fn print(text: &str) -> Result<(), Failure> {
-    let mut out = std::io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        // Whoever read the report has enough of it.
-        Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        written => written.map_err(|e| Failure::usage(format!("standard output: {e}"))),
-    }
+/// `loadgen diff`.
+fn diff_of(options: &DiffOptions) -> Result<u8, Failure> {
+    let read = |path: &str| {
+        let results = Results::parse(&read_file(path)?);
+        results.map_err(|why| Failure::usage(format!("{path}: {why}")))
+    };
+    let diff = Diff::new(&read(&options.first)?, &read(&options.second)?);
+    print(&diff.text(options.all))?;
+    let is_worse = diff.count(Verdict::Worse) > 0;
+    Ok(if options.strict && is_worse {
+        EXIT_THRESHOLD
+    } else {
+        0
+    })
 }

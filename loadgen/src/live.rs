@@ -16,6 +16,8 @@ const PLAIN_EVERY: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Live {
     view: View,
+    /// What the run is called among others.
+    label: String,
     phase: String,
     last: Option<(Time, u64)>,
     rate: f64,
@@ -29,10 +31,11 @@ enum View {
 }
 
 impl Live {
-    /// The view that fits standard error, unless it is not wanted. It uses no colours, so
+    /// The view that fits standard error, unless it is not wanted; a run among others
+    /// has a label. It uses no colours, so
     /// `NO_COLOR` has nothing to switch off.
     #[must_use]
-    pub fn new(quiet: bool) -> Self {
+    pub fn new(quiet: bool, label: &str) -> Self {
         let view = if quiet {
             View::Quiet
         } else if std::io::stderr().is_terminal() {
@@ -46,6 +49,11 @@ impl Live {
         };
         Self {
             view,
+            label: if label.is_empty() {
+                String::new()
+            } else {
+                format!("{label}, ")
+            },
             phase: "starting".to_owned(),
             last: None,
             rate: 0.0,
@@ -106,7 +114,7 @@ impl Live {
         }
         self.last = Some((now, received));
         let open = sum(|t| t.open);
-        let mut line = format!("{}: {open} open", self.phase);
+        let mut line = format!("{}{}: {open} open", self.label, self.phase);
         if received > 0 {
             let most = |of: fn(&Tick) -> u64| ticks.iter().map(of).max().unwrap_or(0) as f64 / 1e6;
             let (p50, p99) = (most(|t| t.p50_ns), most(|t| t.p99_ns));
@@ -140,12 +148,20 @@ mod tests {
             p50_ns: 999_900_000,
             p99_ns: 9_999_900_000,
         };
-        let mut live = Live::new(true);
+        let mut live = Live::new(true, "");
         live.phase("repeat 10 of 10");
         live.line(&[Tick::default()], Time::from_nanos(1));
         let line = live.line(&[tick], Time::from_nanos(1_000_000_001));
         assert!(line.len() <= 78, "{} characters: {line}", line.len());
         assert!(line.contains("1000.0M deliveries/s"), "{line}");
+    }
+
+    #[test]
+    fn a_run_among_others_is_named() {
+        let mut live = Live::new(true, "[12/34] poll-10s");
+        live.phase("repeat 1 of 1");
+        let line = live.line(&[Tick::default()], Time::from_nanos(1));
+        assert_eq!(line, "[12/34] poll-10s, repeat 1 of 1: 0 open");
     }
 
     #[test]

@@ -7,7 +7,9 @@ use clap::Parser;
 use loadgen::options::Cli;
 
 fn main() -> ExitCode {
-    match loadgen::main_of(Cli::parse()) {
+    let words: Vec<String> = std::env::args().collect();
+    let line = loadgen::outputs::public_line(&words);
+    match loadgen::main_of(Cli::parse(), &line) {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
             drop(writeln!(std::io::stderr(), "loadgen: {failure}"));

@@ -6,6 +6,7 @@ use altavoz::config::parse_duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::model::Arrivals;
+use crate::presets::Preset;
 use crate::transport::Transport;
 
 /// Load generator for push servers: delivery latency, fan-out, connections, by WebSocket,
@@ -34,6 +35,14 @@ pub enum Command {
     Fanout(FanoutOptions),
     /// Ramp to N connections and hold: rate, time to connect, memory per connection.
     Connect(ConnectOptions),
+    /// One schedule and one payload by several transports: measured beside predicted.
+    Compare(CompareOptions),
+    /// Draws a result again: text, and whatever files are asked for.
+    Report(ReportOptions),
+    /// Compares two results within the noise of their repeats.
+    Diff(DiffOptions),
+    /// Joins the results of generators that ran at the same time on several machines.
+    Merge(MergeOptions),
     /// What this host lets a generator do, and the command that lifts each limit.
     Doctor(DoctorOptions),
     /// One process of a run; started by the generator itself.
@@ -124,6 +133,145 @@ pub struct ConnectOptions {
     /// Publications a second to the bystanders.
     #[arg(long, default_value = "10", value_name = "PER_SECOND", value_parser = positive)]
     pub rate: f64,
+    /// Where the results go.
+    #[command(flatten)]
+    pub output: OutputOptions,
+}
+
+/// Options of `compare`.
+#[derive(Args, Clone, Debug)]
+pub struct CompareOptions {
+    /// Where to.
+    #[command(flatten)]
+    pub target: TargetOptions,
+    /// A comparison that has a name; what else is said here overrides it.
+    #[arg(long, value_enum, help_heading = "Comparison")]
+    pub preset: Option<Preset>,
+    /// A tenth of every interval and duration, for a first look: under a minute, and no result.
+    #[arg(long, help_heading = "Comparison")]
+    pub quick: bool,
+    /// Which transports; each is an arm [default: all but ask].
+    #[arg(
+        long,
+        value_enum,
+        value_delimiter = ',',
+        value_name = "LIST",
+        help_heading = "Comparison",
+        conflicts_with = "preset"
+    )]
+    pub transports: Vec<Transport>,
+    /// From one poll of a client to its next; repeatable, each is an arm.
+    #[arg(
+        long = "interval",
+        value_name = "TIME",
+        value_parser = duration,
+        default_values = ["2s", "5s", "10s"],
+        help_heading = "Comparison"
+    )]
+    pub intervals: Vec<Duration>,
+    /// The server sends at most one publication in this time: an arm more for ws, sse and stream.
+    #[arg(long, value_name = "TIME", value_parser = duration, help_heading = "Comparison")]
+    pub conflate: Vec<Duration>,
+    /// A connection for each poll and long poll.
+    #[arg(long, help_heading = "Comparison")]
+    pub no_keep_alive: bool,
+    /// Polls and long polls say If-None-Match, and are answered 304 if nothing is new.
+    #[arg(long, help_heading = "Comparison")]
+    pub etag: bool,
+    /// Polls are answered the newest publication alone.
+    #[arg(long, conflicts_with = "etag", help_heading = "Comparison")]
+    pub newest: bool,
+    /// How long the heads of requests are; repeatable, each is an arm more.
+    #[arg(
+        long,
+        value_enum,
+        default_values = ["minimal"],
+        help_heading = "Comparison"
+    )]
+    pub header_preset: Vec<HeaderPreset>,
+    /// Publications a second; repeatable, each is a workload of its own.
+    #[arg(
+        long = "rate",
+        value_name = "PER_SECOND",
+        value_parser = positive,
+        default_values = ["1", "0.2"],
+        help_heading = "Comparison"
+    )]
+    pub rates: Vec<f64>,
+    /// How publications are spread over time [default: poisson].
+    #[arg(long, value_enum, help_heading = "Comparison")]
+    pub arrivals: Option<Arrivals>,
+    /// Clients of each arm [default: 1000, or the preset's].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000), help_heading = "Comparison")]
+    pub clients: Option<u32>,
+    /// Bytes of a publication; the first 60 carry its stamp [default: 64, or the preset's].
+    #[arg(long, value_name = "BYTES", help_heading = "Comparison")]
+    pub size: Option<usize>,
+    /// Measure each arm this long; polling at least two intervals [default: 10s, or the preset's].
+    #[arg(long, value_parser = duration, help_heading = "Comparison")]
+    pub duration: Option<Duration>,
+    /// Measure each arm so many times, in turns with all others [default: the preset's].
+    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=100), help_heading = "Comparison")]
+    pub repeats: Option<u8>,
+    /// All arms at once also where updates are frequent; CPU of each is not known then.
+    #[arg(long, help_heading = "Comparison")]
+    pub side_by_side: bool,
+    /// Source addresses: auto spreads large loads over 127/8 for loopback targets.
+    #[arg(
+        long,
+        default_value = "auto",
+        value_name = "auto|FIRST-LAST",
+        help_heading = "Comparison"
+    )]
+    pub source: String,
+    /// Processes; as many as the descriptor limit asks for by default.
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(1..=1000), help_heading = "Comparison")]
+    pub workers: Option<u32>,
+    /// Pin the generator to this core; further workers to the ones behind it.
+    #[arg(long, value_name = "CORE", help_heading = "Comparison")]
+    pub pin: Option<usize>,
+    /// Seed of everything random; a random one by default.
+    #[arg(long, help_heading = "Comparison")]
+    pub seed: Option<u64>,
+    /// Where the results go.
+    #[command(flatten)]
+    pub output: OutputOptions,
+}
+
+/// Options of `report`.
+#[derive(Args, Clone, Debug)]
+pub struct ReportOptions {
+    /// The JSON of a run or a comparison (`-`: standard input).
+    #[arg(value_name = "A.json")]
+    pub file: String,
+    /// Where the results go.
+    #[command(flatten)]
+    pub output: OutputOptions,
+}
+
+/// Options of `diff`.
+#[derive(Args, Clone, Debug)]
+pub struct DiffOptions {
+    /// The JSON of the first run.
+    #[arg(value_name = "A.json")]
+    pub first: String,
+    /// The JSON of the second run, which is judged.
+    #[arg(value_name = "B.json")]
+    pub second: String,
+    /// Name the figures without a difference too.
+    #[arg(long)]
+    pub all: bool,
+    /// Exit 1 if anything is worse.
+    #[arg(long)]
+    pub strict: bool,
+}
+
+/// Options of `merge`.
+#[derive(Args, Clone, Debug)]
+pub struct MergeOptions {
+    /// The JSON of each generator's run.
+    #[arg(value_name = "A.json", num_args = 2.., required = true)]
+    pub files: Vec<String>,
     /// Where the results go.
     #[command(flatten)]
     pub output: OutputOptions,
@@ -316,6 +464,9 @@ pub struct OutputOptions {
     /// All figures as JSON (`-`: standard output).
     #[arg(long, value_name = "FILE")]
     pub json: Option<String>,
+    /// A page with plots that needs nothing else (`-`: standard output).
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<String>,
     /// Interval log for HdrHistogram's tools (`-`: standard output).
     #[arg(long, value_name = "FILE")]
     pub hlog: Option<String>,
@@ -331,6 +482,17 @@ pub struct OutputOptions {
     /// No live view; and no text report where another one goes to standard output.
     #[arg(long)]
     pub quiet: bool,
+    /// What the live view calls the run.
+    #[arg(skip)]
+    pub label: String,
+}
+
+impl OutputOptions {
+    /// Whether anything shows how latency changes from second to second.
+    #[must_use]
+    pub fn wants_intervals(&self) -> bool {
+        self.hlog.is_some() || self.html.is_some() || self.json.is_some()
+    }
 }
 
 /// How publications get to the server.

@@ -149,7 +149,7 @@ impl Plan {
         plan.topics = topics(&options.target)?;
         plan.slow = options.slow_readers;
         plan.subscribers = clients - plan.slow;
-        plan.intervals = options.output.hlog.is_some();
+        plan.intervals = options.output.wants_intervals();
         plan.pace = match options.in_flight {
             Some(in_flight) => Pace::Closed { in_flight },
             None => Pace::Open {
@@ -169,7 +169,7 @@ impl Plan {
         let mut plan = Self::common(&options.target, &options.reading, &options.load, target)?;
         plan.crowd = options.load.clients;
         plan.pace = Pace::Open { rate: options.rate };
-        plan.intervals = options.output.hlog.is_some();
+        plan.intervals = options.output.wants_intervals();
         if options.storm {
             if plan.arms.iter().any(|arm| arm.transport.is_scheduled()) {
                 return Err(Failure::usage(

@@ -34,6 +34,20 @@ pub struct Measurement {
     pub better: Better,
 }
 
+/// Which command made a result.
+///
+/// # Errors
+/// When it is none of ours.
+pub fn command_of(text: &str) -> Result<String, String> {
+    #[derive(serde::Deserialize)]
+    struct Head {
+        command: Option<String>,
+    }
+    let head: Head = serde_json::from_str(text).map_err(|e| format!("no JSON: {e}"))?;
+    let missing = || "not a result of loadgen: it has no `command`".to_owned();
+    head.command.ok_or_else(missing)
+}
+
 impl Results {
     /// Reads the JSON of any command.
     ///

@@ -59,6 +59,7 @@ pub const FIGURES: &[(&str, Unit)] = &[
     ("generator_cpu", Unit::Percent),
     ("cpu_per_delivery", Unit::Time),
     ("cpu_per_connect", Unit::Time),
+    ("disagreements", Unit::Count),
 ];
 
 /// One bound.

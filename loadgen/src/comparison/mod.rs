@@ -12,14 +12,15 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::model::Arrivals;
-use crate::report::arm::Arm;
+use crate::report::arm::{Arm, ArmDeliveries};
 use crate::sample::Machine;
-use crate::stats::Latency;
-use crate::thresholds::Outcome;
+use crate::stats::{Latency, micros};
+use crate::thresholds::{Figures, Outcome};
 
 pub mod crossing;
 pub mod figures;
 pub mod groups;
+pub mod logs;
 pub mod lubbers;
 pub mod page;
 pub mod predict;
@@ -67,6 +68,8 @@ pub struct Comparison {
     pub lubbers: Vec<lubbers::Row>,
     /// Update rates at which polling becomes cheaper, if they were looked for.
     pub crossings: Vec<crossing::Crossing>,
+    /// What follows from the figures, in sentences.
+    pub findings: Vec<String>,
     /// Why the generator was the limit or the load not reached; empty if neither.
     pub limits: Vec<String>,
     /// What else a reader should know.
@@ -245,6 +248,42 @@ impl Comparison {
             all.add(&arm.staleness());
         }
         all
+    }
+}
+
+impl Figures for Comparison {
+    fn percentile(&self, prefix: &str, percentile: Option<f64>) -> Option<f64> {
+        let staleness = self.staleness();
+        match (prefix, percentile) {
+            ("", None) => staleness.mean().map(|nanos| nanos / 1e3),
+            ("", Some(place)) => staleness.percentile(place).map(micros),
+            _ => None,
+        }
+    }
+
+    /// Sums over all arms, and the worst of them where a sum makes no sense.
+    fn numbers(&self) -> BTreeMap<&'static str, f64> {
+        let arms = || self.cells.iter().flat_map(|cell| &cell.arms);
+        let repeats = || arms().flat_map(|arm| &arm.repeats);
+        let sum = |of: fn(&ArmDeliveries) -> u64| {
+            let counts = repeats().map(|repeat| of(&repeat.arm.deliveries));
+            counts.sum::<u64>() as f64
+        };
+        let reach = arms().filter_map(|arm| Some(arm.figures.get("reach_percent")?.min));
+        let figures = arms().flat_map(|arm| arm.figures.values());
+        let off = figures.filter(|figure| figure.agrees() == Some(false));
+        let mut numbers = BTreeMap::from([
+            ("expected", sum(|got| got.expected)),
+            ("received", sum(|got| got.received)),
+            ("lost", sum(|got| got.lost)),
+            ("duplicated", sum(|got| got.duplicated)),
+            ("reordered", sum(|got| got.reordered)),
+            ("disagreements", off.count() as f64),
+        ]);
+        if let Some(worst) = reach.min_by(f64::total_cmp) {
+            numbers.insert("reach", worst);
+        }
+        numbers
     }
 }
 

@@ -5,14 +5,12 @@ use crate::html::bars::{Bar, Bars};
 use crate::html::ratios::{Ratios, Row};
 use crate::html::table::{Cell as TableCell, Table};
 use crate::html::{Block, Lines, Page, Section, Series, Style, number};
+use crate::report::page::curve;
 use crate::stats::Latency;
 
 use super::figures::{Kind, find};
 use super::groups::{self, GROUPS, Group};
 use super::{ArmResult, Cell, Comparison, Figure};
-
-/// Points of a percentile curve.
-const CURVE_POINTS: u32 = 120;
 
 /// The band of measured over predicted that counts as agreement.
 const BAND_PERCENT: f64 = 5.0;
@@ -22,6 +20,13 @@ const BAND_PERCENT: f64 = 5.0;
 pub fn page(comparison: &Comparison) -> Page {
     let names = Names::new(comparison);
     let mut sections = Vec::new();
+    if !comparison.findings.is_empty() {
+        sections.push(Section {
+            title: "What follows".to_owned(),
+            text: comparison.findings.clone(),
+            blocks: Vec::new(),
+        });
+    }
     for cell in &comparison.cells {
         sections.push(self::cell(cell, &names));
     }
@@ -201,18 +206,6 @@ fn percentiles(cell: &Cell, names: &Names) -> Option<Lines> {
         x,
         series,
     })
-}
-
-/// Percentile and milliseconds, evenly over the nines.
-fn curve(staleness: &Latency, last: f64) -> Vec<(f64, f64)> {
-    let nines = -(1.0 - last / 100.0).log10();
-    (0..=CURVE_POINTS)
-        .filter_map(|i| {
-            let nine = nines * f64::from(i) / f64::from(CURVE_POINTS);
-            let percentile = 100.0 * (1.0 - 10f64.powf(-nine));
-            Some((percentile, staleness.percentile(percentile)? as f64 / 1e6))
-        })
-        .collect()
 }
 
 fn over_time(cell: &Cell, names: &Names) -> Option<Lines> {

@@ -80,6 +80,7 @@ pub(crate) fn comparison() -> Comparison {
             crossing(5.0, false),
             crossing(10.0, true),
         ],
+        findings: vec!["a finding".to_owned()],
         limits: Vec::new(),
         warnings: vec!["a warning".to_owned()],
         thresholds: Vec::new(),

@@ -20,6 +20,7 @@ pub fn text(comparison: &Comparison) -> String {
     for cell in &comparison.cells {
         self::cell(&mut out, cell);
     }
+    findings(&mut out, comparison);
     crossings(&mut out, comparison);
     lubbers(&mut out, comparison);
     verdict(&mut out, comparison);
@@ -139,6 +140,17 @@ fn rows(out: &mut Vec<String>, arm: &ArmResult, kinds: &[&Kind], width: usize) {
     }
     if !error.trim().is_empty() {
         out.push(format!("    {:<12}{error}", "off by").trim_end().to_owned());
+    }
+}
+
+fn findings(out: &mut Vec<String>, comparison: &Comparison) {
+    if comparison.findings.is_empty() {
+        return;
+    }
+    out.push(String::new());
+    out.push("== what follows ==".to_owned());
+    for finding in &comparison.findings {
+        wrap(out, "  ", finding);
     }
 }
 

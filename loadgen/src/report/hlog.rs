@@ -9,6 +9,8 @@ use crate::stats::Latency;
 /// One interval of a run.
 #[derive(Clone, Debug)]
 pub struct Interval {
+    /// Whose it is, where a log is of several.
+    pub tag: Option<String>,
     /// When it began, since 1970.
     pub start: Duration,
     /// How long it was.
@@ -33,9 +35,11 @@ pub fn hlog(comment: &str, intervals: &[Interval]) -> String {
         "\"StartTimestamp\",\"Interval_Length\",\"Interval_Max\",\"Interval_Compressed_Histogram\"\n",
     );
     for interval in intervals {
+        let tag = interval.tag.as_deref();
+        let tag = tag.map_or_else(String::new, |tag| format!("Tag={tag},"));
         let written = writeln!(
             text,
-            "{:.3},{:.3},{:.3},{}",
+            "{tag}{:.3},{:.3},{:.3},{}",
             interval.start.as_secs_f64(),
             interval.length.as_secs_f64(),
             interval.latency.max().unwrap_or(0) as f64 / 1e6,
@@ -59,6 +63,7 @@ mod tests {
                 let mut latency = Latency::new();
                 (1..100).for_each(|n| latency.record(n * 1_000 * (i + 1)));
                 Interval {
+                    tag: None,
                     start: Duration::from_secs(1_700_000_000 + i),
                     length: Duration::from_secs(1),
                     latency,

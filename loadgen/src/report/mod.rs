@@ -21,6 +21,7 @@ pub mod arm;
 mod arms;
 pub mod hgrm;
 pub mod hlog;
+pub mod page;
 pub mod recording;
 pub mod text;
 pub mod verdict;
@@ -329,11 +330,23 @@ impl Report {
         deliveries
     }
 
+    /// A histogram by the prefix of its figures.
+    #[must_use]
+    pub fn histogram(&self, prefix: &str) -> Option<&Latency> {
+        self.histograms.get(prefix)
+    }
+
+    /// Deliveries second by second, where that was wanted.
+    #[must_use]
+    pub fn intervals(&self) -> Vec<Interval> {
+        intervals(&self.run)
+    }
+
     /// The interval log.
     #[must_use]
     pub fn hlog(&self) -> String {
         let comment = format!("loadgen {}, {}", self.command, self.latency_basis);
-        hlog::hlog(&comment, &intervals(&self.run))
+        hlog::hlog(&comment, &self.intervals())
     }
 
     /// All figures as JSON.
@@ -590,6 +603,7 @@ fn intervals(run: &Run) -> Vec<Interval> {
         latency.add(&note.latency);
     }
     let interval = |(start, latency)| Interval {
+        tag: None,
         start: run.epoch + Duration::from_nanos(start),
         length: Duration::from_secs(1),
         latency,

@@ -30,7 +30,7 @@ const DRAIN: Duration = Duration::from_secs(2);
 pub fn run(options: &ConnectOptions) -> Result<Report, Failure> {
     let server = Server::new(&options.target)?;
     let plan = Plan::connect(options, server.target.clone())?;
-    let mut crew = super::crew(&plan, &server, options.output.quiet)?;
+    let mut crew = super::crew(&plan, &server, &options.output)?;
     crew.rest(SETTLE)?;
     let metrics_before = metrics_url::read(options.target.metrics_url.as_deref())?;
     let started = clock::unix();

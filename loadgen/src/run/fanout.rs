@@ -25,7 +25,7 @@ pub fn run(options: &FanoutOptions) -> Result<Report, Failure> {
     let server = Server::new(&options.target)?;
     let plan = Plan::fanout(options, server.target.clone())?;
     let drain = plan.drain(options.drain);
-    let mut crew = super::crew(&plan, &server, options.output.quiet)?;
+    let mut crew = super::crew(&plan, &server, &options.output)?;
     crew.rest(SETTLE)?;
     let started = clock::unix();
     let before = super::look(&mut crew);

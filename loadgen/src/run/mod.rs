@@ -10,7 +10,7 @@ use crate::failure::Failure;
 use crate::live::Live;
 use crate::node::ChildServer;
 use crate::num::{nanos, whole};
-use crate::options::TargetOptions;
+use crate::options::{OutputOptions, TargetOptions};
 use crate::plan::{Course, Pace, Plan};
 use crate::protocol::{
     ArmRound, Command, Connects, Finished, Notice, Published, Round, add_counts,
@@ -19,9 +19,12 @@ use crate::publications::{Row, join};
 use crate::report::recording::Memory;
 use crate::sample::{self, ProcessSample};
 use crate::target::Target;
+use crate::transport::Transport;
 use crate::worker::meter::enter_row;
 
+pub mod compare;
 pub mod connect;
+pub mod delay;
 pub mod fanout;
 pub mod metrics_url;
 
@@ -31,6 +34,12 @@ const LEAD: Duration = Duration::from_millis(20);
 /// Between the last upgrade and the first publication: a server may answer 101 a moment before
 /// the subscription counts.
 const SETTLE: Duration = Duration::from_millis(250);
+
+/// Says something beside the report; whoever does not read it misses nothing.
+pub fn say(line: &str) {
+    use std::io::Write;
+    drop(writeln!(std::io::stderr(), "{line}"));
+}
 
 /// The server of a run: named, or a child of our own.
 #[derive(Debug)]
@@ -50,10 +59,10 @@ impl Server {
     /// When there is none.
     pub fn new(options: &TargetOptions) -> Result<Self, Failure> {
         if let Some(url) = &options.target {
+            let pid = options.server_pid;
             return Ok(Self {
-                target: Target::parse(url)?,
-                pid: options.server_pid,
-                child: None,
+                pid,
+                ..Self::named(url)?
             });
         }
         let child = ChildServer::start()?;
@@ -62,6 +71,24 @@ impl Server {
             pid: Some(child.pid()),
             child: Some(child),
         })
+    }
+
+    /// One that somebody else runs.
+    ///
+    /// # Errors
+    /// When its URL is none.
+    pub fn named(url: &str) -> Result<Self, Failure> {
+        Ok(Self {
+            target: Target::parse(url)?,
+            pid: None,
+            child: None,
+        })
+    }
+
+    /// The child, if it is one, for somebody else to end.
+    #[must_use]
+    pub fn into_child(self) -> Option<ChildServer> {
+        self.child
     }
 
     /// Whether the run started it.
@@ -116,8 +143,9 @@ pub struct Connected {
 ///
 /// # Errors
 /// When they cannot be started.
-pub fn crew(plan: &Plan, server: &Server, quiet: bool) -> Result<Crew, Failure> {
-    Crew::start(plan, server.pid, Live::new(quiet))
+pub fn crew(plan: &Plan, server: &Server, output: &OutputOptions) -> Result<Crew, Failure> {
+    let live = Live::new(output.quiet, &output.label);
+    Crew::start(plan, server.pid, live)
 }
 
 /// Connects everybody.
@@ -246,10 +274,13 @@ pub fn measure(
     } else {
         published.first
     };
+    // Where clients ask, nothing is published, and the time is all that there is.
+    let asked = plan.has(Transport::Ask).then_some(end);
     let wall = rounds
         .iter()
         .map(|r| r.last_delivery)
         .chain([published.last])
+        .chain(asked)
         .max()
         .map_or(0, |last| last.saturating_sub(first));
     Ok(joined(
@@ -328,22 +359,27 @@ pub fn finish(crew: &mut Crew) -> Result<Finished, Failure> {
 #[must_use]
 pub fn join_repeats(repeats: &[Measured]) -> Measured {
     let mut all = Measured::default();
-    for repeat in repeats {
-        add_round(&mut all.round, &repeat.round);
-        let arms = all.round.arms.iter_mut().zip(&repeat.round.arms);
-        arms.for_each(|(into, from)| into.window_ns += from.window_ns);
-        add_published(&mut all.published, &repeat.published);
-        all.seconds += repeat.seconds;
-        all.generator_cpu_ns += repeat.generator_cpu_ns;
-        all.generator_share = all.generator_share.max(repeat.generator_share);
-        if let Some(server) = repeat.server {
-            let sum = all.server.get_or_insert_default();
-            sum.cpu_ns += server.cpu_ns;
-            sum.cores = sum.cores.max(server.cores);
-            sum.busiest = sum.busiest.max(server.busiest);
-        }
-    }
+    repeats
+        .iter()
+        .for_each(|repeat| add_measured(&mut all, repeat));
     all
+}
+
+/// Adds one repeat behind another: counts, histograms, and their time.
+pub fn add_measured(all: &mut Measured, repeat: &Measured) {
+    add_round(&mut all.round, &repeat.round);
+    let arms = all.round.arms.iter_mut().zip(&repeat.round.arms);
+    arms.for_each(|(into, from)| into.window_ns += from.window_ns);
+    add_published(&mut all.published, &repeat.published);
+    all.seconds += repeat.seconds;
+    all.generator_cpu_ns += repeat.generator_cpu_ns;
+    all.generator_share = all.generator_share.max(repeat.generator_share);
+    if let Some(server) = repeat.server {
+        let sum = all.server.get_or_insert_default();
+        sum.cpu_ns += server.cpu_ns;
+        sum.cores = sum.cores.max(server.cores);
+        sum.busiest = sum.busiest.max(server.busiest);
+    }
 }
 
 fn wait_published(
@@ -428,7 +464,9 @@ fn add_round(into: &mut Round, from: &Round) {
 }
 
 fn add_published(into: &mut Published, from: &Published) {
-    into.streams.resize(from.streams.len(), 0);
+    // Whoever does not publish itself has no streams.
+    let streams = into.streams.len().max(from.streams.len());
+    into.streams.resize(streams, 0);
     for (into, from) in into.streams.iter_mut().zip(&from.streams) {
         *into += from;
     }
@@ -439,7 +477,9 @@ fn add_published(into: &mut Published, from: &Published) {
     add_counts(&mut into.refused, &from.refused);
 }
 
-fn join_connects(parts: &[Connects]) -> Connects {
+/// The attempts of several generators or workers.
+#[must_use]
+pub fn join_connects(parts: &[Connects]) -> Connects {
     let mut joined = Connects {
         first: parts.iter().map(|p| p.first).min().unwrap_or(0),
         last: parts.iter().map(|p| p.last).max().unwrap_or(0),
