@@ -159,6 +159,16 @@ fn numbers(text: &str) -> Vec<u64> {
         .collect()
 }
 
+/// The ports that the host gives to clients, as `32768 to 60999`.
+#[must_use]
+pub fn local_port_range() -> Option<String> {
+    let text = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").ok()?;
+    match numbers(&text)[..] {
+        [from, to] => Some(format!("{from} to {to}")),
+        _ => None,
+    }
+}
+
 fn parse_range(text: &str) -> Option<u64> {
     let bounds = numbers(text);
     Some(bounds.get(1)?.saturating_sub(*bounds.first()?) + 1)

@@ -56,6 +56,7 @@ pub mod sample;
 pub mod schedule;
 pub mod search;
 pub mod sources;
+pub mod stages;
 pub mod stamp;
 pub mod stats;
 pub mod target;
@@ -84,6 +85,16 @@ pub fn main_of(cli: Cli, line: &str) -> Result<u8, Failure> {
                 run::say(&run::compare::announcement(&options));
             }
             outputs.comparison(run::compare::run(&options, line)?)
+        }
+        Command::Capacity(options) => {
+            let outputs = Outputs::new(&options.load.output)?;
+            let capacity = run::capacity::run(&options, line)?;
+            let exit = outputs.plain(&capacity.text(), &capacity.json(), &capacity.limits)?;
+            Ok(if capacity.capacity.is_none() {
+                EXIT_THRESHOLD
+            } else {
+                exit
+            })
         }
         Command::Report(options) => again(&options),
         Command::Diff(options) => diff_of(&options),

@@ -51,10 +51,31 @@ impl ChildServer {
     /// # Errors
     /// When it does not.
     pub fn start() -> Result<Self, Failure> {
+        Self::start_at("127.0.0.1:0", false)
+    }
+
+    /// Starts so many nodes on one port.
+    ///
+    /// # Errors
+    /// When one does not.
+    pub fn start_several(count: u32) -> Result<Vec<Self>, Failure> {
+        let first = Self::start_at("127.0.0.1:0", count > 1)?;
+        let mut nodes = vec![first];
+        for _ in 1..count {
+            let authority = nodes[0].authority.clone();
+            nodes.push(Self::start_at(&authority, true)?);
+        }
+        Ok(nodes)
+    }
+
+    fn start_at(listen: &str, shares: bool) -> Result<Self, Failure> {
         let program = std::env::current_exe().map_err(|e| Failure::usage(e.to_string()))?;
         let mut command = Command::new(program);
         // Questions are answered at /echo.
-        command.args(["node", "--echo", "--listen", "127.0.0.1:0"]);
+        command.args(["node", "--echo", "--listen", listen]);
+        if shares {
+            command.arg("--share-port");
+        }
         Self::start_with(command)
     }
 

@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::model::Arrivals;
 use crate::presets::Preset;
+use crate::stages::Stage;
 use crate::transport::Transport;
 
 /// Load generator for push servers: delivery latency, fan-out, connections, by WebSocket,
@@ -37,6 +38,8 @@ pub enum Command {
     Connect(ConnectOptions),
     /// One schedule and one payload by several transports: measured beside predicted.
     Compare(CompareOptions),
+    /// The largest number of clients or publications/s that keeps bounds such as p99<50ms.
+    Capacity(CapacityOptions),
     /// Draws a result again: text, and whatever files are asked for.
     Report(ReportOptions),
     /// Compares two results within the noise of their repeats.
@@ -101,6 +104,18 @@ pub struct FanoutOptions {
     /// Slow readers read again this long after measuring began, and their close codes are counted.
     #[arg(long, value_parser = duration, requires = "slow_readers")]
     pub resume_after: Option<Duration>,
+    /// A stage instead of repeats, one behind the other; repeatable: ramp:10s:5..50, hold:10s,
+    /// spike:2s:200, churn:10s:100, reconnect-storm:10s, slow-readers:10s.
+    #[arg(
+        long = "stage",
+        value_name = "KIND:TIME[:VALUE]",
+        value_parser = Stage::parse,
+        conflicts_with_all = ["repeats", "messages", "duration", "in_flight"]
+    )]
+    pub stages: Vec<Stage>,
+    /// Clients beside the measured ones that churn and reconnect-storm cut and bring back.
+    #[arg(long, default_value_t = 0, value_name = "K")]
+    pub crowd: u32,
     /// Where the results go.
     #[command(flatten)]
     pub output: OutputOptions,
@@ -121,6 +136,9 @@ pub struct ConnectOptions {
     /// Keep the connections this long before memory is measured.
     #[arg(long, default_value = "10s", value_parser = duration)]
     pub hold: Duration,
+    /// Go on where a source address has no free port left: shows how many it has, and why.
+    #[arg(long)]
+    pub until_full: bool,
     /// After the hold cut all connections at once and reconnect.
     #[arg(long)]
     pub storm: bool,
@@ -238,6 +256,43 @@ pub struct CompareOptions {
     pub output: OutputOptions,
 }
 
+/// Options of `capacity`.
+#[derive(Args, Clone, Debug)]
+pub struct CapacityOptions {
+    /// What is searched for.
+    #[arg(long, value_enum, default_value_t = CapacityOf::Rate, help_heading = "Search")]
+    pub of: CapacityOf,
+    /// A bound that must hold, as --fail has them; repeatable.
+    #[arg(
+        long = "bound",
+        value_name = "EXPR",
+        default_values = ["p99<50ms", "reach>=100%"],
+        help_heading = "Search"
+    )]
+    pub bounds: Vec<String>,
+    /// The first level: clients, or publications a second.
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..), help_heading = "Search")]
+    pub start: u64,
+    /// The highest level that is tried.
+    #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1..), help_heading = "Search")]
+    pub max: u64,
+    /// How long the level that was found must hold in the end [default: three times --duration].
+    #[arg(long, value_parser = duration, help_heading = "Search")]
+    pub confirm: Option<Duration>,
+    /// The load of each level; --duration is 5s here if it is not given.
+    #[command(flatten)]
+    pub load: FanoutOptions,
+}
+
+/// What a capacity is counted in.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum CapacityOf {
+    /// Subscribers, at the rate that is given.
+    Clients,
+    /// Publications a second, to the clients that are given.
+    Rate,
+}
+
 /// Options of `report`.
 #[derive(Args, Clone, Debug)]
 pub struct ReportOptions {
@@ -317,6 +372,9 @@ pub struct TargetOptions {
     /// Certificate authorities for wss://, in PEM; the host's own by default.
     #[arg(long, value_name = "FILE")]
     pub ca: Option<String>,
+    /// So many nodes of its own, which share one port: each has its own descriptor limit.
+    #[arg(long, default_value_t = 1, value_name = "K", conflicts_with = "target", value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub nodes: u32,
     /// The topic; with several, NAME-0, NAME-1 and so on.
     #[arg(long, default_value = "loadgen", value_name = "NAME")]
     pub topic: String,

@@ -16,10 +16,14 @@ use crate::options::{
     ConnectOptions, DriverKind, FanoutOptions, LoadOptions, Publish, ReadingOptions, TargetOptions,
 };
 use crate::paths::Paths;
-use crate::sources::Sources;
+use crate::sources::{SOURCE_PORTS_MAX, Sources};
+use crate::stages::{Event, Stage};
 use crate::stamp::STAMP_BYTES;
 use crate::target::Target;
 use crate::transport::Transport;
+
+/// The most stages of a run: rounds are counted in a byte.
+const STAGES_MAX: usize = 100;
 
 /// The most clients of one worker: what a descriptor limit of 20,000 leaves room for.
 const WORKER_CLIENTS_MAX: u64 = 19_000;
@@ -87,6 +91,8 @@ pub struct Plan {
     pub pin: Option<usize>,
     /// `--source`, checked.
     pub source: String,
+    /// Whether more connections may be asked for than the addresses have ports.
+    pub until_full: bool,
 }
 
 /// Who publishes.
@@ -157,7 +163,9 @@ impl Plan {
             },
         };
         plan.arrivals = options.arrivals;
+        plan.crowd = options.crowd;
         plan.check_arms()?;
+        plan.check_stages(&options.stages)?;
         plan.finish(&options.load, &options.target)
     }
 
@@ -168,6 +176,7 @@ impl Plan {
     pub fn connect(options: &ConnectOptions, target: Target) -> Result<Self, Failure> {
         let mut plan = Self::common(&options.target, &options.reading, &options.load, target)?;
         plan.crowd = options.load.clients;
+        plan.until_full = options.until_full;
         plan.pace = Pace::Open { rate: options.rate };
         plan.intervals = options.output.wants_intervals();
         if options.storm {
@@ -259,7 +268,13 @@ impl Plan {
     /// # Errors
     /// Never after the plan was checked.
     pub fn sources(&self) -> Result<Sources, Failure> {
-        Sources::parse(&self.source, self.target.address.ip(), self.connections())
+        let ports = if self.until_full {
+            u64::MAX
+        } else {
+            SOURCE_PORTS_MAX
+        };
+        let target = self.target.address.ip();
+        Sources::parse(&self.source, target, self.connections(), ports)
     }
 
     /// All connections of the run.
@@ -313,6 +328,7 @@ impl Plan {
             intervals: false,
             pin: load.pin,
             source: load.source.clone(),
+            until_full: false,
         })
     }
 
@@ -339,6 +355,35 @@ impl Plan {
         }
         if self.on_open.is_some() && !self.has(Transport::Ws) {
             return Err(Failure::usage("--on-open is for ws"));
+        }
+        Ok(())
+    }
+
+    /// What stages need.
+    fn check_stages(&self, stages: &[Stage]) -> Result<(), Failure> {
+        let needs_crowd = stages.iter().find(|stage| stage.needs_crowd());
+        if let Some(stage) = needs_crowd.filter(|_| self.crowd == 0) {
+            return Err(Failure::usage(format!(
+                "--stage {}: say how many leave and come back with --crowd K",
+                stage.text
+            )));
+        }
+        let slow = stages
+            .iter()
+            .find(|stage| stage.event == Event::SlowReaders);
+        if let Some(stage) = slow.filter(|_| self.slow == 0) {
+            return Err(Failure::usage(format!(
+                "--stage {}: say how many stop to read with --slow-readers K",
+                stage.text
+            )));
+        }
+        if needs_crowd.is_some() && self.arms.iter().any(|arm| arm.transport.is_scheduled()) {
+            return Err(Failure::usage(
+                "--stage: between polls nothing is held that could be cut, leave poll out",
+            ));
+        }
+        if stages.len() > STAGES_MAX {
+            return Err(Failure::usage("--stage: at most 100 stages"));
         }
         Ok(())
     }
@@ -586,6 +631,12 @@ mod tests {
         );
         says("connect --transports poll --storm", "--storm");
         says("fanout --conflate 1s --in-flight 1", "--rate");
+        says("fanout --stage churn:1s:5", "--crowd");
+        says("fanout --stage slow-readers:1s", "--slow-readers");
+        says(
+            "fanout --stage churn:1s:5 --crowd 5 --transports poll",
+            "leave poll out",
+        );
         says("fanout --conflate 1s --path /x", "in the path");
         says("fanout --ca file.pem", "wss://");
         says("fanout --topic ..", "--topic");

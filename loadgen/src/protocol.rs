@@ -44,10 +44,19 @@ pub enum Command {
     Complete(Vec<(u32, u32)>),
     /// Slow readers read again.
     Resume,
+    /// Slow readers read no more.
+    Pause,
     /// The crowd is cut and comes back; `Back` follows.
     Storm {
         /// Each waits a random part of this.
         jitter: u64,
+    },
+    /// Some of the crowd are cut and come back at once, all the time; `Back` follows.
+    Churn {
+        /// How many a second, over all workers.
+        per_second: f64,
+        /// Nobody is cut any more from here on.
+        until: u64,
     },
     /// Wait no longer for those who are not back; `Back` follows.
     EndStorm,

@@ -69,6 +69,20 @@ pub fn process(pid: u32) -> Option<ProcessSample> {
     Some(sample)
 }
 
+/// Looks at several as one; `None` if there are none, or one of them is gone.
+#[must_use]
+pub fn processes(pids: &[u32]) -> Option<ProcessSample> {
+    let mut all = ProcessSample::default();
+    for pid in pids {
+        let one = process(*pid)?;
+        all.cpu_ns += one.cpu_ns;
+        all.busiest_thread_cpu_ns = all.busiest_thread_cpu_ns.max(one.busiest_thread_cpu_ns);
+        all.rss_bytes += one.rss_bytes;
+        all.threads += one.threads;
+    }
+    (!pids.is_empty()).then_some(all)
+}
+
 /// The share of a process's memory that is its own, in bytes; slower than [`process`].
 #[must_use]
 pub fn pss(pid: u32) -> Option<u64> {
@@ -203,6 +217,10 @@ mod tests {
         assert!(sample.threads >= 1 && sample.rss_bytes > 0 && sample.cpu_ns > 0);
         assert!(cpus_allowed(std::process::id()) >= Some(1));
         assert_eq!(process(u32::MAX), None);
+        let own = std::process::id();
+        let twice = processes(&[own, own]).expect("it runs");
+        assert!(twice.rss_bytes > sample.rss_bytes);
+        assert_eq!((processes(&[]), processes(&[own, u32::MAX])), (None, None));
     }
 
     #[test]

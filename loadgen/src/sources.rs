@@ -22,12 +22,17 @@ const SOURCE_PORTS_EASY: u64 = 14_000;
 pub struct Sources(Vec<IpAddr>);
 
 impl Sources {
-    /// Reads `auto`, one address, or `FIRST-LAST`.
+    /// Reads `auto`, one address, or `FIRST-LAST`, each good for so many `ports`.
     ///
     /// # Errors
     /// When it is none of these, or has too few addresses for the load.
-    pub fn parse(text: &str, target: IpAddr, connections: u64) -> Result<Self, Failure> {
-        let needed = connections.div_ceil(SOURCE_PORTS_MAX);
+    pub fn parse(
+        text: &str,
+        target: IpAddr,
+        connections: u64,
+        ports: u64,
+    ) -> Result<Self, Failure> {
+        let needed = connections.div_ceil(ports);
         if text == "auto" {
             return Ok(Self::auto(target, connections.div_ceil(SOURCE_PORTS_EASY)));
         }
@@ -39,10 +44,16 @@ impl Sources {
         if (sources.len() as u64) < needed {
             return Err(Failure::usage(format!(
                 "--source {text}: {connections} connections need {needed} addresses, \
-                 one for each {SOURCE_PORTS_MAX}"
+                 one for each {ports}"
             )));
         }
         Ok(Self(sources))
+    }
+
+    /// How many addresses there are; 0 leaves the choice to the system.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.0.len()
     }
 
     /// The address of a connection, counted over all workers; `None` leaves it to the system.
@@ -94,13 +105,13 @@ mod tests {
 
     #[test]
     fn a_small_load_leaves_the_address_to_the_system() {
-        let sources = Sources::parse("auto", HERE, 14_000).expect("auto");
+        let sources = Sources::parse("auto", HERE, 14_000, SOURCE_PORTS_MAX).expect("auto");
         assert_eq!(of(&sources, 0, 14_000), None);
     }
 
     #[test]
     fn a_large_load_on_loopback_spreads_by_itself() {
-        let sources = Sources::parse("auto", HERE, 42_000).expect("auto");
+        let sources = Sources::parse("auto", HERE, 42_000, SOURCE_PORTS_MAX).expect("auto");
         assert_eq!(of(&sources, 0, 42_000).as_deref(), Some("127.0.0.1"));
         assert_eq!(of(&sources, 13_999, 42_000).as_deref(), Some("127.0.0.1"));
         assert_eq!(of(&sources, 14_000, 42_000).as_deref(), Some("127.0.0.2"));
@@ -109,12 +120,13 @@ mod tests {
 
     #[test]
     fn a_range_is_used_evenly_and_must_be_large_enough() {
-        let sources = Sources::parse("127.0.0.9-127.0.0.10", HERE, 10).expect("a range");
+        let sources = Sources::parse("127.0.0.9-127.0.0.10", HERE, 10, SOURCE_PORTS_MAX).expect("a range");
         assert_eq!(of(&sources, 4, 10).as_deref(), Some("127.0.0.9"));
         assert_eq!(of(&sources, 5, 10).as_deref(), Some("127.0.0.10"));
-        assert!(Sources::parse("127.0.0.9-127.0.0.10", HERE, 50_001).is_err());
-        assert!(Sources::parse("127.0.0.9-127.0.0.1", HERE, 1).is_err());
-        assert!(Sources::parse("here", HERE, 1).is_err());
-        assert!(Sources::parse("::1", HERE, 1).is_ok());
+        assert!(Sources::parse("127.0.0.9-127.0.0.10", HERE, 50_001, SOURCE_PORTS_MAX).is_err());
+        assert!(Sources::parse("127.0.0.9", HERE, 50_001, u64::MAX).is_ok());
+        assert!(Sources::parse("127.0.0.9-127.0.0.1", HERE, 1, SOURCE_PORTS_MAX).is_err());
+        assert!(Sources::parse("here", HERE, 1, SOURCE_PORTS_MAX).is_err());
+        assert!(Sources::parse("::1", HERE, 1, SOURCE_PORTS_MAX).is_ok());
     }
 }

@@ -15,7 +15,7 @@ use crate::thresholds::{Figures, Outcome};
 
 use self::arm::Arm;
 use self::hlog::Interval;
-use self::recording::{Memory, Run, StormRun};
+use self::recording::{Memory, Run, StageRun, StormRun};
 
 pub mod arm;
 mod arms;
@@ -52,8 +52,10 @@ pub struct Report {
     pub arms: Vec<Arm>,
     /// All repeats together; none if nothing was published.
     pub total: Option<RoundFigures>,
-    /// Each repeat.
+    /// Each repeat, or each stage.
     pub repeats: Vec<RoundFigures>,
+    /// What each of them was, if they are stages.
+    pub stages: Vec<StageFigures>,
     /// Median and range over the repeats, by figure.
     pub over_repeats: BTreeMap<String, Range>,
     /// What connections cost.
@@ -261,6 +263,28 @@ pub struct StormFigures {
     pub bystanders_storm: Option<Summary>,
 }
 
+/// A stage; its other figures are those of the repeat in the same place.
+#[derive(Clone, Debug, Serialize)]
+pub struct StageFigures {
+    /// As it was asked for.
+    pub name: String,
+    /// Who was cut and came back.
+    pub back: Option<BackFigures>,
+}
+
+/// Who was cut and came back, in figures.
+#[derive(Clone, Debug, Serialize)]
+pub struct BackFigures {
+    /// Clients that were cut.
+    pub cut: u64,
+    /// Clients that are back.
+    pub back: u64,
+    /// Cut to upgrade.
+    pub reconnect: Summary,
+    /// Attempts that failed and were repeated, by reason.
+    pub failures: BTreeMap<String, u64>,
+}
+
 /// A figure over repeats.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Range {
@@ -294,6 +318,7 @@ impl Report {
             arms: arms::arms(&run, &all),
             total: is_measured.then(|| RoundFigures::new(&all)),
             repeats: run.repeats.iter().map(RoundFigures::new).collect(),
+            stages: run.stages.iter().map(stage_figures).collect(),
             over_repeats: BTreeMap::new(),
             memory: run.memory.as_ref().map(MemoryFigures::new),
             idle: run.idle.as_ref().map(|idle| {
@@ -314,7 +339,9 @@ impl Report {
             histograms: histograms(&run, &all),
             run,
         };
-        report.over_repeats = over_repeats(&report.repeats);
+        if report.stages.is_empty() {
+            report.over_repeats = over_repeats(&report.repeats);
+        }
         report.limits = verdict::limits(&report);
         report.warnings = verdict::warnings(&report, &report.run.plan);
         report
@@ -570,6 +597,19 @@ fn storm_figures(storm: &StormRun, all: &Measured) -> StormFigures {
         failures: back.failures.clone(),
         bystanders_calm: storm.calm.summary(),
         bystanders_storm: (!all.round.corrected.is_empty()).then(|| all.round.corrected.summary()),
+    }
+}
+
+fn stage_figures(stage: &StageRun) -> StageFigures {
+    let back = stage.back.as_ref();
+    StageFigures {
+        name: stage.name.clone(),
+        back: back.map(|back| BackFigures {
+            cut: back.cut,
+            back: back.back.len(),
+            reconnect: back.back.summary(),
+            failures: back.failures.clone(),
+        }),
     }
 }
 

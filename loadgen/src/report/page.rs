@@ -7,7 +7,7 @@ use crate::html::{Block, Lines, Page, Section, Series, Style, number};
 use crate::stats::{Latency, Summary};
 
 use super::arm::Arm;
-use super::{Report, RoundFigures};
+use super::{Report, RoundFigures, StageFigures};
 
 /// Points of a percentile curve.
 const CURVE_POINTS: u32 = 120;
@@ -300,19 +300,26 @@ fn arms(report: &Report) -> Section {
 
 /// What each stage brought, where a run has stages.
 fn stages(report: &Report) -> Option<Section> {
-    let names = &report.run.stages;
-    if names.is_empty() {
+    let stages = &report.stages;
+    if stages.is_empty() {
         return None;
     }
-    let rows = names.iter().zip(&report.repeats);
-    let latency = rows.map(|(name, figures)| (name.as_str(), &figures.latency));
+    let rows = stages.iter().zip(&report.repeats);
+    let latency = rows.map(|(stage, figures)| (stage.name.as_str(), &figures.latency));
+    let mut blocks = vec![Block::Table(summaries("Delivery latency by stage", latency))];
+    let back = |stage: &'_ StageFigures| {
+        let back = stage.back.clone()?;
+        Some((stage.name.clone(), back.reconnect))
+    };
+    let backs: Vec<(String, Summary)> = stages.iter().filter_map(back).collect();
+    if !backs.is_empty() {
+        let rows = backs.iter().map(|(name, back)| (name.as_str(), back));
+        blocks.push(Block::Table(summaries("From cut to back, the crowd", rows)));
+    }
     Some(Section {
         title: "Stages".to_owned(),
         text: Vec::new(),
-        blocks: vec![Block::Table(summaries(
-            "Delivery latency by stage",
-            latency,
-        ))],
+        blocks,
     })
 }
 

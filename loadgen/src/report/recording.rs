@@ -29,6 +29,8 @@ pub struct Run {
     pub server_cpus: Option<u64>,
     /// Where it ran.
     pub machine: Machine,
+    /// The ports that the host gives to clients, from and to.
+    pub port_range: Option<String>,
     /// When it began, since 1970.
     pub started: Duration,
     /// What the clock of all moments read at the beginning of 1970.
@@ -37,8 +39,8 @@ pub struct Run {
     pub connected: Connected,
     /// What was measured.
     pub repeats: Vec<Measured>,
-    /// What each repeat is called, if they differ: the stages of a run.
-    pub stages: Vec<String>,
+    /// What each repeat was, if they are the stages of a run.
+    pub stages: Vec<StageRun>,
     /// How connections ended.
     pub finished: Finished,
     /// What connections cost.
@@ -83,6 +85,15 @@ pub struct StormRun {
     pub calm: Latency,
 }
 
+/// One stage of a run; its deliveries are those of the repeat in the same place.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct StageRun {
+    /// As it was asked for.
+    pub name: String,
+    /// Who was cut in it and came back.
+    pub back: Option<Back>,
+}
+
 impl Run {
     /// A run in which everybody is connected and nothing has been measured yet.
     #[must_use]
@@ -92,8 +103,9 @@ impl Run {
             command: command.to_owned(),
             plan: public(plan),
             own_node: server.is_own(),
-            server_cpus: server.pid.and_then(sample::cpus_allowed),
+            server_cpus: server.pids.first().copied().and_then(sample::cpus_allowed),
             machine: sample::machine(),
+            port_range: crate::doctor::local_port_range(),
             started: now,
             epoch: now.saturating_sub(clock::now().since(Time::ZERO)),
             connected,

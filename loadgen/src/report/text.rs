@@ -38,6 +38,7 @@ pub fn text(report: &Report) -> String {
     if let Some(total) = &report.total {
         cost(&mut out, total, report);
     }
+    stages(&mut out, report);
     ends(&mut out, report);
     repeats(&mut out, report);
     verdict(&mut out, report);
@@ -123,6 +124,28 @@ fn head(out: &mut Lines, report: &Report) {
         machine.memory_bytes as f64 / 1024f64.powi(3),
         machine.kernel
     ));
+}
+
+/// A row for each stage.
+fn stages(out: &mut Lines, report: &Report) {
+    if report.stages.is_empty() {
+        return;
+    }
+    out.line("");
+    out.columns("delivery latency by stage, ms");
+    for (stage, figures) in report.stages.iter().zip(&report.repeats) {
+        out.summary(&stage.name, &figures.latency);
+        if figures.lost > 0 {
+            out.row("", format!("{} of {} lost", figures.lost, figures.expected));
+        }
+        if let Some(back) = &stage.back {
+            out.summary("  cut to back", &back.reconnect);
+            out.row("", format!("{} cut, {} back", back.cut, back.back));
+            for (why, count) in &back.failures {
+                out.row("", format!("{count} attempts failed: {why}"));
+            }
+        }
+    }
 }
 
 fn pace(report: &Report) -> String {

@@ -58,10 +58,36 @@ pub fn limits(report: &Report) -> Vec<String> {
     limits
 }
 
+/// Where a source address ended, and why: what is true of one client is not true of a port.
+fn ports(report: &Report, plan: &Plan) -> Option<String> {
+    if !plan.until_full {
+        return None;
+    }
+    let addresses = plan.sources().ok()?.count().max(1) as u64;
+    let connected = report.connect.connected;
+    let range = report.run.port_range.as_deref().unwrap_or("unknown");
+    let is_full = report.connect.failures.keys().any(|why| is_port_shortage(why));
+    let end = if is_full {
+        "no port was left, since a connection is its two addresses and its two ports, and only \
+         the client's port can differ"
+    } else {
+        "there were ports left"
+    };
+    Some(format!(
+        "{connected} connections to one port of the server from {addresses} address(es), \
+         {} each: {end}; ports of this host for clients: {range} (net.ipv4.ip_local_port_range)",
+        connected / addresses
+    ))
+}
+
+fn is_port_shortage(why: &str) -> bool {
+    why.contains("address not available") || why.contains("in use")
+}
+
 /// What a reader should know besides.
 #[must_use]
 pub fn warnings(report: &Report, plan: &Plan) -> Vec<String> {
-    let mut warnings = Vec::new();
+    let mut warnings: Vec<String> = ports(report, plan).into_iter().collect();
     if plan.size < 1024 && plan.target.tls {
         warnings.push("TLS costs the generator as much as the server".to_owned());
     }
@@ -127,7 +153,7 @@ fn remedy(failures: &std::collections::BTreeMap<String, u64>) -> &'static str {
     let says = |words: &str| failures.keys().any(|reason| reason.contains(words));
     if says("refused") {
         " (refused: nobody listens there)"
-    } else if says("address not available") || says("in use") {
+    } else if failures.keys().any(|why| is_port_shortage(why)) {
         " (no free ports: see loadgen doctor, and --source)"
     } else if says("timed out") {
         " (timed out: the accept queue is full, use --connect-rate)"

@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
-use altavoz::base::{Time, clock};
+use altavoz::base::clock;
 
 use crate::crew::Crew;
 use crate::failure::Failure;
 use crate::options::ConnectOptions;
 use crate::plan::{Extent, Plan};
-use crate::protocol::{Back, Command, Notice, add_counts};
 use crate::report::Report;
 use crate::report::recording::{Run, StormRun};
 
@@ -67,34 +66,9 @@ fn storm(
     let extent = Extent::lasting(options.jitter + Duration::from_secs(2));
     repeats.push(super::measure(crew, plan, 2, extent, DRAIN)?);
     let until = clock::now() + STORM_PATIENCE;
-    let backs = wait_back(crew, plan.workers as usize, until)?;
-    let mut joined = Back::default();
-    for back in &backs {
-        joined.cut += back.cut;
-        joined.back.add(&back.back);
-        add_counts(&mut joined.failures, &back.failures);
-    }
+    let backs = super::wait_back(crew, plan.workers as usize, until)?;
     Ok(StormRun {
-        back: joined,
+        back: super::join_backs(&backs),
         calm: calm.round.corrected,
     })
-}
-
-/// Waits until everybody is back; what is known so far when it takes too long.
-fn wait_back(crew: &mut Crew, workers: usize, until: Time) -> Result<Vec<Back>, Failure> {
-    let mut asked = false;
-    while crew.backs.len() < workers && !crew.is_stopped() {
-        let is_late = clock::now() >= until;
-        if is_late && asked {
-            break;
-        }
-        if is_late {
-            crew.tell(&Command::EndStorm)?;
-            asked = true;
-        }
-        crew.wait_one(clock::now() + Duration::from_secs(1), |notice: Notice| {
-            matches!(notice, Notice::Failed(_)).then_some(())
-        })?;
-    }
-    Ok(std::mem::take(&mut crew.backs))
 }

@@ -12,7 +12,7 @@ use crate::protocol::Command;
 use crate::report::Report;
 use crate::report::recording::Run;
 
-use super::{Measured, SETTLE, Server, metrics_url};
+use super::{SETTLE, Server, metrics_url};
 
 /// How long slow readers that read again are given for what still comes and their close.
 const SLOW_PATIENCE: Duration = Duration::from_secs(8);
@@ -36,7 +36,7 @@ pub fn run(options: &FanoutOptions) -> Result<Report, Failure> {
     let mut run = Run::new("fanout", &plan, &server, connected);
     run.started = started;
     let metrics_before = metrics_url::read(options.target.metrics_url.as_deref())?;
-    rounds(&mut crew, &plan, options, drain, &mut run.repeats)?;
+    rounds(&mut crew, &plan, options, drain, &mut run)?;
     let metrics_after = metrics_url::read(options.target.metrics_url.as_deref())?;
     if options.resume_after.is_some() {
         crew.announce("slow readers read");
@@ -56,7 +56,7 @@ fn rounds(
     plan: &Plan,
     options: &FanoutOptions,
     drain: Duration,
-    repeats: &mut Vec<Measured>,
+    run: &mut Run,
 ) -> Result<(), Failure> {
     if !options.warmup.is_zero() && plan.publishers > 0 {
         crew.announce("warming up");
@@ -64,6 +64,10 @@ fn rounds(
         super::measure(crew, plan, 0, extent, drain)?;
         crew.intervals.clear();
     }
+    if !options.stages.is_empty() {
+        return super::stages::run(crew, plan, &options.stages, drain, run);
+    }
+    let repeats = &mut run.repeats;
     let course = plan.course(Extent::new(options.messages, options.duration));
     crew.resume_at = options.resume_after.map(|after| clock::now() + after);
     for round in 1..=options.repeats {

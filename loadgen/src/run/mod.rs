@@ -13,7 +13,7 @@ use crate::num::{nanos, whole};
 use crate::options::{OutputOptions, TargetOptions};
 use crate::plan::{Course, Pace, Plan};
 use crate::protocol::{
-    ArmRound, Command, Connects, Finished, Notice, Published, Round, add_counts,
+    ArmRound, Back, Command, Connects, Finished, Notice, Published, Round, add_counts,
 };
 use crate::publications::{Row, join};
 use crate::report::recording::Memory;
@@ -22,11 +22,13 @@ use crate::target::Target;
 use crate::transport::Transport;
 use crate::worker::meter::enter_row;
 
+pub mod capacity;
 pub mod compare;
 pub mod connect;
 pub mod delay;
 pub mod fanout;
 pub mod metrics_url;
+pub mod stages;
 
 /// Between the order to publish and the first publication, so that it is not late already.
 const LEAD: Duration = Duration::from_millis(20);
@@ -41,35 +43,35 @@ pub fn say(line: &str) {
     drop(writeln!(std::io::stderr(), "{line}"));
 }
 
-/// The server of a run: named, or a child of our own.
+/// The server of a run: named, or children of our own.
 #[derive(Debug)]
 pub struct Server {
     /// Where it is.
     pub target: Target,
-    /// Its process, if it is on this host and known.
-    pub pid: Option<u32>,
-    /// Held so that it ends with the run.
-    child: Option<ChildServer>,
+    /// Its processes, if they are on this host and known.
+    pub pids: Vec<u32>,
+    /// Held so that they end with the run.
+    children: Vec<ChildServer>,
 }
 
 impl Server {
-    /// Resolves the target, or starts a node.
+    /// Resolves the target, or starts nodes.
     ///
     /// # Errors
     /// When there is none.
     pub fn new(options: &TargetOptions) -> Result<Self, Failure> {
         if let Some(url) = &options.target {
-            let pid = options.server_pid;
+            let pids = options.server_pid.into_iter().collect();
             return Ok(Self {
-                pid,
+                pids,
                 ..Self::named(url)?
             });
         }
-        let child = ChildServer::start()?;
+        let children = ChildServer::start_several(options.nodes)?;
         Ok(Self {
-            target: Target::parse(&format!("ws://{}", child.authority))?,
-            pid: Some(child.pid()),
-            child: Some(child),
+            target: Target::parse(&format!("ws://{}", children[0].authority))?,
+            pids: children.iter().map(ChildServer::pid).collect(),
+            children,
         })
     }
 
@@ -80,21 +82,15 @@ impl Server {
     pub fn named(url: &str) -> Result<Self, Failure> {
         Ok(Self {
             target: Target::parse(url)?,
-            pid: None,
-            child: None,
+            pids: Vec::new(),
+            children: Vec::new(),
         })
-    }
-
-    /// The child, if it is one, for somebody else to end.
-    #[must_use]
-    pub fn into_child(self) -> Option<ChildServer> {
-        self.child
     }
 
     /// Whether the run started it.
     #[must_use]
     pub fn is_own(&self) -> bool {
-        self.child.is_some()
+        !self.children.is_empty()
     }
 }
 
@@ -145,7 +141,7 @@ pub struct Connected {
 /// When they cannot be started.
 pub fn crew(plan: &Plan, server: &Server, output: &OutputOptions) -> Result<Crew, Failure> {
     let live = Live::new(output.quiet, &output.label);
-    Crew::start(plan, server.pid, live)
+    Crew::start(plan, &server.pids, live)
 }
 
 /// Connects everybody.
@@ -207,11 +203,18 @@ pub fn memory(before: &Look, crew: &mut Crew, server: &Server, connections: u64)
     Memory {
         connections,
         server_bytes: rss(before).zip(rss(&after)).map(grown),
-        server_pss_bytes: server.pid.and_then(sample::pss),
+        server_pss_bytes: pss(server),
         generator_bytes: grown((before.generator_bytes, after.generator_bytes)),
         kernel_bytes: kernel.map(|bytes| bytes + buffer_bytes),
         buffer_bytes,
     }
+}
+
+fn pss(server: &Server) -> Option<u64> {
+    let each = server.pids.iter().map(|pid| sample::pss(*pid));
+    let all: Option<Vec<u64>> = each.collect();
+    all.filter(|all| !all.is_empty())
+        .map(|all| all.iter().sum())
 }
 
 /// Lets time pass and measures what clients send and receive meanwhile although nothing is
@@ -353,6 +356,40 @@ pub fn finish(crew: &mut Crew) -> Result<Finished, Failure> {
         joined.slow_messages += part.slow_messages;
     }
     Ok(joined)
+}
+
+/// Waits until everybody who was cut is back; what is known so far when it takes too long.
+///
+/// # Errors
+/// When a worker is gone.
+pub fn wait_back(crew: &mut Crew, workers: usize, until: Time) -> Result<Vec<Back>, Failure> {
+    let mut asked = false;
+    while crew.backs.len() < workers && !crew.is_stopped() {
+        let is_late = clock::now() >= until;
+        if is_late && asked {
+            break;
+        }
+        if is_late {
+            crew.tell(&Command::EndStorm)?;
+            asked = true;
+        }
+        crew.wait_one(clock::now() + Duration::from_secs(1), |notice: Notice| {
+            matches!(notice, Notice::Failed(_)).then_some(())
+        })?;
+    }
+    Ok(std::mem::take(&mut crew.backs))
+}
+
+/// What several workers report of a storm.
+#[must_use]
+pub fn join_backs(backs: &[Back]) -> Back {
+    let mut joined = Back::default();
+    for back in backs {
+        joined.cut += back.cut;
+        joined.back.add(&back.back);
+        add_counts(&mut joined.failures, &back.failures);
+    }
+    joined
 }
 
 /// Several repeats as one.

@@ -258,7 +258,16 @@ impl Core {
 
     /// Begins to read at slow readers.
     pub fn resume(&mut self) {
-        self.resumed = true;
+        self.read_slow(true);
+    }
+
+    /// Reads no more at slow readers.
+    pub fn pause(&mut self) {
+        self.read_slow(false);
+    }
+
+    fn read_slow(&mut self, reads: bool) {
+        self.resumed = reads;
         let slow = self.conns.iter().enumerate();
         let slow = slow.filter(|(_, conn)| conn.kind == Kind::Slow);
         self.dirty.extend(slow.map(|(slot, _)| id(slot)));

@@ -15,10 +15,10 @@ use crate::doctor::raise_descriptors;
 use crate::plan::{Course, WorkerPlan};
 use crate::protocol::{ArmConnects, Back, Command, Connects, Notice, Tick};
 
-use self::connection::Kind;
 use self::core::{Core, RECEIVE_BUFFER_BYTES, SubscribersOf};
 use self::metronome::Metronome;
 use self::publisher::Publisher;
+use self::storm::Storm;
 
 pub mod answers;
 pub mod connection;
@@ -31,6 +31,7 @@ pub mod publisher;
 pub mod reader;
 pub mod request;
 pub mod rota;
+pub mod storm;
 pub mod tls;
 pub mod windows;
 
@@ -131,15 +132,6 @@ enum Phase {
     Over,
 }
 
-struct Storm {
-    cut_at: u64,
-    jitter: u64,
-    /// When to come back, and which place; the soonest last.
-    due: Vec<(u64, usize)>,
-    missing: usize,
-    results: Back,
-}
-
 impl Worker {
     fn new(plan: WorkerPlan, metronome: Metronome) -> Result<Self, String> {
         Ok(Self {
@@ -231,7 +223,14 @@ impl Worker {
                 });
             }
             Command::Resume => self.core.resume(),
-            Command::Storm { jitter } => self.cut_crowd(driver, now, jitter),
+            Command::Pause => self.core.pause(),
+            Command::Storm { jitter } => {
+                self.storm = Some(Storm::all(driver, &mut self.core, now, jitter));
+            }
+            Command::Churn { per_second, until } => {
+                let share = per_second / f64::from(self.plan.plan.workers);
+                self.storm = Some(Storm::churn(&self.core, now, share, until));
+            }
             Command::EndStorm => self.end_storm(),
             Command::Finish => self.finish(driver),
         }
@@ -325,9 +324,8 @@ impl Worker {
         }
         let gone = std::mem::take(&mut self.core.gone);
         if let Some(storm) = &mut self.storm {
-            storm.plan_returns(&gone, now, &self.core);
-            storm.come_back(driver, now, &mut self.core);
-            if storm.missing == 0 {
+            storm.advance(driver, &mut self.core, &gone, now);
+            if storm.is_over(now) {
                 self.end_storm();
             }
         }
@@ -335,7 +333,7 @@ impl Worker {
 
     fn end_storm(&mut self) {
         if let Some(storm) = self.storm.take() {
-            say(&Notice::Back(Box::new(storm.results)));
+            say(&Notice::Back(Box::new(storm.finish())));
         }
     }
 
@@ -446,28 +444,6 @@ impl Worker {
         (p50, p99)
     }
 
-    fn cut_crowd(&mut self, driver: &mut EpollDriver, now: u64, jitter: u64) {
-        let slots = 0..self.core.conns.len();
-        let crowd: Vec<usize> = slots
-            .filter(|slot| self.core.conns[*slot].kind == Kind::Crowd)
-            .filter(|slot| self.core.conns[*slot].is_in)
-            .collect();
-        for slot in &crowd {
-            self.core.cut(driver, *slot);
-        }
-        let results = Back {
-            cut: crowd.len() as u64,
-            ..Back::default()
-        };
-        self.storm = Some(Storm {
-            cut_at: now,
-            jitter,
-            due: Vec::with_capacity(crowd.len()),
-            missing: crowd.len(),
-            results,
-        });
-    }
-
     fn sleep(&self) -> Duration {
         let now = clock::now().as_nanos();
         let publisher = self.publisher.as_ref();
@@ -500,38 +476,6 @@ impl Phase {
             // Connecting at a rate has its moments, the finest that epoll can wait for.
             Self::Connecting { .. } | Self::Draining { .. } => Duration::from_millis(1),
             Self::Waiting | Self::Measuring | Self::Over => SLEEP_MAX,
-        }
-    }
-}
-
-impl Storm {
-    fn note(&mut self, slot: usize, failure: Option<String>, now: u64, core: &Core) {
-        match failure {
-            None if core.conns[slot].kind == Kind::Crowd => {
-                self.missing = self.missing.saturating_sub(1);
-                self.results.back.record(now - self.cut_at);
-            }
-            None => {}
-            Some(why) => crate::protocol::count(&mut self.results.failures, &why),
-        }
-    }
-
-    /// Full jitter: each waits a random part of the whole time.
-    fn plan_returns(&mut self, gone: &[usize], now: u64, core: &Core) {
-        let crowd = gone
-            .iter()
-            .filter(|slot| core.conns[**slot].kind == Kind::Crowd);
-        let before = self.due.len();
-        self.due
-            .extend(crowd.map(|slot| (now + fastrand::u64(0..=self.jitter), *slot)));
-        if self.due.len() > before {
-            self.due.sort_unstable_by(|a, b| b.cmp(a));
-        }
-    }
-
-    fn come_back(&mut self, driver: &mut EpollDriver, now: u64, core: &mut Core) {
-        while let Some((_, slot)) = self.due.pop_if(|(at, _)| *at <= now) {
-            core.connect(driver, slot);
         }
     }
 }

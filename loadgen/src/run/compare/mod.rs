@@ -14,7 +14,6 @@ use crate::comparison::{
     ArmResult, Basis, Cell, Comparison, Repeat, SCHEMA_VERSION, Second, predict,
 };
 use crate::failure::Failure;
-use crate::node::ChildServer;
 use crate::options::CompareOptions;
 use crate::presets::{ArmSpec, CellPlan, Scenario};
 use crate::report::Report;
@@ -23,6 +22,7 @@ use crate::stats::Latency;
 
 use self::basis::Bases;
 use self::words::Place;
+use super::Server;
 use super::delay::Delay;
 
 mod basis;
@@ -134,7 +134,7 @@ struct Runner<'a> {
 /// A server with a longer way to it.
 struct Far {
     /// Held so that it ends with the run.
-    _node: Option<ChildServer>,
+    _server: Option<Server>,
     place: Place,
 }
 
@@ -252,17 +252,20 @@ impl<'a> Runner<'a> {
         let mut target = self.options.target.clone();
         if plan.round_trip.is_zero() {
             let place = Place { target, label };
-            return Ok(Far { _node: None, place });
+            return Ok(Far {
+                _server: None,
+                place,
+            });
         }
-        let server = super::Server::new(&target)?;
-        let (address, pid) = (server.target.address, server.pid);
+        let server = Server::new(&target)?;
+        let (address, pid) = (server.target.address, server.pids.first().copied());
         let delay = Delay::start(address, plan.round_trip / 2)?;
         target.target = Some(format!("ws://{}", delay.address));
         // Only the way to the readers is long.
         target.publish_to = Some(address);
         target.server_pid = pid;
         Ok(Far {
-            _node: server.into_child(),
+            _server: Some(server),
             place: Place { target, label },
         })
     }

@@ -47,6 +47,8 @@ pub(super) fn fanout(
         drain: None,
         slow_readers: 0,
         resume_after: None,
+        stages: Vec::new(),
+        crowd: 0,
         output: output(options, place),
     }
 }
@@ -64,6 +66,7 @@ pub(super) fn connect(
         reading: reading(arms, basis),
         load: load(options, cell, arms),
         hold: cell.length,
+        until_full: false,
         storm: false,
         jitter: Duration::ZERO,
         bystanders: 0,

@@ -1,0 +1,81 @@
+//! Stages of `loadgen fanout`: each is a round with a rate of its own, or with something that
+//! the crowd or the slow readers do meanwhile.
+
+use std::time::Duration;
+
+use altavoz::base::clock;
+
+use crate::crew::Crew;
+use crate::failure::Failure;
+use crate::num::nanos;
+use crate::plan::{Course, Extent, Plan};
+use crate::protocol::{Back, Command};
+use crate::report::recording::{Run, StageRun};
+use crate::stages::{Event, Stage};
+
+/// How long a stage may take beyond its length for the crowd to be back.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Runs all stages.
+///
+/// # Errors
+/// When a worker is gone.
+pub fn run(
+    crew: &mut Crew,
+    plan: &Plan,
+    stages: &[Stage],
+    drain: Duration,
+    run: &mut Run,
+) -> Result<(), Failure> {
+    if plan.slow > 0 {
+        // They read like all others until their stage comes.
+        crew.tell(&Command::Resume)?;
+    }
+    for (round, stage) in (1..).zip(stages) {
+        if crew.is_stopped() {
+            break;
+        }
+        crew.announce(&stage.text);
+        begin(crew, stage)?;
+        let course = Course {
+            extent: Extent::lasting(stage.length),
+            rates: stage.rates(),
+            lead: 0,
+        };
+        run.repeats
+            .push(super::measure(crew, plan, round, course, drain)?);
+        let back = end(crew, plan, stage)?;
+        run.stages.push(StageRun {
+            name: stage.text.clone(),
+            back,
+        });
+    }
+    Ok(())
+}
+
+fn begin(crew: &mut Crew, stage: &Stage) -> Result<(), Failure> {
+    match stage.event {
+        Event::Churn(per_second) => {
+            let until = (clock::now() + stage.length).as_nanos();
+            crew.tell(&Command::Churn { per_second, until })
+        }
+        Event::ReconnectStorm => crew.tell(&Command::Storm {
+            jitter: nanos(stage.length) / 2,
+        }),
+        Event::SlowReaders => crew.tell(&Command::Pause),
+        Event::Ramp(..) | Event::Hold(_) | Event::Spike(_) => Ok(()),
+    }
+}
+
+/// Who was cut and came back, once everybody is.
+fn end(crew: &mut Crew, plan: &Plan, stage: &Stage) -> Result<Option<Back>, Failure> {
+    if stage.event == Event::SlowReaders {
+        crew.tell(&Command::Resume)?;
+    }
+    if !stage.needs_crowd() {
+        return Ok(None);
+    }
+    let until = clock::now() + PATIENCE;
+    let backs = super::wait_back(crew, plan.workers as usize, until)?;
+    Ok(Some(super::join_backs(&backs)))
+}
