@@ -363,7 +363,6 @@ fn place(members: &[Member], group: u32, index: usize) -> Option<(ConnId, Member
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
 
     use super::*;
     use crate::base::{Chunk, Offset};
