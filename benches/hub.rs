@@ -89,7 +89,7 @@ fn come_and_go(hub: &mut Hub, name: &TopicName, after: Option<After>) {
         hub.subscribe(name, shard, black_box(after), NOW)
             .expect("room"),
     );
-    hub.unsubscribe(name, shard);
+    hub.unsubscribe(name, shard, 1);
 }
 
 criterion_group! {

@@ -32,7 +32,13 @@ fn round_trip(c: &mut Criterion) {
     group.bench_function("request and answer", |b| {
         b.iter(|| {
             let topic = topic.clone();
-            here.request(THERE, Request::Unsubscribe { topic });
+            here.request(
+                THERE,
+                Request::Unsubscribe {
+                    topic,
+                    subscribers: 1,
+                },
+            );
             here.ring();
             there.open_inbox();
             black_box(there.receive());

@@ -25,6 +25,12 @@ pub struct Limits {
     pub ping_interval: Duration,
     /// How long the answer to a ping may take.
     pub pong_timeout: Duration,
+    /// How long a long poll is held if the client does not say.
+    pub long_poll_timeout: Duration,
+    /// How long a client may ask for a long poll to be held.
+    pub long_poll_timeout_max: Duration,
+    /// The longest interval of conflation that a client may ask for.
+    pub conflate_max: Duration,
     /// How long a peer may take to answer our close, or to read the rest after it was too slow.
     pub close_linger: Duration,
     /// Bytes that may wait for one connection, counted as if each had its own copy.
@@ -69,6 +75,9 @@ impl Default for Limits {
             keep_alive_timeout: Duration::from_secs(75),
             ping_interval: Duration::from_secs(25),
             pong_timeout: Duration::from_secs(8),
+            long_poll_timeout: Duration::from_secs(25),
+            long_poll_timeout_max: Duration::from_secs(120),
+            conflate_max: Duration::from_secs(60),
             close_linger: Duration::from_secs(5),
             outbox_bytes_max: 1024 * 1024,
             node_outbox_bytes_max: 1024 * 1024 * 1024,

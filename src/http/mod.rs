@@ -12,13 +12,16 @@ mod origin;
 mod payload;
 mod policy;
 mod query;
+mod read;
 mod route;
+mod routed;
 mod target;
 
 pub use origin::{AllowedOrigin, AllowedOriginError, Cors};
 pub use payload::payload_kind;
 pub use policy::{Door, Policy};
-pub use route::{Route, Routed, route};
+pub use route::route;
+pub use routed::{Page, Route, Routed};
 
 use crate::wire::http::HttpError;
 

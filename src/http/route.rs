@@ -6,70 +6,15 @@
 use super::access::Identity;
 use super::authority::Authority;
 use super::query::{Name, Query};
+use super::read::{self, Mode, Start};
+use super::routed::{Page, Route, Routed};
 use super::target::{self, Target};
 use super::{Cors, Door, Policy, bad_request, origin, payload};
-use crate::base::{After, TopicName};
-use crate::config::parse_duration;
-use crate::wire::handshake::{self, AcceptKey};
-use crate::wire::http::{HttpError, Method, RequestHead, Response};
+use crate::base::TopicName;
+use crate::config::Limits;
+use crate::wire::handshake;
+use crate::wire::http::{HttpError, Method, RequestHead, Response, Version};
 use crate::wire::prepared::WireForm;
-
-/// A request that is understood and allowed.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Routed {
-    /// What it asks for.
-    pub route: Route,
-    /// What every answer to it goes through, if a page of another origin may read it.
-    pub cors: Option<Cors>,
-    /// Whether the connection stays open behind the answer.
-    pub keep_alive: bool,
-    /// Whether it is a HEAD, whose answer has no body.
-    pub head_only: bool,
-}
-
-/// What a request asks for.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Route {
-    /// Publish the body, which follows, to this topic.
-    Publish {
-        /// The topic.
-        topic: TopicName,
-    },
-    /// Become a WebSocket that is subscribed to this topic.
-    WebSocket {
-        /// The topic.
-        topic: TopicName,
-        /// How publications are written.
-        form: WireForm,
-        /// Where to begin; without it, with the next publication.
-        after: Option<After>,
-        /// Whether the client's messages are published.
-        may_publish: bool,
-        /// The answer's key.
-        key: AcceptKey,
-    },
-    /// Become a WebSocket that sends back what it gets.
-    Echo {
-        /// The answer's key.
-        key: AcceptKey,
-    },
-    /// Whether the process answers.
-    Health,
-    /// Whether the node takes new connections.
-    Ready {
-        /// Say 404 instead of 503 while draining.
-        drain_404: bool,
-    },
-    /// The metrics as Prometheus text.
-    Metrics,
-    /// The dashboard, perhaps on one topic.
-    Page {
-        /// The topic.
-        topic: Option<TopicName>,
-    },
-    /// OPTIONS, with its complete answer: the methods, or a CORS preflight.
-    Options(Response),
-}
 
 const TOPIC_METHODS: &str = "GET, HEAD, POST, OPTIONS";
 const PAGE_METHODS: &str = "GET, HEAD, OPTIONS";
@@ -79,8 +24,13 @@ const PAGE_METHODS: &str = "GET, HEAD, OPTIONS";
 /// # Errors
 /// The refusal to answer with, complete with CORS headers. If the request announces a body, the
 /// caller reads and drops it, or closes the connection.
-pub fn route(head: &RequestHead, policy: &Policy, door: &Door) -> Result<Routed, Response> {
-    let asked = Asked::read(head, policy, door)?;
+pub fn route(
+    head: &RequestHead,
+    policy: &Policy,
+    limits: &Limits,
+    door: &Door,
+) -> Result<Routed, Response> {
+    let asked = Asked::read(head, policy, limits, door)?;
     let cors = Cors::of(head, asked.host.as_ref(), policy, door);
     match asked.route(cors.as_ref()) {
         Ok(route) => Ok(Routed {
@@ -100,6 +50,7 @@ pub fn route(head: &RequestHead, policy: &Policy, door: &Door) -> Result<Routed,
 struct Asked<'a> {
     head: &'a RequestHead,
     policy: &'a Policy,
+    limits: &'a Limits,
     door: &'a Door,
     path: &'a str,
     query: Query,
@@ -107,11 +58,17 @@ struct Asked<'a> {
 }
 
 impl<'a> Asked<'a> {
-    fn read(head: &'a RequestHead, policy: &'a Policy, door: &'a Door) -> Result<Self, HttpError> {
+    fn read(
+        head: &'a RequestHead,
+        policy: &'a Policy,
+        limits: &'a Limits,
+        door: &'a Door,
+    ) -> Result<Self, HttpError> {
         let target = Target::parse(head.target())?;
         Ok(Self {
             head,
             policy,
+            limits,
             door,
             path: target.path,
             query: Query::parse(target.query)?,
@@ -125,7 +82,7 @@ impl<'a> Asked<'a> {
         }
         let methods = match self.path {
             "*" => TOPIC_METHODS,
-            "/" | "/healthz" | "/readyz" | "/metrics" => PAGE_METHODS,
+            "/" | "/compare" | "/altavoz.js" | "/healthz" | "/readyz" | "/metrics" => PAGE_METHODS,
             "/echo" if self.policy.echo => PAGE_METHODS,
             _ => {
                 return Err(not_found(
@@ -156,7 +113,10 @@ impl<'a> Asked<'a> {
                 drain_404: self.query.get(Name::Drain) == Some("404"),
             }),
             "/metrics" => self.page(Route::Metrics),
-            "/" => self.page(Route::Page { topic: None }),
+            "/" => self.page(Route::Page(Page::Dashboard)),
+            "/compare" => self.page(Route::Page(Page::Compare)),
+            // Pages of anybody may use it, wherever they may subscribe.
+            "/altavoz.js" => Ok(Route::Page(Page::Client)),
             _ => Err(bad_request("the target '*' is for OPTIONS only")),
         }
     }
@@ -196,49 +156,63 @@ impl<'a> Asked<'a> {
                 "'Upgrade: websocket' and 'mode=' are two transports: use one",
             ));
         }
-        if self.query.get(Name::Conflate).is_some() {
-            return Err(not_implemented(
-                "'conflate=' is not in this version: leave it out",
-            ));
-        }
         Ok(Route::WebSocket {
             topic,
-            form: self.form()?,
-            after: self.after()?,
+            form: if self.is_json()? {
+                WireForm::Json
+            } else {
+                WireForm::Plain
+            },
+            after: self.start()?.after,
+            conflate: read::conflation(&self.query, self.limits)?,
             may_publish: identity.may_publish(self.policy) && !self.is_admin_elsewhere(),
             key,
         })
     }
 
-    /// GET of a topic without an upgrade: its page, or a transport that is not there.
+    /// GET of a topic without an upgrade: its page, or what is published to it.
     fn read_topic(&self, topic: TopicName) -> Result<Route, HttpError> {
         self.check_origin()?;
-        self.form()?;
-        self.after()?;
-        self.check_durations()?;
-        let mode = self.query.get(Name::Mode);
-        if mode.is_none() && self.accepts_first("text/html") {
-            return self.page(Route::Page { topic: Some(topic) });
+        let is_plain = self.query.get(Name::Mode).is_none();
+        if is_plain && read::accepts_first(self.head, "text/html") {
+            return self.page(Route::Page(Page::Dashboard));
         }
         self.identity()?.check_may_subscribe(self.policy)?;
-        match mode {
-            None | Some("sse" | "longpoll" | "poll" | "stream") => Err(not_implemented(
-                "this version reads topics by WebSocket only: connect with ws:// to this address",
-            )),
-            Some(_) => Err(bad_request("'mode=' is sse, longpoll, poll or stream")),
-        }
-    }
-
-    /// What cannot be right is said before what is not there.
-    fn check_durations(&self) -> Result<(), HttpError> {
-        for (name, text) in [(Name::Timeout, "timeout"), (Name::Conflate, "conflate")] {
-            let Some(value) = self.query.get(name) else {
-                continue;
-            };
-            parse_duration(value)
-                .map_err(|error| bad_request(format!("'{text}={value}': {error}")))?;
-        }
-        Ok(())
+        let mode = read::mode(self.head, &self.query)?;
+        let is_json = self.is_json()?;
+        let Start { after, conditional } = self.start()?;
+        let timeout = read::hold(&self.query, self.limits)?;
+        let conflate = read::conflation(&self.query, self.limits)?;
+        let chunked = self.head.version() == Version::Http11;
+        let form = match mode {
+            Mode::Events => WireForm::events(is_json, chunked),
+            Mode::Stream => WireForm::lines(chunked),
+            Mode::LongPoll | Mode::Poll => {
+                read::no_conflation(&self.query)?;
+                // Nobody waits for an answer without a body.
+                let is_now = mode == Mode::Poll || self.head.method() == &Method::Head;
+                return Ok(if is_now {
+                    Route::Poll {
+                        topic,
+                        after,
+                        conditional,
+                    }
+                } else {
+                    Route::LongPoll {
+                        topic,
+                        after,
+                        conditional,
+                        timeout,
+                    }
+                });
+            }
+        };
+        Ok(Route::Stream {
+            topic,
+            form,
+            after,
+            conflate,
+        })
     }
 
     fn echo(&self) -> Result<Route, HttpError> {
@@ -304,41 +278,18 @@ impl<'a> Asked<'a> {
             || self.head.header("Transfer-Encoding").is_some()
     }
 
-    /// Whether this media type is the first that the client asks for.
-    fn accepts_first(&self, media_type: &str) -> bool {
-        let first = self.head.list("Accept").next().unwrap_or_default();
-        let first = first.split(';').next().unwrap_or_default();
-        first.trim().eq_ignore_ascii_case(media_type)
-    }
-
-    fn form(&self) -> Result<WireForm, HttpError> {
+    fn is_json(&self) -> Result<bool, HttpError> {
         match self.query.get(Name::Format) {
-            None => Ok(WireForm::Plain),
-            Some("json") => Ok(WireForm::Json),
+            None => Ok(false),
+            Some("json") => Ok(true),
             Some(_) => Err(bad_request(
                 "'format=' is json, or left out for plain messages",
             )),
         }
     }
 
-    /// `Last-Event-ID` comes before `after=`: a browser that reconnects keeps its URL and says in
-    /// the header how far it came since.
-    fn after(&self) -> Result<Option<After>, HttpError> {
-        let mut ids = self.head.headers("Last-Event-ID");
-        let (id, second) = (ids.next().filter(|id| !id.is_empty()), ids.next());
-        if second.is_some() {
-            return Err(bad_request("there are several Last-Event-ID headers"));
-        }
-        match id.or_else(|| self.query.get(Name::After)) {
-            None => Ok(None),
-            Some("earliest") => Ok(Some(After::Earliest)),
-            Some(text) => match text.parse() {
-                Ok(position) => Ok(Some(After::Position(position))),
-                Err(e) => Err(bad_request(format!(
-                    "'after=' is earliest or a position: {e}"
-                ))),
-            },
-        }
+    fn start(&self) -> Result<Start, HttpError> {
+        read::start(self.head, &self.query)
     }
 }
 
@@ -353,10 +304,6 @@ fn not_allowed(methods: &'static str) -> HttpError {
         format!("the methods here are {methods}"),
     )
     .with_header("Allow", methods)
-}
-
-fn not_implemented(message: &'static str) -> HttpError {
-    HttpError::new(501, "not_implemented", message)
 }
 
 fn forbidden_preflight() -> HttpError {

@@ -1,6 +1,7 @@
 //! Tests of `route`, by tables: a request, a policy, a door, and the status or route.
 
 use super::*;
+use crate::base::After;
 use crate::config::{Anonymous, Secret};
 use crate::wire::http::tests::head;
 
@@ -50,7 +51,7 @@ const BODY: &str = "Content-Length: 1\r\n";
 /// Routes `line` (without version) with `Host: localhost` and these headers.
 fn ask(policy: &Policy, door: &Door, line: &str, headers: &str) -> Result<Routed, Response> {
     let text = format!("{line} HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n");
-    route(&head(&text), policy, door)
+    route(&head(&text), policy, &Limits::default(), door)
 }
 
 /// The status of a refusal, or 200.
@@ -80,23 +81,15 @@ fn topic(name: &str) -> TopicName {
 
 #[test]
 fn every_path_on_an_open_loopback_node() {
-    let page = |name: Option<&str>| Route::Page {
-        topic: name.map(topic),
-    };
+    let page = || Route::Page(Page::Dashboard);
     for (line, headers, expected) in [
-        ("GET /", "", page(None)),
-        ("GET /?topic=x", "", page(None)),
-        ("HEAD /", "", page(None)),
-        (
-            "GET /topics/a%2Fb",
-            "Accept: text/html, */*\r\n",
-            page(Some("a/b")),
-        ),
-        (
-            "GET /topics/a",
-            "Accept: text/html;q=0.9\r\n",
-            page(Some("a")),
-        ),
+        ("GET /", "", page()),
+        ("GET /?topic=x", "", page()),
+        ("GET /compare", "", Route::Page(Page::Compare)),
+        ("GET /altavoz.js", "", Route::Page(Page::Client)),
+        ("HEAD /", "", page()),
+        ("GET /topics/a%2Fb", "Accept: text/html, */*\r\n", page()),
+        ("GET /topics/a", "Accept: text/html;q=0.9\r\n", page()),
         ("GET /healthz", "", Route::Health),
         ("GET /healthz?x=y&x=z", "", Route::Health),
         ("GET http://localhost/healthz", "", Route::Health),
@@ -151,8 +144,6 @@ fn every_refusal_has_its_status() {
         ),
         ("GET /topics", "", 404),
         ("GET /Topics/a", "", 404),
-        ("GET /compare", "", 404),
-        ("GET /altavoz.js", "", 404),
         ("GET /api/publish", "", 404),
         ("GET /connection/websocket", "", 404),
         ("GET /echo", "", 404),
@@ -171,18 +162,21 @@ fn every_refusal_has_its_status() {
             "Content-Length: 1\r\nContent-Encoding: gzip\r\n",
             415,
         ),
-        ("GET /topics/a", "", 501),
-        ("HEAD /topics/a", "", 501),
-        (
-            "GET /topics/a",
-            "Accept: application/json, text/html\r\n",
-            501,
-        ),
-        ("GET /topics/a", "Accept: text/event-stream\r\n", 501),
-        ("GET /topics/a?mode=sse", "", 501),
-        ("GET /topics/a?mode=longpoll&timeout=25s", "", 501),
-        ("GET /topics/a?mode=poll", "Accept: text/html\r\n", 501),
-        ("GET /topics/a?mode=stream", "", 501),
+        ("GET /topics/a", "", 200),
+        ("GET /topics/a?mode=", "", 400),
+        ("GET /topics/a?mode=SSE", "", 400),
+        ("GET /topics/a?mode=poll&conflate=1s", "", 400),
+        ("GET /topics/a?mode=longpoll&conflate=1s", "", 400),
+        ("GET /topics/a?mode=sse&conflate=9ms", "", 400),
+        ("GET /topics/a?mode=sse&conflate=61s", "", 400),
+        ("GET /topics/a?mode=sse&conflate=1", "", 400),
+        ("GET /topics/a?mode=longpoll&timeout=121s", "", 400),
+        ("GET /topics/a?mode=longpoll&timeout=2m", "", 200),
+        ("GET /topics/a?mode=longpoll&timeout=x", "", 400),
+        ("GET /topics/a", "If-None-Match: \"a\"\r\n", 400),
+        ("GET /topics/a", "If-None-Match: *\r\n", 400),
+        ("GET /topics/a", "If-None-Match: \"a:1\", \"a:2\"\r\n", 400),
+        ("GET /topics/a", "If-None-Match: a:1\r\n", 400),
         (
             "GET /topics/a?mode=sse",
             "Origin: https://evil.com\r\n",
@@ -233,7 +227,7 @@ fn host_is_needed_in_1_1_only() {
             Err(403),
         ),
     ] {
-        let routed = route(&head(text), &open(), &LOOPBACK);
+        let routed = route(&head(text), &open(), &Limits::default(), &LOOPBACK);
         assert_eq!(
             routed.map(|_| ()).map_err(|r| r.status()),
             expected,
@@ -308,7 +302,8 @@ fn a_websocket_begins_where_it_asks() {
         ("?format=xml", "", Err(400)),
         ("?format=", "", Err(400)),
         ("?mode=sse", "", Err(400)),
-        ("?conflate=500ms", "", Err(501)),
+        ("?conflate=500", "", Err(400)),
+        ("?conflate=5ms", "", Err(400)),
         ("", "Origin: http://evil.com\r\n", Err(403)),
         ("", "Content-Length: 5\r\n", Err(400)),
         ("", "Content-Length: 0\r\n", Ok((WireForm::Plain, None))),
@@ -321,7 +316,8 @@ fn a_websocket_begins_where_it_asks() {
 #[test]
 fn a_websocket_of_http_1_0_is_refused() {
     let text = format!("GET /topics/a HTTP/1.0\r\n{UPGRADE}\r\n");
-    let response = route(&head(&text), &open(), &LOOPBACK).expect_err("too old");
+    let response =
+        route(&head(&text), &open(), &Limits::default(), &LOOPBACK).expect_err("too old");
     assert_eq!(response.status(), 400);
 }
 
@@ -532,7 +528,7 @@ fn echo_is_there_only_if_asked_for() {
 }
 
 fn options(text: &str) -> Response {
-    match route(&head(text), &open(), &PUBLIC) {
+    match route(&head(text), &open(), &Limits::default(), &PUBLIC) {
         Ok(Routed {
             route: Route::Options(response),
             ..
@@ -592,8 +588,8 @@ fn an_allowed_page_can_read_answers_and_refusals() {
     )
     .expect("fine");
     let response = routed.cors.expect("allowed").apply(Response::text(200, ""));
-    let refusal = ask(&open(), &PUBLIC, "GET /topics/a", origin).expect_err("501");
-    assert_eq!(refusal.status(), 501);
+    let refusal = ask(&open(), &PUBLIC, "GET /topics/a?mode=x", origin).expect_err("400");
+    assert_eq!(refusal.status(), 400);
     for response in [response, refusal] {
         let header = |name| response.header_value(name);
         assert_eq!(
@@ -622,16 +618,24 @@ mod any_head {
             let door = [PUBLIC, LOOPBACK, ADMIN, UNIX][door];
             for target in [target.clone(), format!("/topics/{target}"), format!("/?{target}")] {
                 let text = format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n");
-                let _ = route(&head(&text), &keyed(Anonymous::Subscribe), &door);
+                let _ = route(
+                    &head(&text),
+                    &keyed(Anonymous::Subscribe),
+                    &Limits::default(),
+                    &door,
+                );
             }
         }
 
         #[test]
         fn any_origin_is_an_answer_and_only_equal_ones_pass(origin in "[!-~]{1,20}") {
             let text = format!("POST /topics/a HTTP/1.1\r\nHost: h\r\nOrigin: {origin}\r\n{BODY}\r\n");
-            let passed = route(&head(&text), &open(), &PUBLIC).is_ok();
+            let passed = route(&head(&text), &open(), &Limits::default(), &PUBLIC).is_ok();
             let same = ["http://h", "https://h", "http://h:80", "https://h:443"];
             prop_assert_eq!(passed, same.contains(&origin.as_str()));
         }
     }
 }
+
+#[path = "reading_tests.rs"]
+mod reading;

@@ -140,13 +140,27 @@ impl Hub {
         Ok(recovery)
     }
 
-    /// Counts one subscriber less on `shard`, and collects the topic if nothing is left of it.
-    pub fn unsubscribe(&mut self, name: &TopicName, shard: ShardId) {
+    /// Where the topic is and what follows the position that was asked for; without one, the
+    /// newest publication. Nothing is left behind: a topic that is not there is not made.
+    pub fn read(&mut self, name: &TopicName, after: Option<After>, now: Time) -> Recovery {
+        let Some(topic) = self.topics.get_mut(name) else {
+            return Topic::new(self.empty_epoch, self.bounds).read(after);
+        };
+        let before = topic.held();
+        topic.trim(now);
+        let recovery = topic.read(after);
+        let after = topic.held();
+        self.held.replace(before, after);
+        recovery
+    }
+
+    /// Counts `subscribers` less on `shard`, and collects the topic if nothing is left of it.
+    pub fn unsubscribe(&mut self, name: &TopicName, shard: ShardId, subscribers: u32) {
         let Some(topic) = self.topics.get_mut(name) else {
             debug_assert!(false, "an unsubscribe from a topic that is gone: {name}");
             return;
         };
-        topic.remove_interest(shard);
+        topic.remove_interest(shard, subscribers);
         self.collect_if_idle(name);
     }
 
@@ -299,7 +313,7 @@ mod tests {
 
     fn read(hub: &mut Hub, topic: &TopicName, after: Option<After>, now: Time) -> Recovery {
         let recovery = hub.subscribe(topic, HOME, after, now).unwrap();
-        hub.unsubscribe(topic, HOME);
+        hub.unsubscribe(topic, HOME, 1);
         hub.check_invariants();
         recovery
     }
@@ -418,6 +432,31 @@ mod tests {
     }
 
     #[test]
+    fn a_poll_reads_without_a_trace() {
+        let mut hub = hub(&Limits::default());
+        let topic = name("a");
+        let empty = hub.read(&topic, None, Time::ZERO);
+        assert_eq!((empty.position.offset, empty.recovered), (Offset(0), true));
+        let missing = After::Position(Position {
+            epoch: Epoch::new(1),
+            ..empty.position
+        });
+        assert!(!hub.read(&topic, Some(missing), Time::ZERO).recovered);
+        assert_eq!(hub.topics(), 0);
+
+        publish(&mut hub, &topic, Time::ZERO);
+        let last = publish(&mut hub, &topic, Time::ZERO);
+        let newest = hub.read(&topic, None, Time::ZERO);
+        assert_eq!((newest.position, newest.recovered), (last, true));
+        assert_eq!(offsets(&newest), [2]);
+        let known = Some(After::Position(empty.position));
+        assert_eq!(offsets(&hub.read(&topic, known, Time::ZERO)), [1, 2]);
+        let later = Time::ZERO + Duration::from_secs(400);
+        assert_eq!(offsets(&hub.read(&topic, None, later)), [0; 0]);
+        hub.check_invariants();
+    }
+
+    #[test]
     fn topics_are_bounded() {
         let mut hub = hub(&Limits::default());
         for i in 0..10 {
@@ -436,7 +475,7 @@ mod tests {
                 .unwrap();
         }
         assert_eq!(hub.subscribers(), 3);
-        hub.unsubscribe(&topic, ShardId(0));
+        hub.unsubscribe(&topic, ShardId(0), 1);
         assert_eq!(
             hub.interest(&topic),
             [Interest {
@@ -444,8 +483,7 @@ mod tests {
                 subscribers: 2
             }]
         );
-        hub.unsubscribe(&topic, ShardId(1));
-        hub.unsubscribe(&topic, ShardId(1));
+        hub.unsubscribe(&topic, ShardId(1), 2);
         assert_eq!(hub.topics(), 0);
     }
 }

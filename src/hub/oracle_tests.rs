@@ -278,7 +278,7 @@ impl Pair {
     fn unsubscribe(&mut self) {
         if !self.subscribed.is_empty() {
             let (topic, shard) = self.subscribed.remove(0);
-            self.hub.unsubscribe(&name(topic), shard);
+            self.hub.unsubscribe(&name(topic), shard, 1);
         }
     }
 

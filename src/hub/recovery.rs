@@ -14,6 +14,6 @@ pub struct Recovery {
     /// Whether nothing is missing between the position asked for and the first publication.
     pub recovered: bool,
     /// What is kept behind the position asked for, oldest first; all that is kept if it was
-    /// not recovered; nothing if none was asked for.
+    /// not recovered. If none was asked for: nothing to a subscriber, the newest to a poll.
     pub publications: Vec<Arc<PreparedMessage>>,
 }

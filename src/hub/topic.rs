@@ -67,7 +67,7 @@ impl Topic {
         }
     }
 
-    pub(super) fn remove_interest(&mut self, shard: ShardId) {
+    pub(super) fn remove_interest(&mut self, shard: ShardId, subscribers: u32) {
         let Some(i) = self
             .interest
             .iter()
@@ -79,7 +79,8 @@ impl Topic {
             );
             return;
         };
-        self.interest[i].subscribers -= 1;
+        debug_assert!(subscribers <= self.interest[i].subscribers);
+        self.interest[i].subscribers = self.interest[i].subscribers.saturating_sub(subscribers);
         if self.interest[i].subscribers == 0 {
             self.interest.swap_remove(i);
         }
@@ -137,6 +138,16 @@ impl Topic {
             recovered: known.is_some(),
             publications,
         }
+    }
+
+    /// As [`Topic::recover`]; without a position, the newest publication.
+    pub(super) fn read(&self, after: Option<After>) -> Recovery {
+        let mut recovery = self.recover(after);
+        if after.is_none() {
+            let before = Offset(self.last.0.saturating_sub(1));
+            recovery.publications = self.history.behind(before);
+        }
+        recovery
     }
 
     /// Whether nothing is missing behind a position.

@@ -52,10 +52,21 @@ pub enum Request<S> {
         /// From where.
         after: Option<After>,
     },
-    /// To the topic's home: one subscriber less on my shard. Answered by `Unsubscribed`.
+    /// To the topic's home: so many subscribers less on my shard. Answered by `Unsubscribed`.
     Unsubscribe {
         /// Of what.
         topic: TopicName,
+        /// How many.
+        subscribers: u32,
+    },
+    /// To the topic's home: what follows a position? Answered by `Read`.
+    Read {
+        /// Who asks.
+        conn: ConnId,
+        /// Of what.
+        topic: TopicName,
+        /// From where; without it, the newest publication.
+        after: Option<After>,
     },
     /// From the topic's home: put it into your subscribers' outboxes. Answered by `Delivered`.
     Deliver {
@@ -98,6 +109,13 @@ pub enum Answer {
     },
     /// To `Unsubscribe`.
     Unsubscribed,
+    /// To `Read`.
+    Read {
+        /// Who asked.
+        conn: ConnId,
+        /// What follows.
+        recovery: Recovery,
+    },
     /// To several `Deliver`s of one turn.
     Delivered(Vec<Delivered>),
     /// To `Adopt`.
@@ -113,6 +131,7 @@ impl Answer {
             Self::Published { .. }
             | Self::Subscribed { .. }
             | Self::Unsubscribed
+            | Self::Read { .. }
             | Self::Adopted => 1,
         }
     }

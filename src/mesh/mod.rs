@@ -291,6 +291,7 @@ mod tests {
     fn unsubscribe() -> Request<()> {
         Request::Unsubscribe {
             topic: TopicName::new("a").unwrap(),
+            subscribers: 1,
         }
     }
 

@@ -14,7 +14,7 @@ pub mod shard;
 pub mod value;
 
 pub use histogram::Histogram;
-pub use reasons::{CloseReason, DropReason, Label, RefuseReason, StatusClass};
+pub use reasons::{CloseReason, DropReason, Label, PollAnswer, RefuseReason, StatusClass};
 pub use render::{CONTENT_TYPE, NodeMetrics, render};
 pub use shard::ShardMetrics;
 pub use value::{Counter, Family, Gauge};

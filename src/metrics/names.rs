@@ -20,6 +20,8 @@ names! {
     HANDSHAKES = "handshakes";
     /// Counter by class: HTTP answers.
     HTTP_REQUESTS = "http_requests";
+    /// Counter by answer: polls and long polls.
+    POLLS = "polls";
     /// Counter: publications.
     PUBLICATIONS = "publications";
     /// Counter by reason: publications not taken.
@@ -34,7 +36,7 @@ names! {
     RECEIVED_BYTES = "received_bytes";
     /// Counter: WebSocket messages received.
     RECEIVED_MESSAGES = "received_messages";
-    /// Counter: pings.
+    /// Counter: pings and other signs of life.
     PINGS_SENT = "pings_sent";
     /// Counter by reason: connections that ended.
     CLOSED = "closed";
@@ -59,6 +61,12 @@ names! {
     CONNECTIONS = "connections";
     /// Gauge: WebSockets.
     WEBSOCKETS = "websockets";
+    /// Gauge: server-sent events.
+    EVENT_STREAMS = "event_streams";
+    /// Gauge: streams of lines.
+    LINE_STREAMS = "line_streams";
+    /// Gauge: long polls that are held.
+    LONG_POLLS = "long_polls";
     /// Gauge: topics.
     TOPICS = "topics";
     /// Gauge: subscriptions.

@@ -64,6 +64,18 @@ impl StatusClass {
     }
 }
 
+labels! { "answer",
+    /// What a poll or a long poll was answered.
+    PollAnswer {
+        /// Publications, or that the position is lost.
+        News = "news",
+        /// An empty list.
+        Empty = "empty",
+        /// 304.
+        NotModified = "not_modified",
+    }
+}
+
 labels! { "reason",
     /// Why a publication was not taken.
     RefuseReason {
@@ -137,6 +149,7 @@ mod tests {
     #[test]
     fn every_label_stands_at_its_index_under_its_own_name() {
         check::<StatusClass>();
+        check::<PollAnswer>();
         check::<RefuseReason>();
         check::<CloseReason>();
         check::<DropReason>();

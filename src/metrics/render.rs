@@ -90,7 +90,11 @@ const COUNTERS: &[CounterRow] = &[
         "WebSocket messages that clients sent.",
         |s| s.received_messages.get(),
     ),
-    CounterRow(names::PINGS_SENT, "Pings sent.", |s| s.pings_sent.get()),
+    CounterRow(
+        names::PINGS_SENT,
+        "Pings and other signs of life sent.",
+        |s| s.pings_sent.get(),
+    ),
     CounterRow(
         names::ACCEPT_FAILURES,
         "Accepts that failed for lack of descriptors or memory.",
@@ -119,6 +123,19 @@ const GAUGES: &[GaugeRow] = &[
         s.connections.get()
     }),
     GaugeRow(names::WEBSOCKETS, "WebSockets now.", |s| s.websockets.get()),
+    GaugeRow(
+        names::EVENT_STREAMS,
+        "Readers of server-sent events now.",
+        |s| s.event_streams.get(),
+    ),
+    GaugeRow(
+        names::LINE_STREAMS,
+        "Readers of streams of lines now.",
+        |s| s.line_streams.get(),
+    ),
+    GaugeRow(names::LONG_POLLS, "Long polls that are held now.", |s| {
+        s.long_polls.get()
+    }),
     GaugeRow(names::TOPICS, "Topics now.", |s| s.topics.get()),
     GaugeRow(names::SUBSCRIPTIONS, "Subscriptions now.", |s| {
         s.subscriptions.get()
@@ -280,6 +297,7 @@ impl Scrape {
         self.encode_family(out, names::HTTP_REQUESTS, "HTTP answers.", |s| {
             &s.http_requests
         })?;
+        self.encode_family(out, names::POLLS, "Polls and long polls.", |s| &s.polls)?;
         self.encode_family(
             out,
             names::PUBLISH_REFUSED,

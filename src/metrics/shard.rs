@@ -1,7 +1,7 @@
 //! What one shard counts: it alone writes, everybody reads.
 
 use super::histogram::Histogram;
-use super::reasons::{CloseReason, DropReason, RefuseReason, StatusClass};
+use super::reasons::{CloseReason, DropReason, PollAnswer, RefuseReason, StatusClass};
 use super::value::{Counter, Family, Gauge};
 
 /// The counters, gauges and histograms of one shard.
@@ -27,6 +27,8 @@ pub struct ShardMetrics {
     pub handshakes: Counter,
     /// HTTP answers by class of status.
     pub http_requests: Family<StatusClass>,
+    /// Polls and long polls by what they were answered.
+    pub polls: Family<PollAnswer>,
     /// Publications that this shard, as the topic's home, gave an offset.
     pub publications: Counter,
     /// Publications that were not taken.
@@ -41,7 +43,7 @@ pub struct ShardMetrics {
     pub received_bytes: Counter,
     /// WebSocket messages that clients sent.
     pub received_messages: Counter,
-    /// Pings sent.
+    /// Pings and other signs of life sent.
     pub pings_sent: Counter,
     /// Connections that ended.
     pub closes: Family<CloseReason>,
@@ -66,6 +68,12 @@ pub struct ShardMetrics {
     pub connections: Gauge,
     /// WebSockets now.
     pub websockets: Gauge,
+    /// Readers of server-sent events now.
+    pub event_streams: Gauge,
+    /// Readers of streams of lines now.
+    pub line_streams: Gauge,
+    /// Long polls that are held now.
+    pub long_polls: Gauge,
     /// Topics whose home is here.
     pub topics: Gauge,
     /// Subscriptions of this shard's connections.
@@ -103,6 +111,7 @@ impl ShardMetrics {
             connections_opened: Counter::default(),
             handshakes: Counter::default(),
             http_requests: Family::default(),
+            polls: Family::default(),
             publications: Counter::default(),
             publish_refusals: Family::default(),
             deliveries: Counter::default(),
@@ -122,6 +131,9 @@ impl ShardMetrics {
             busy_nanos: Counter::default(),
             connections: Gauge::default(),
             websockets: Gauge::default(),
+            event_streams: Gauge::default(),
+            line_streams: Gauge::default(),
+            long_polls: Gauge::default(),
             topics: Gauge::default(),
             subscriptions: Gauge::default(),
             outbox_bytes: Gauge::default(),

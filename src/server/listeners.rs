@@ -23,9 +23,13 @@ impl Listeners {
             bound: Vec::new(),
             sockets: (0..shards).map(|_| Vec::new()).collect(),
         };
+        let limits = &plan.limits;
         let options = ListenOptions {
-            send_buffer_bytes: Some(plan.limits.socket_send_buffer_bytes),
+            send_buffer_bytes: Some(limits.socket_send_buffer_bytes),
             share_port: plan.share_port,
+            // A stream has no pong: who has gone without a word is noticed by what is not
+            // acknowledged. Later than a pong would be due, so that a WebSocket is told first.
+            user_timeout: Some(limits.ping_interval + limits.pong_timeout + limits.close_linger),
             ..ListenOptions::default()
         };
         for (listen, admin) in public.chain(admin) {

@@ -26,6 +26,10 @@ use crate::shard::{Pages, Settings};
 
 /// The dashboard.
 const DASHBOARD: &str = include_str!("page/index.html");
+/// One topic by every transport.
+const COMPARE: &str = include_str!("page/compare.html");
+/// The client that falls back.
+const CLIENT: &str = include_str!("page/altavoz.js");
 
 /// How often the main thread looks whether a drain is over.
 const DRAIN_LOOK: Duration = Duration::from_millis(20);
@@ -184,6 +188,8 @@ fn settings(
     let metrics = metrics.to_vec();
     let pages = Pages {
         dashboard: DASHBOARD,
+        compare: COMPARE,
+        client: CLIENT,
         metrics: Box::new(move || metrics::render(&metrics, &node)),
     };
     Ok(Settings {

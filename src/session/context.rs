@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use ipnet::IpNet;
 
@@ -52,6 +53,8 @@ pub struct Context {
     pub takes_upgrades: bool,
     /// The node is going away: connections are not kept for a further request.
     pub is_draining: bool,
+    /// Bytes wait that the client was sent before.
+    pub is_backed_up: bool,
     /// A random number, for spreading.
     pub random: u64,
 }
@@ -61,6 +64,15 @@ impl Context {
     #[must_use]
     pub fn limits(&self) -> &Limits {
         &self.rules.limits
+    }
+
+    /// A random part of the interval between pings, so that those who came at once are not
+    /// pinged at once.
+    #[must_use]
+    pub fn first_ping(&self) -> Duration {
+        let fraction = u32::try_from(self.random >> 32).unwrap_or(0);
+        let part = f64::from(fraction) / f64::from(u32::MAX);
+        self.limits().ping_interval.mul_f64(part)
     }
 
     /// The listener by which the client came.

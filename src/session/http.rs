@@ -1,14 +1,19 @@
-//! A client that speaks HTTP/1: one request after the other, until one is an upgrade.
+//! A client that speaks HTTP/1: one request after the other, until one becomes a WebSocket or a
+//! stream, or is held.
 
-use serde::Serialize;
+use std::time::Duration;
 
+use super::answers;
+use super::held::HeldSession;
+use super::stream::{self, StreamSession};
 use super::websocket::WebSocketSession;
-use super::{Action, Context, Outputs, Question, Reply};
-use crate::base::{Time, TopicName};
+use super::{Action, Context, Manner, Outputs, Question, Reader, Reply, State};
+use crate::base::{After, Time, TopicName};
 use crate::config::Limits;
 use crate::http::{self, Cors, Route, Routed};
 use crate::hub::{PublishOutcome, Recovery};
-use crate::metrics::{self, CloseReason};
+use crate::metrics::CloseReason;
+use crate::wire::answer;
 use crate::wire::frame::{self, Opcode};
 use crate::wire::handshake::{self, AcceptKey};
 use crate::wire::http::{
@@ -37,20 +42,22 @@ enum Stage {
     Body(Box<Upload>),
     /// The node is asked; the answer belongs to this request.
     Waiting(Exchange),
-    /// The topic's home is asked; the 101 comes with its answer.
-    Subscribing(Box<Upgrade>),
+    /// The topic's home is asked; the 101, or the head of a stream, comes with its answer.
+    Subscribing(Box<Subscription>),
     /// The last answer is given.
     Over,
 }
 
 /// What of a request is needed for its answer.
-#[derive(Debug)]
-struct Exchange {
-    version: Version,
-    keep_alive: bool,
-    head_only: bool,
-    cors: Option<Cors>,
-    topic: Option<TopicName>,
+#[derive(PartialEq, Eq, Debug)]
+pub(super) struct Exchange {
+    pub(super) version: Version,
+    pub(super) keep_alive: bool,
+    pub(super) head_only: bool,
+    /// A poll may be answered 304.
+    pub(super) conditional: bool,
+    pub(super) cors: Option<Cors>,
+    pub(super) topic: Option<TopicName>,
 }
 
 #[derive(Debug)]
@@ -62,11 +69,18 @@ struct Upload {
 }
 
 #[derive(Debug)]
-struct Upgrade {
+struct Subscription {
     exchange: Exchange,
-    form: WireForm,
-    may_publish: bool,
-    key: AcceptKey,
+    manner: Manner,
+    becomes: Becomes,
+}
+
+/// What a session is once it is subscribed.
+#[derive(Debug)]
+enum Becomes {
+    WebSocket { may_publish: bool, key: AcceptKey },
+    Stream,
+    Held { timeout: Duration },
 }
 
 impl HttpSession {
@@ -80,13 +94,21 @@ impl HttpSession {
         }
     }
 
+    /// A session whose client was answered and may ask again.
+    pub(super) fn between_requests(cx: &Context) -> Self {
+        Self {
+            deadline: cx.now + cx.limits().keep_alive_timeout,
+            ..Self::new(cx)
+        }
+    }
+
     /// Takes bytes, says how many, and what it becomes if that was an upgrade.
     pub(super) fn handle_bytes(
         &mut self,
         cx: &Context,
         bytes: &[u8],
         out: &mut Outputs,
-    ) -> (usize, Option<WebSocketSession>) {
+    ) -> (usize, Option<State>) {
         match &mut self.stage {
             Stage::Head => self.read_head(cx, bytes, out),
             Stage::Body(_) => (self.read_body(cx, bytes, out), None),
@@ -94,35 +116,92 @@ impl HttpSession {
         }
     }
 
+    /// Says what it becomes.
     pub(super) fn handle_subscribed(
         &mut self,
         cx: &Context,
         topic: &TopicName,
         recovery: &Recovery,
         out: &mut Outputs,
-    ) -> Option<WebSocketSession> {
-        let Stage::Subscribing(upgrade) = std::mem::replace(&mut self.stage, Stage::Over) else {
+    ) -> Option<State> {
+        let Stage::Subscribing(subscription) = std::mem::replace(&mut self.stage, Stage::Over)
+        else {
             debug_assert!(false, "a subscription that nobody asked for");
             return None;
         };
-        handshake::write_response(&mut out.bytes, &upgrade.key, None);
-        if upgrade.form == WireForm::Json {
-            frame::encode(&mut out.bytes, Opcode::Text, greeting(recovery).as_bytes());
+        let Subscription {
+            exchange,
+            manner,
+            becomes,
+        } = *subscription;
+        Some(match becomes {
+            Becomes::WebSocket { may_publish, key } => {
+                handshake::write_response(&mut out.bytes, &key, None);
+                if manner.form() == Some(WireForm::Json) {
+                    let greeting = answer::greeting(recovery.position, recovery.recovered);
+                    frame::encode(&mut out.bytes, Opcode::Text, greeting.as_bytes());
+                }
+                upgraded(out);
+                let topic = topic.clone();
+                State::WebSocket(WebSocketSession::subscriber(cx, topic, may_publish))
+            }
+            Becomes::Stream => {
+                let form = manner.form().unwrap_or(WireForm::Lines);
+                State::Stream(StreamSession::begin(cx, &exchange, form, recovery, out))
+            }
+            Becomes::Held { timeout } => {
+                let position = recovery.position;
+                State::Held(HeldSession::begin(cx, exchange, position, timeout, out))
+            }
+        })
+    }
+
+    /// Whether the answer to a subscribe is all that a long poll waits for.
+    pub(super) fn is_answered_by(&self, recovery: &Recovery) -> bool {
+        let Stage::Subscribing(subscription) = &self.stage else {
+            return false;
+        };
+        match subscription.becomes {
+            Becomes::Held { timeout } => {
+                !recovery.recovered || !recovery.publications.is_empty() || timeout.is_zero()
+            }
+            Becomes::WebSocket { .. } | Becomes::Stream => false,
         }
-        out.act(Action::Upgraded);
-        Some(WebSocketSession::subscriber(
-            cx,
-            topic.clone(),
-            upgrade.may_publish,
-        ))
+    }
+
+    /// What a poll asked for.
+    pub(super) fn handle_read(&mut self, cx: &Context, recovery: &Recovery, out: &mut Outputs) {
+        let exchange = match std::mem::replace(&mut self.stage, Stage::Over) {
+            Stage::Waiting(exchange) => exchange,
+            Stage::Subscribing(subscription) => subscription.exchange,
+            Stage::Head | Stage::Body(_) | Stage::Over => {
+                debug_assert!(false, "an answer that nobody waits for");
+                return;
+            }
+        };
+        self.answer_poll(cx, exchange, recovery, out);
+    }
+
+    /// Answers a poll, or a long poll that was held.
+    pub(super) fn answer_poll(
+        &mut self,
+        cx: &Context,
+        exchange: Exchange,
+        recovery: &Recovery,
+        out: &mut Outputs,
+    ) {
+        let response = answers::read(recovery, exchange.conditional);
+        out.act(Action::Polled(answers::poll_answer(&response, recovery)));
+        self.respond(cx, exchange, response, out);
     }
 
     pub(super) fn handle_topics_full(&mut self, cx: &Context, out: &mut Outputs) {
-        let Stage::Subscribing(upgrade) = std::mem::replace(&mut self.stage, Stage::Over) else {
+        let Stage::Subscribing(subscription) = std::mem::replace(&mut self.stage, Stage::Over)
+        else {
             debug_assert!(false, "a refusal that nobody asked for");
             return;
         };
-        self.respond(cx, upgrade.exchange, no_room_for_topic(), out);
+        self.respond(cx, subscription.exchange, answers::no_room_for_topic(), out);
     }
 
     pub(super) fn handle_published(
@@ -136,7 +215,7 @@ impl HttpSession {
             return;
         };
         let topic = exchange.topic.as_ref().map_or("", TopicName::as_str);
-        let response = publish_response(topic, outcome);
+        let response = answers::published(topic, outcome);
         self.respond(cx, exchange, response, out);
     }
 
@@ -145,7 +224,7 @@ impl HttpSession {
             debug_assert!(false, "a reply that nobody asked for");
             return;
         };
-        self.respond(cx, exchange, reply_response(reply), out);
+        self.respond(cx, exchange, answers::reply(reply), out);
     }
 
     pub(super) fn handle_timeout(&mut self, cx: &Context, out: &mut Outputs) {
@@ -194,11 +273,11 @@ impl HttpSession {
         }
     }
 
-    /// In which form the subscription that is under way wants publications.
-    pub(super) fn form(&self) -> WireForm {
+    /// How the subscription that is under way wants publications.
+    pub(super) fn manner(&self) -> Manner {
         match &self.stage {
-            Stage::Subscribing(upgrade) => upgrade.form,
-            _ => WireForm::Plain,
+            Stage::Subscribing(subscription) => subscription.manner,
+            _ => Manner::Each(WireForm::Plain),
         }
     }
 
@@ -207,7 +286,7 @@ impl HttpSession {
         cx: &Context,
         bytes: &[u8],
         out: &mut Outputs,
-    ) -> (usize, Option<WebSocketSession>) {
+    ) -> (usize, Option<State>) {
         if self.head.is_empty() {
             // From the first byte on the head has its own time, however long the connection idled.
             self.deadline = cx.now + cx.limits().handshake_timeout;
@@ -224,12 +303,7 @@ impl HttpSession {
         }
     }
 
-    fn request(
-        &mut self,
-        cx: &Context,
-        head: RequestHead,
-        out: &mut Outputs,
-    ) -> Option<WebSocketSession> {
+    fn request(&mut self, cx: &Context, head: RequestHead, out: &mut Outputs) -> Option<State> {
         self.head = HeadParser::new();
         tell_client(cx, &head, out);
         let routed = match self.admit(cx, &head) {
@@ -250,36 +324,77 @@ impl HttpSession {
             version,
             keep_alive,
             head_only,
+            conditional: false,
             cors,
             topic: None,
         };
+        self.begin(cx, head, route, exchange, out)
+    }
+
+    /// Begins with what a request asks for.
+    fn begin(
+        &mut self,
+        cx: &Context,
+        head: RequestHead,
+        route: Route,
+        mut exchange: Exchange,
+        out: &mut Outputs,
+    ) -> Option<State> {
         match route {
             Route::Publish { topic } => self.begin_upload(cx, head, topic, exchange, out),
             Route::WebSocket {
                 topic,
                 form,
                 after,
+                conflate,
                 may_publish,
                 key,
             } => {
-                let upgrade = Upgrade {
-                    exchange,
-                    form,
-                    may_publish,
-                    key,
-                };
-                self.stage = Stage::Subscribing(Box::new(upgrade));
-                out.act(Action::Subscribe { topic, after });
+                let becomes = Becomes::WebSocket { may_publish, key };
+                let manner = Manner::new(form, conflate);
+                self.subscribe(topic, after, exchange, manner, becomes, out);
+            }
+            Route::Stream { form, .. } if exchange.head_only => {
+                let response = stream::head(form);
+                self.respond(cx, exchange, response, out);
+            }
+            Route::Stream {
+                topic,
+                form,
+                after,
+                conflate,
+            } => {
+                let manner = Manner::new(form, conflate);
+                self.subscribe(topic, after, exchange, manner, Becomes::Stream, out);
+            }
+            Route::LongPoll {
+                topic,
+                after,
+                conditional,
+                timeout,
+            } => {
+                exchange.conditional = conditional;
+                let becomes = Becomes::Held { timeout };
+                self.subscribe(topic, after, exchange, Manner::Once, becomes, out);
+            }
+            Route::Poll {
+                topic,
+                after,
+                conditional,
+            } => {
+                exchange.conditional = conditional;
+                self.stage = Stage::Waiting(exchange);
+                out.act(Action::Read { topic, after });
             }
             Route::Echo { key } => {
                 handshake::write_response(&mut out.bytes, &key, None);
-                out.act(Action::Upgraded);
-                return Some(WebSocketSession::echo(cx));
+                upgraded(out);
+                return Some(State::WebSocket(WebSocketSession::echo(cx)));
             }
             Route::Health => self.ask(Question::Health, exchange, out),
             Route::Ready { drain_404 } => self.ask(Question::Ready { drain_404 }, exchange, out),
             Route::Metrics => self.ask(Question::Metrics, exchange, out),
-            Route::Page { .. } => self.ask(Question::Page, exchange, out),
+            Route::Page(page) => self.ask(Question::Page(page), exchange, out),
             Route::Options(response) => self.respond(cx, exchange, response, out),
         }
         None
@@ -287,20 +402,26 @@ impl HttpSession {
 
     /// What the request asks for, if the node has room for that.
     fn admit(&self, cx: &Context, head: &RequestHead) -> Result<Routed, Response> {
-        let routed = http::route(head, &cx.rules.policy, cx.door())?;
+        let routed = http::route(head, &cx.rules.policy, cx.limits(), cx.door())?;
         let is_check = matches!(
             routed.route,
             Route::Health | Route::Ready { .. } | Route::Options(_)
         );
         if cx.is_full && !is_check {
-            return Err(unavailable(
+            return Err(answers::unavailable(
                 "full",
                 "the node is full: try again later, or another node",
             ));
         }
-        let is_upgrade = matches!(routed.route, Route::WebSocket { .. } | Route::Echo { .. });
-        if is_upgrade && !cx.takes_upgrades {
-            return Err(unavailable(
+        let stays = matches!(
+            routed.route,
+            Route::WebSocket { .. }
+                | Route::Echo { .. }
+                | Route::Stream { .. }
+                | Route::LongPoll { .. }
+        );
+        if stays && !cx.takes_upgrades {
+            return Err(answers::unavailable(
                 "draining",
                 "the node is going away: connect again",
             ));
@@ -316,6 +437,7 @@ impl HttpSession {
             version: head.version(),
             keep_alive,
             head_only: head.method().as_str() == "HEAD",
+            conditional: false,
             cors: None,
             topic: None,
         };
@@ -356,7 +478,7 @@ impl HttpSession {
                 }
             }
             // RFC 9112 §6.3: without a length there is no body.
-            Ok((_, None)) => self.refuse(cx, &head, length_required(), out),
+            Ok((_, None)) => self.refuse(cx, &head, answers::length_required(), out),
             Err(error) => self.refuse_fatally(cx, exchange, &error, out),
         }
     }
@@ -401,6 +523,23 @@ impl HttpSession {
             }
             Err(error) => self.respond(cx, exchange, error.to_response(), out),
         }
+    }
+
+    fn subscribe(
+        &mut self,
+        topic: TopicName,
+        after: Option<After>,
+        exchange: Exchange,
+        manner: Manner,
+        becomes: Becomes,
+        out: &mut Outputs,
+    ) {
+        self.stage = Stage::Subscribing(Box::new(Subscription {
+            exchange,
+            manner,
+            becomes,
+        }));
+        out.act(Action::Subscribe { topic, after });
     }
 
     fn ask(&mut self, question: Question, exchange: Exchange, out: &mut Outputs) {
@@ -462,6 +601,11 @@ impl HttpSession {
     }
 }
 
+fn upgraded(out: &mut Outputs) {
+    out.act(Action::Upgraded);
+    out.act(Action::Reads(Some(Reader::WebSocket)));
+}
+
 fn head_limits(limits: &Limits) -> HeadLimits {
     HeadLimits {
         bytes_max: limits.head_bytes_max,
@@ -494,101 +638,4 @@ fn too_slow(what: &str) -> HttpError {
         "too_slow",
         format!("{what} did not come in time: send it in one go"),
     )
-}
-
-fn length_required() -> Response {
-    let message = "say how long the body is: Content-Length, or Transfer-Encoding: chunked";
-    Response::error(411, "length_required", message)
-}
-
-fn no_room_for_topic() -> Response {
-    unavailable(
-        "topics_full",
-        "the node has no room for another topic: try again later",
-    )
-}
-
-fn unavailable(code: &str, message: &str) -> Response {
-    Response::error(503, code, message).header("Retry-After", "1")
-}
-
-/// The first message of a WebSocket with positions.
-fn greeting(recovery: &Recovery) -> String {
-    #[derive(Serialize)]
-    struct Greeting {
-        position: String,
-        recovered: bool,
-    }
-    let position = recovery.position.to_string();
-    let greeting = Greeting {
-        position,
-        recovered: recovery.recovered,
-    };
-    serde_json::to_string(&greeting).unwrap_or_default()
-}
-
-fn publish_response(topic: &str, outcome: &PublishOutcome) -> Response {
-    #[derive(Serialize)]
-    struct Published<'a> {
-        topic: &'a str,
-        position: String,
-        epoch: String,
-        offset: u64,
-        subscribers: u32,
-        queued: u32,
-        dropped: u32,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        complete: Option<bool>,
-    }
-    match *outcome {
-        PublishOutcome::Published {
-            position,
-            subscribers,
-            queued,
-            dropped,
-            complete,
-        } => {
-            let published = Published {
-                topic,
-                position: position.to_string(),
-                epoch: position.epoch.to_string(),
-                offset: position.offset.0,
-                subscribers,
-                queued,
-                dropped,
-                complete: (!complete).then_some(false),
-            };
-            Response::json(200, &published)
-        }
-        PublishOutcome::Busy => unavailable(
-            "busy",
-            "the node cannot take more publications now: try again",
-        ),
-        PublishOutcome::TopicsFull => no_room_for_topic(),
-    }
-}
-
-fn reply_response(reply: &Reply) -> Response {
-    match reply {
-        Reply::Text(503, text) => Response::text(503, text.clone())
-            .header("Retry-After", "1")
-            .uncached(),
-        Reply::Text(status, text) => Response::text(*status, text.clone()).uncached(),
-        Reply::Metrics(text) => {
-            Response::new(200, metrics::CONTENT_TYPE, text.as_bytes()).uncached()
-        }
-        Reply::Page(html) => page(html),
-    }
-}
-
-/// The dashboard loads nothing from elsewhere, and nobody may frame it.
-fn page(html: &str) -> Response {
-    const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; \
-        connect-src 'self' ws: wss:; img-src 'self' data:; base-uri 'none'; form-action 'none'; \
-        frame-ancestors 'none'";
-    Response::new(200, "text/html; charset=utf-8", html.as_bytes())
-        .header("Content-Security-Policy", POLICY)
-        .header("X-Content-Type-Options", "nosniff")
-        .header("Referrer-Policy", "no-referrer")
-        .uncached()
 }

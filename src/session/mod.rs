@@ -1,26 +1,36 @@
-//! One client's state machine: PROXY head, HTTP requests, then perhaps a WebSocket.
+//! One client's state machine: PROXY head, HTTP requests, then perhaps a WebSocket or a stream.
 //!
 //! Pure: bytes, time and answers go in by `handle_*`, and what it wants comes out in [`Outputs`].
 //! It knows no socket and no topic's contents; `shard::dispatch` turns its wishes into calls.
 //! A session replaces itself: keep-alive HTTP, upgrade and WebSocket are one enum that becomes
 //! its next form.
 
+mod answers;
 mod context;
+mod held;
 mod http;
+mod manner;
 mod output;
 mod proxied;
+mod stream;
 mod websocket;
 
-pub use context::{Context, Rules};
-pub use output::{Action, Outputs, Question, Reply};
+use std::sync::Arc;
 
+pub use context::{Context, Rules};
+pub use manner::Manner;
+pub use output::{Action, Outputs, Question, Reader, Reply};
+
+use self::held::HeldSession;
 use self::http::HttpSession;
 use self::proxied::Proxied;
+use self::stream::StreamSession;
 use self::websocket::WebSocketSession;
 use crate::base::{Time, TopicName};
 use crate::config::Limits;
 use crate::hub::{PublishOutcome, Recovery};
-use crate::wire::prepared::WireForm;
+use crate::metrics::CloseReason;
+use crate::wire::prepared::{PreparedMessage, WireForm};
 
 /// One client.
 #[derive(Debug)]
@@ -37,6 +47,10 @@ enum State {
     Http(Box<HttpSession>),
     /// It speaks WebSocket frames.
     WebSocket(WebSocketSession),
+    /// It reads an answer that does not end.
+    Stream(StreamSession),
+    /// It waits for the answer to a long poll.
+    Held(HeldSession),
 }
 
 impl Session {
@@ -63,13 +77,16 @@ impl Session {
                 taken
             }
             State::Http(http) => {
-                let (taken, upgraded) = http.handle_bytes(cx, bytes, out);
-                if let Some(ws) = upgraded {
-                    self.state = State::WebSocket(ws);
-                }
+                let (taken, next) = http.handle_bytes(cx, bytes, out);
+                self.become_next(next);
                 taken
             }
             State::WebSocket(ws) => ws.handle_bytes(cx, bytes, out),
+            State::Stream(stream) => stream.handle_bytes(bytes),
+            State::Held(_) => {
+                debug_assert!(false, "bytes for a session that takes none");
+                bytes.len()
+            }
         }
     }
 
@@ -84,8 +101,47 @@ impl Session {
         let State::Http(http) = &mut self.state else {
             return;
         };
-        if let Some(ws) = http.handle_subscribed(cx, topic, recovery, out) {
-            self.state = State::WebSocket(ws);
+        let next = http.handle_subscribed(cx, topic, recovery, out);
+        self.become_next(next);
+    }
+
+    /// Whether the answer to a subscribe is all that it waits for: then it is not subscribed, but
+    /// told by [`Session::handle_read`].
+    #[must_use]
+    pub fn is_answered_by(&self, recovery: &Recovery) -> bool {
+        matches!(&self.state, State::Http(http) if http.is_answered_by(recovery))
+    }
+
+    /// What it asked to read.
+    pub fn handle_read(&mut self, cx: &Context, recovery: &Recovery, out: &mut Outputs) {
+        if let State::Http(http) = &mut self.state {
+            http.handle_read(cx, recovery, out);
+        }
+    }
+
+    /// These publications are what it waited for: it is not subscribed any more.
+    pub fn handle_publications(
+        &mut self,
+        cx: &Context,
+        publications: &[Arc<PreparedMessage>],
+        out: &mut Outputs,
+    ) {
+        if let State::Held(held) = &mut self.state {
+            let next = held.handle_publications(cx, publications, out);
+            self.become_http(next);
+        }
+    }
+
+    /// Whether it waits for the answer that most others get too.
+    #[must_use]
+    pub fn takes_shared_answer(&self) -> bool {
+        matches!(&self.state, State::Held(held) if held.takes_shared_answer())
+    }
+
+    /// It was sent that answer: it is not subscribed any more.
+    pub fn was_answered(&mut self, cx: &Context, out: &mut Outputs) {
+        if let State::Held(_) = &self.state {
+            self.become_http(Some(HeldSession::was_answered(cx, out)));
         }
     }
 
@@ -99,7 +155,7 @@ impl Session {
     /// A publish has come to an end.
     pub fn handle_published(&mut self, cx: &Context, outcome: &PublishOutcome, out: &mut Outputs) {
         match &mut self.state {
-            State::Proxied(_) => {}
+            State::Proxied(_) | State::Stream(_) | State::Held(_) => {}
             State::Http(http) => http.handle_published(cx, outcome, out),
             State::WebSocket(ws) => ws.handle_published(cx, outcome, out),
         }
@@ -118,6 +174,11 @@ impl Session {
             State::Proxied(proxied) => proxied.handle_timeout(out),
             State::Http(http) => http.handle_timeout(cx, out),
             State::WebSocket(ws) => ws.handle_timeout(cx, out),
+            State::Stream(stream) => stream.handle_timeout(cx, out),
+            State::Held(held) => {
+                let next = held.handle_timeout(cx, out);
+                self.become_http(next);
+            }
         }
     }
 
@@ -127,13 +188,20 @@ impl Session {
             State::Proxied(proxied) => proxied.handle_eof(out),
             State::Http(http) => http.handle_eof(out),
             State::WebSocket(ws) => ws.handle_eof(out),
+            State::Stream(stream) => stream.handle_eof(out),
+            State::Held(held) => held.handle_eof(out),
         }
     }
 
     /// It reads too slowly: what was not sent yet is dropped.
     pub fn handle_slow(&mut self, cx: &Context, out: &mut Outputs) {
-        if let State::WebSocket(ws) = &mut self.state {
-            ws.handle_slow(cx, out);
+        match &mut self.state {
+            State::Proxied(_) | State::Http(_) => {
+                out.act(Action::Abort(CloseReason::SlowConsumer));
+            }
+            State::WebSocket(ws) => ws.handle_slow(cx, out),
+            State::Stream(stream) => stream.handle_slow(out),
+            State::Held(held) => held.handle_slow(out),
         }
     }
 
@@ -143,6 +211,11 @@ impl Session {
             State::Proxied(_) => out.finish_draining(),
             State::Http(http) => http.handle_drain(out),
             State::WebSocket(ws) => ws.handle_drain(cx, retry_ms, out),
+            State::Stream(stream) => stream.handle_drain(retry_ms, out),
+            State::Held(held) => {
+                let next = held.handle_drain(cx, out);
+                self.become_http(next);
+            }
         }
     }
 
@@ -151,7 +224,8 @@ impl Session {
     #[must_use]
     pub fn takes_bytes(&self, limits: &Limits) -> bool {
         match &self.state {
-            State::Proxied(_) => true,
+            State::Proxied(_) | State::Stream(_) => true,
+            State::Held(_) => false,
             State::Http(http) => http.takes_bytes(),
             State::WebSocket(ws) => ws.takes_bytes(limits),
         }
@@ -164,16 +238,28 @@ impl Session {
             State::Proxied(proxied) => proxied.deadline(),
             State::Http(http) => http.deadline(),
             State::WebSocket(ws) => ws.deadline(),
+            State::Stream(stream) => stream.deadline(),
+            State::Held(held) => held.deadline(),
         }
     }
 
-    /// In which form it wants publications.
+    /// How the subscription that is under way wants publications.
     #[must_use]
-    pub fn form(&self) -> WireForm {
+    pub fn manner(&self) -> Manner {
         match &self.state {
-            State::Http(http) => http.form(),
-            State::Proxied(_) | State::WebSocket(_) => WireForm::Plain,
+            State::Http(http) => http.manner(),
+            _ => Manner::Each(WireForm::Plain),
         }
+    }
+
+    fn become_next(&mut self, next: Option<State>) {
+        if let Some(next) = next {
+            self.state = next;
+        }
+    }
+
+    fn become_http(&mut self, next: Option<HttpSession>) {
+        self.become_next(next.map(|http| State::Http(Box::new(http))));
     }
 }
 

@@ -3,7 +3,8 @@
 use std::net::SocketAddr;
 
 use crate::base::{After, TopicName};
-use crate::metrics::CloseReason;
+use crate::http::Page;
+use crate::metrics::{CloseReason, PollAnswer};
 use crate::wire::prepared::PayloadKind;
 
 /// The most memory that a scratch buffer keeps between turns, in bytes.
@@ -37,7 +38,15 @@ impl Outputs {
 /// A wish to the node.
 #[derive(Debug)]
 pub enum Action {
-    /// Answered by `handle_subscribed` or `handle_topics_full`.
+    /// Answered by `handle_read`, without a subscription.
+    Read {
+        /// What.
+        topic: TopicName,
+        /// From where; without it, the newest publication.
+        after: Option<After>,
+    },
+    /// Answered by `handle_subscribed` or `handle_topics_full`; by `handle_read`, without a
+    /// subscription, if the session [is answered by](super::Session::is_answered_by) the recovery.
     Subscribe {
         /// To what.
         topic: TopicName,
@@ -55,8 +64,12 @@ pub enum Action {
     },
     /// Answered by `handle_reply`, at once.
     Ask(Question),
-    /// It is a WebSocket now.
+    /// It was answered with 101.
     Upgraded,
+    /// It reads in this way now, or does not any more.
+    Reads(Option<Reader>),
+    /// A poll was answered.
+    Polled(PollAnswer),
     /// It has said its close and waits for the peer's: no publications any more.
     Leave(CloseReason),
     /// Send what waits, then close.
@@ -71,8 +84,21 @@ pub enum Action {
     NotAllowed,
     /// A WebSocket message came in.
     MessageIn,
-    /// A ping went out.
+    /// A ping or another sign of life went out.
     Pinged,
+}
+
+/// How a client reads over some time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Reader {
+    /// A WebSocket.
+    WebSocket,
+    /// Server-sent events.
+    Events,
+    /// A stream of lines.
+    Lines,
+    /// A long poll that is held.
+    Held,
 }
 
 /// What a client asks of the node itself.
@@ -87,8 +113,8 @@ pub enum Question {
     },
     /// Its counters.
     Metrics,
-    /// The dashboard.
-    Page,
+    /// A page, or the script for pages.
+    Page(Page),
 }
 
 /// The node's answer.
@@ -98,6 +124,8 @@ pub enum Reply {
     Text(u16, String),
     /// The text of `/metrics`.
     Metrics(String),
-    /// The dashboard.
+    /// A page.
     Page(&'static str),
+    /// A script.
+    Script(&'static str),
 }

@@ -170,6 +170,7 @@ fn context(anonymous: Anonymous) -> Context {
         is_full: false,
         takes_upgrades: true,
         is_draining: false,
+        is_backed_up: false,
         random: 1 << 63,
     }
 }
@@ -189,6 +190,7 @@ fn wish(action: &Action) -> String {
         } => {
             format!("publish {topic} {kind:?} {}", payload.escape_ascii())
         }
+        Action::Read { topic, after } => format!("read {topic} {after:?}"),
         Action::Answered(status) => format!("answered {status}"),
         other => format!("{other:?}"),
     }
@@ -244,7 +246,7 @@ fn an_upgrade_is_answered_when_the_subscription_is_there() {
         assert_eq!(pair.wishes(), [wanted]);
         assert!(pair.sent().is_empty() && !pair.session.takes_bytes(&Limits::default()));
         pair.subscribe(9, false);
-        assert_eq!(pair.wishes(), ["Upgraded"]);
+        assert_eq!(pair.wishes(), ["Upgraded", "Reads(Some(WebSocket))"]);
         let sent = pair.sent();
         let head = sent
             .windows(4)
@@ -601,7 +603,7 @@ fn the_echo_sends_back_each_message_and_publishes_nothing() {
     let mut pair = Pair::new();
     pair.read(upgrade("/echo").as_bytes());
     assert!(pair.text().starts_with("HTTP/1.1 101"));
-    assert_eq!(pair.wishes(), ["Upgraded"]);
+    assert_eq!(pair.wishes(), ["Upgraded", "Reads(Some(WebSocket))"]);
     pair.read_frame(Opcode::Text, b"hi");
     pair.read_frame(Opcode::Binary, b"\xff");
     assert_eq!(pair.sent(), b"\x81\x02hi\x82\x01\xff");
@@ -623,3 +625,5 @@ fn a_body_without_a_length_is_411_and_one_that_is_too_long_413() {
         assert_eq!(pair.wishes(), [format!("answered {code}"), end.to_owned()]);
     }
 }
+
+mod reading;

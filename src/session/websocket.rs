@@ -49,11 +49,9 @@ enum Phase {
 }
 
 impl WebSocketSession {
-    /// A subscriber. Its first ping comes at a random moment of the first interval, so that
-    /// those who came at once are not pinged at once.
+    /// A subscriber. Its first ping comes at a random moment of the first interval.
     pub(super) fn subscriber(cx: &Context, topic: TopicName, may_publish: bool) -> Self {
-        let first = cx.limits().ping_interval.mul_f64(fraction(cx.random));
-        Self::new(Some(topic), cx.now + first, may_publish)
+        Self::new(Some(topic), cx.now + cx.first_ping(), may_publish)
     }
 
     /// A client of `/echo`.
@@ -311,9 +309,4 @@ impl WebSocketSession {
         self.phase = Phase::Over;
         out.act(Action::Finish(reason));
     }
-}
-
-/// A random number as a fraction of 1.
-fn fraction(random: u64) -> f64 {
-    f64::from(u32::try_from(random >> 32).unwrap_or(0)) / f64::from(u32::MAX)
 }

@@ -9,7 +9,7 @@ use super::outbox::{Charged, Outbox};
 use crate::base::Time;
 use crate::mesh::Permit;
 use crate::metrics::CloseReason;
-use crate::session::Session;
+use crate::session::{Reader, Session};
 
 /// A connection, from `open` to its `Closed`.
 ///
@@ -53,8 +53,8 @@ pub(crate) struct Connection {
     pub(crate) subscribing: bool,
     /// The peer is a proxy whose word on its clients is taken.
     pub(crate) trusted: bool,
-    /// Counted among the WebSockets.
-    pub(crate) upgraded: bool,
+    /// As what it is counted.
+    pub(crate) reads: Option<Reader>,
 }
 
 // There are very many of them.
@@ -93,7 +93,7 @@ impl Connection {
             ended: false,
             subscribing: false,
             trusted: false,
-            upgraded: false,
+            reads: None,
         }
     }
 
@@ -118,6 +118,12 @@ impl Connection {
     /// Whether the driver takes a send now.
     pub(crate) fn can_send(&self) -> bool {
         !self.blocked && self.in_flight == 0 && self.state != State::Closed
+    }
+
+    /// Whether it would have less waiting if it was too slow: a subscriber, or a client that reads
+    /// an answer. A WebSocket that has said its close has nothing left that could be dropped.
+    pub(crate) fn can_be_cut_off(&self) -> bool {
+        self.membership.is_some() || self.reads.is_none()
     }
 
     /// Puts bytes behind all that wait.

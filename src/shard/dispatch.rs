@@ -7,15 +7,16 @@ use super::connection::{Connection, State};
 use super::groups::Member;
 use super::{Command, Core};
 use crate::base::{After, Chunk, ConnId, TopicName};
+use crate::http::Page;
 use crate::hub::{Recovery, TopicsFull};
 use crate::io::Close;
 use crate::mesh::{Origin, Permit, Request};
 use crate::metrics::{CloseReason, RefuseReason};
-use crate::session::{Action, Context, Outputs, Question, Reply, Session};
+use crate::session::{Action, Context, Manner, Outputs, Question, Reader, Reply, Session};
 use crate::wire::prepared::{self, WireForm};
 
 impl<S> Core<S> {
-    /// What a session needs to know of its surroundings.
+    /// What the session of a newcomer needs to know of its surroundings.
     pub(super) fn context(&mut self, door: u16, permit: Permit, proxy: Option<IpAddr>) -> Context {
         Context {
             rules: Arc::clone(&self.settings.rules),
@@ -28,6 +29,7 @@ impl<S> Core<S> {
                 .as_ref()
                 .is_none_or(|drain| drain.takes_upgrades(self.now)),
             is_draining: self.node.is_draining(),
+            is_backed_up: false,
             random: self.random.u64(..),
         }
     }
@@ -40,7 +42,11 @@ impl<S> Core<S> {
     ) {
         let Some(conn) = self.conn(id) else { return };
         let (door, permit, proxy) = (conn.door, conn.permit, conn.proxy());
-        let context = self.context(door, permit, proxy);
+        let is_backed_up = conn.outbox.is_some();
+        let context = Context {
+            is_backed_up,
+            ..self.context(door, permit, proxy)
+        };
         let mut outputs = std::mem::take(&mut self.outputs);
         if let Some(conn) = self.conn_mut(id) {
             handle(&mut conn.session, &context, &mut outputs);
@@ -64,6 +70,7 @@ impl<S> Core<S> {
 
     fn act(&mut self, id: ConnId, action: Action) {
         match action {
+            Action::Read { topic, after } => self.read(id, topic, after),
             Action::Subscribe { topic, after } => self.subscribe(id, topic, after),
             Action::Publish {
                 topic,
@@ -78,6 +85,8 @@ impl<S> Core<S> {
             }
             Action::Ask(question) => self.answer_question(id, question),
             Action::Upgraded => self.upgraded(id),
+            Action::Reads(reader) => self.reads(id, reader),
+            Action::Polled(answer) => self.metrics.polls.add(answer, 1),
             Action::Leave(reason) => self.leave(id, reason),
             Action::Finish(reason) => self.finish(id, reason),
             Action::Abort(reason) => self.abort(id, reason),
@@ -238,13 +247,33 @@ impl<S> Core<S> {
         let Some(conn) = self.conn_mut(id) else {
             return;
         };
-        conn.upgraded = true;
         let took = now.since(conn.accepted);
         self.metrics.handshakes.add(1);
-        self.metrics.websockets.add(1);
         self.metrics.http_response(101);
         self.metrics.handshake_seconds.observe(took);
-        self.schedule_drain(id);
+    }
+
+    /// It reads in this way from now on, or does not any more.
+    fn reads(&mut self, id: ConnId, reader: Option<Reader>) {
+        let Some(conn) = self.conn_mut(id) else {
+            return;
+        };
+        let before = std::mem::replace(&mut conn.reads, reader);
+        self.count_reader(before, -1);
+        self.count_reader(reader, 1);
+        if reader.is_some() {
+            self.schedule_drain(id);
+        }
+    }
+
+    pub(super) fn count_reader(&self, reader: Option<Reader>, n: i64) {
+        match reader {
+            Some(Reader::WebSocket) => self.metrics.websockets.add(n),
+            Some(Reader::Events) => self.metrics.event_streams.add(n),
+            Some(Reader::Lines) => self.metrics.line_streams.add(n),
+            Some(Reader::Held) => self.metrics.long_polls.add(n),
+            None => {}
+        }
     }
 
     fn set_client(&mut self, id: ConnId, address: SocketAddr) {
@@ -258,7 +287,9 @@ impl<S> Core<S> {
             Question::Health => Reply::Text(200, "ok\n".to_owned()),
             Question::Ready { drain_404 } => self.readiness(drain_404),
             Question::Metrics => Reply::Metrics((self.settings.pages.metrics)()),
-            Question::Page => Reply::Page(self.settings.pages.dashboard),
+            Question::Page(Page::Dashboard) => Reply::Page(self.settings.pages.dashboard),
+            Question::Page(Page::Compare) => Reply::Page(self.settings.pages.compare),
+            Question::Page(Page::Client) => Reply::Script(self.settings.pages.client),
         };
         self.with_session(id, |session, context, outputs| {
             session.handle_reply(context, &reply, outputs);
@@ -275,6 +306,28 @@ impl<S> Core<S> {
             return Reply::Text(503, full);
         }
         Reply::Text(200, "ready\n".to_owned())
+    }
+
+    fn read(&mut self, id: ConnId, topic: TopicName, after: Option<After>) {
+        let home = self.home_of(&topic);
+        if home == self.id {
+            let recovery = self.hub.read(&topic, after, self.now);
+            self.was_read(id, &recovery);
+        } else {
+            let conn = id;
+            let request = Request::Read { conn, topic, after };
+            self.mesh.request_when_possible(home, request);
+        }
+    }
+
+    /// The topic's home has told what a poll asked for.
+    pub(super) fn was_read(&mut self, id: ConnId, recovery: &Recovery) {
+        let publications = recovery.publications.len() as u64;
+        self.metrics.deliveries.add(publications);
+        self.with_session(id, |session, context, outputs| {
+            session.handle_read(context, recovery, outputs);
+        });
+        self.may_resume(id);
     }
 
     fn subscribe(&mut self, id: ConnId, topic: TopicName, after: Option<After>) {
@@ -308,25 +361,34 @@ impl<S> Core<S> {
             .is_some_and(|conn| std::mem::take(&mut conn.subscribing) && conn.state == State::Open);
         if !waits {
             if result.is_ok() {
-                self.unsubscribe(topic.clone());
+                self.unsubscribe(topic.clone(), 1);
             }
             return;
         }
         match result {
+            Ok(recovery) if self.is_answered_by(id, &recovery) => {
+                self.unsubscribe(topic.clone(), 1);
+                self.was_read(id, &recovery);
+            }
             Ok(recovery) => self.join(id, topic, &recovery),
             Err(TopicsFull) => self.with_session(id, |s, cx, out| s.handle_topics_full(cx, out)),
         }
         self.may_resume(id);
     }
 
+    fn is_answered_by(&self, id: ConnId, recovery: &Recovery) -> bool {
+        self.conn(id)
+            .is_some_and(|conn| conn.session.is_answered_by(recovery))
+    }
+
     fn join(&mut self, id: ConnId, topic: &TopicName, recovery: &Recovery) {
         let Some(conn) = self.conn(id) else { return };
-        let form = conn.session.form();
+        let manner = conn.session.manner();
         let member = Member {
             conn: id,
             from: recovery.position.offset.next(),
         };
-        let membership = self.groups.join(topic, form, member);
+        let membership = self.groups.join(topic, manner, member);
         let shared = self.groups.topic(membership).clone();
         if let Some(conn) = self.conn_mut(id) {
             conn.membership = Some(membership);
@@ -334,25 +396,42 @@ impl<S> Core<S> {
         self.with_session(id, |session, context, outputs| {
             session.handle_subscribed(context, &shared, recovery, outputs);
         });
-        self.send_history(id, form, recovery);
+        match manner {
+            Manner::Each(form) => self.send_history(id, form, recovery),
+            Manner::Newest(form, _) => self.send_newest(id, form, recovery),
+            // Whoever waits for the next one was told all that there was.
+            Manner::Once => {}
+        }
     }
 
     fn send_history(&mut self, id: ConnId, form: WireForm, recovery: &Recovery) {
         let bytes_max = self.settings.rules.limits.turn_chunk_bytes_max;
         for chunk in prepared::contiguous(&recovery.publications, form, bytes_max) {
-            self.metrics.deliveries.add(chunk.frames().len() as u64);
-            self.metrics.deliveries_bytes.add(u64::from(chunk.len()));
-            self.send_private(id, chunk);
+            self.send_missed(id, chunk);
         }
     }
 
-    pub(super) fn unsubscribe(&mut self, topic: TopicName) {
+    /// Of what was missed the newest, for all of it.
+    fn send_newest(&mut self, id: ConnId, form: WireForm, recovery: &Recovery) {
+        let missed = u32::try_from(recovery.publications.len()).unwrap_or(u32::MAX);
+        if let Some(newest) = recovery.publications.last() {
+            self.send_missed(id, newest.conflated_chunk(form, missed));
+        }
+    }
+
+    fn send_missed(&mut self, id: ConnId, chunk: Chunk) {
+        self.metrics.deliveries.add(chunk.frames().len() as u64);
+        self.metrics.deliveries_bytes.add(u64::from(chunk.len()));
+        self.send_private(id, chunk);
+    }
+
+    pub(super) fn unsubscribe(&mut self, topic: TopicName, subscribers: u32) {
         let home = self.home_of(&topic);
         if home == self.id {
-            self.hub.unsubscribe(&topic, home);
+            self.hub.unsubscribe(&topic, home, subscribers);
         } else {
-            self.mesh
-                .request_when_possible(home, Request::Unsubscribe { topic });
+            let request = Request::Unsubscribe { topic, subscribers };
+            self.mesh.request_when_possible(home, request);
         }
     }
 
@@ -365,7 +444,7 @@ impl<S> Core<S> {
         if let Some(conn) = moved.and_then(|moved| self.conn_mut(moved)) {
             conn.membership = Some(membership);
         }
-        self.unsubscribe(topic);
+        self.unsubscribe(topic, 1);
     }
 
     /// The session has said its close and waits for the peer's.

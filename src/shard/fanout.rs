@@ -12,7 +12,8 @@ use super::{Core, State};
 use crate::base::{Chunk, ConnId, Part, ShardId};
 use crate::io::driver::{Driver, SEND_BATCH_BYTES_MAX, SendStatus};
 use crate::mesh::Delivered;
-use crate::wire::prepared::{self, PreparedMessage};
+use crate::session::Manner;
+use crate::wire::prepared::{self, PreparedMessage, WireForm};
 
 /// What became of a publication on this shard in this turn.
 #[derive(Clone, Copy, Debug)]
@@ -35,21 +36,21 @@ impl TurnCount {
 
 /// What one chunk's way through a group has come to.
 #[derive(Default)]
-struct Tally {
+pub(super) struct Tally {
     /// Subscribers that were given the whole chunk.
-    whole: u32,
+    pub(super) whole: u32,
     /// Subscribers for whom the policy dropped the whole chunk.
     dropped: u32,
     /// Bytes that the system took at once, and in how many sends.
-    sent_bytes: u64,
-    sends: u64,
+    pub(super) sent_bytes: u64,
+    pub(super) sends: u64,
     /// Publications and bytes given to subscribers who joined in the middle of the turn.
     late: u64,
     late_bytes: u64,
 }
 
 /// A chunk on its way through a group.
-struct Offer<'a> {
+pub(super) struct Offer<'a> {
     part: &'a Part,
     /// Made when the first subscriber has to wait.
     charged: Option<Charged>,
@@ -78,15 +79,18 @@ impl<S> Core<S> {
             return;
         }
         while let Some(group) = self.groups.pop_dirty() {
-            self.flush_group(driver, group);
+            match self.groups.get_mut(group).manner {
+                Manner::Each(form) => self.flush_group(driver, group, form),
+                Manner::Newest(form, _) => self.flush_newest(driver, group, form),
+                Manner::Once => self.answer_held(driver, group),
+            }
             self.groups.settle(group);
         }
         self.close_slow(driver);
     }
 
-    fn flush_group<D: Driver<Socket = S>>(&mut self, driver: &mut D, id: u32) {
+    fn flush_group<D: Driver<Socket = S>>(&mut self, driver: &mut D, id: u32, form: WireForm) {
         let group = self.groups.get_mut(id);
-        let form = group.form;
         let mut pending = std::mem::take(&mut group.pending);
         let bytes_max = self.settings.rules.limits.turn_chunk_bytes_max;
         let messages: Vec<Arc<PreparedMessage>> = pending
@@ -104,7 +108,17 @@ impl<S> Core<S> {
         self.groups.get_mut(id).pending = pending;
     }
 
-    fn observe(&self, pending: &[Pending]) {
+    /// The newest publication of an interval, for all that there were.
+    fn flush_newest<D: Driver<Socket = S>>(&mut self, driver: &mut D, id: u32, form: WireForm) {
+        let conflated = self.groups.begin_interval(id, self.now).unwrap_or(1);
+        let run = std::mem::take(&mut self.groups.get_mut(id).pending);
+        if let [newest] = run.as_slice() {
+            let chunk = newest.message.conflated_chunk(form, conflated);
+            self.fan_out(driver, id, chunk, &run);
+        }
+    }
+
+    pub(super) fn observe(&self, pending: &[Pending]) {
         let now = (self.clock)();
         for pending in pending {
             self.metrics
@@ -124,12 +138,8 @@ impl<S> Core<S> {
             return;
         };
         let part = Part::whole(chunk);
-        let mut offer = Offer {
-            part: &part,
-            charged: None,
-            usage: &self.usage,
-            outbox_bytes_max: self.settings.rules.limits.outbox_bytes_max,
-        };
+        let bytes_max = self.settings.rules.limits.outbox_bytes_max;
+        let mut offer = Offer::new(&part, &self.usage, bytes_max);
         let mut tally = Tally::default();
         for member in &self.groups.get_mut(id).members {
             let conn = &mut self.conns[member.conn.index()];
@@ -154,15 +164,15 @@ impl<S> Core<S> {
                 self.dirty.push(member.conn);
             }
         }
-        for pending in run {
-            let count = &mut self.counts[pending.count as usize];
+        for count in run.iter().filter_map(|pending| pending.count) {
+            let count = &mut self.counts[count as usize];
             count.queued += tally.whole;
             count.dropped += tally.dropped;
         }
         self.record(&part, run.len(), &tally);
     }
 
-    fn record(&self, part: &Part, publications: usize, tally: &Tally) {
+    pub(super) fn record(&self, part: &Part, publications: usize, tally: &Tally) {
         let metrics = &self.metrics;
         let whole = u64::from(tally.whole);
         metrics
@@ -194,14 +204,40 @@ fn offer_tail<D: Driver>(
     if offer.to(driver, conn, member.conn, start, tally) == Taken::TooSlow {
         conn.push(offer.charged(), start);
     }
-    for pending in &run[run.len() - frames..] {
-        counts[pending.count as usize].queued += 1;
+    let tail = run[run.len() - frames..].iter();
+    for count in tail.filter_map(|pending| pending.count) {
+        counts[count as usize].queued += 1;
     }
     tally.late += frames as u64;
     tally.late_bytes += u64::from(offer.part.len() - start);
 }
 
-impl Offer<'_> {
+impl<'a> Offer<'a> {
+    pub(super) fn new(part: &'a Part, usage: &'a Usage, outbox_bytes_max: usize) -> Self {
+        Self {
+            part,
+            charged: None,
+            usage,
+            outbox_bytes_max,
+        }
+    }
+
+    /// The whole chunk to one subscriber, whatever waits for it.
+    pub(super) fn whole<D: Driver>(
+        &mut self,
+        driver: &mut D,
+        conn: &mut Connection,
+        id: ConnId,
+        tally: &mut Tally,
+    ) {
+        if conn.is_clear() && self.part.len() as usize <= SEND_BATCH_BYTES_MAX {
+            self.send(driver, conn, id, 0, tally);
+        } else {
+            conn.push(self.charged(), 0);
+        }
+        tally.whole += 1;
+    }
+
     /// Offers the chunk from `start` on to one subscriber.
     #[inline]
     fn to<D: Driver>(

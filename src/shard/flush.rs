@@ -78,11 +78,16 @@ impl<S> Core<S> {
 
     fn was_sent(&mut self, id: ConnId, bytes: usize, offered: usize) {
         self.metrics.sent_bytes.add(bytes as u64);
+        let (now, linger) = (self.now, self.settings.rules.limits.close_linger);
         let Some(conn) = self.conn_mut(id) else {
             return;
         };
         conn.advance(bytes);
         conn.blocked = bytes < offered;
+        if bytes > 0 && conn.state == State::Finishing {
+            // An answer that is long for its link is still read.
+            conn.finish_by = now + linger;
+        }
         if conn.outbox.is_none() {
             self.drained(id);
         } else if !conn.blocked {
@@ -126,7 +131,7 @@ impl<S> Core<S> {
         let open = self
             .conns
             .iter()
-            .filter(|(_, conn)| conn.membership.is_some());
+            .filter(|(_, conn)| conn.state == State::Open && conn.can_be_cut_off());
         let largest = open
             .max_by_key(|(_, conn)| conn.pending())
             .map(|(slot, _)| slot);
@@ -145,7 +150,7 @@ impl<S> Core<S> {
         let Some(conn) = self.conn_mut(id) else {
             return;
         };
-        if conn.membership.is_none() {
+        if conn.state != State::Open || !conn.can_be_cut_off() {
             return;
         }
         let pending_bytes = conn.pending();

@@ -1,15 +1,25 @@
-//! The subscribers of one shard, grouped by topic and wire form.
+//! The subscribers of one shard, grouped by topic and by how they get publications.
 //!
 //! All members of a group get the same bytes, so a turn's publications become one chunk that
 //! they share. Who the members are is kept here alone; each connection holds its
 //! [`Membership`], and the two sides are changed together.
+//!
+//! A group whose members asked for the newest publication of an interval collects, and becomes
+//! dirty when its interval is over.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use slab::Slab;
 
-use crate::base::{ConnId, HashKey, Map, Offset, Time, TopicName};
-use crate::wire::prepared::{PreparedMessage, WireForm};
+use crate::base::{ConnId, HashKey, Map, Offset, Time, TimerWheel, TopicName};
+use crate::session::Manner;
+use crate::wire::prepared::PreparedMessage;
+
+/// How coarse intervals of conflation are.
+const CONFLATE_TICK: Duration = Duration::from_millis(10);
+/// No group.
+const NONE: u32 = u32::MAX;
 
 /// One subscriber in its group.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -30,22 +40,30 @@ pub(crate) struct Membership {
     pub(crate) index: u32,
 }
 
-/// The subscribers of a topic that want the same form.
+/// The subscribers of a topic that get the same bytes.
 #[derive(Debug)]
 pub(crate) struct Group {
     pub(crate) topic: TopicName,
-    pub(crate) form: WireForm,
+    pub(crate) manner: Manner,
     pub(crate) members: Vec<Member>,
-    /// Publications of this turn, in the order of their offsets.
+    /// Publications of this turn, in the order of their offsets; of an interval, the newest one.
     pub(crate) pending: Vec<Pending>,
+    /// For how many publications the pending one stands, in a group that collects.
+    pub(crate) conflated: u32,
+    /// Not before this moment is it flushed again, in a group that collects.
+    due: Time,
+    /// Whether it is in the list of groups to flush.
+    dirty: bool,
+    /// The topic's next group, or [`NONE`].
+    next: u32,
 }
 
 /// A publication that waits for the end of the turn.
 #[derive(Clone, Debug)]
 pub(crate) struct Pending {
     pub(crate) message: Arc<PreparedMessage>,
-    /// Which of the turn's counts it belongs to.
-    pub(crate) count: u32,
+    /// Which of the turn's counts it belongs to; `None` once that turn is over.
+    pub(crate) count: Option<u32>,
     /// When it came into the node.
     pub(crate) received: Time,
 }
@@ -53,20 +71,24 @@ pub(crate) struct Pending {
 /// All groups of a shard.
 #[derive(Debug)]
 pub(crate) struct Groups {
-    topics: Map<TopicName, [Option<u32>; WireForm::COUNT]>,
+    /// Each topic's first group; the others hang on it.
+    topics: Map<TopicName, u32>,
     groups: Slab<Group>,
-    /// Groups with something pending, each once.
+    /// Groups with something to be flushed now, each once.
     dirty: Vec<u32>,
+    /// Groups that collect, by when they are due.
+    collecting: TimerWheel<u32>,
     members: usize,
 }
 
 impl Groups {
-    pub(crate) fn new(key: HashKey) -> Self {
+    pub(crate) fn new(key: HashKey, now: Time) -> Self {
         let topics = Map::with_hasher(key);
         Self {
             topics,
             groups: Slab::new(),
             dirty: Vec::new(),
+            collecting: TimerWheel::new(now, CONFLATE_TICK),
             members: 0,
         }
     }
@@ -79,8 +101,8 @@ impl Groups {
     }
 
     /// Adds a subscriber, who has everything before `member.from`.
-    pub(crate) fn join(&mut self, topic: &TopicName, form: WireForm, member: Member) -> Membership {
-        let group = self.group_of(topic, form);
+    pub(crate) fn join(&mut self, topic: &TopicName, manner: Manner, member: Member) -> Membership {
+        let group = self.group_of(topic, manner);
         let members = &mut self.groups[group as usize].members;
         let index = u32::try_from(members.len()).unwrap_or(u32::MAX);
         members.push(member);
@@ -104,26 +126,97 @@ impl Groups {
         (topic, moved)
     }
 
+    /// Takes all members out of a group whose publications are being answered.
+    pub(crate) fn take_members(&mut self, group: u32) -> Vec<Member> {
+        let members = std::mem::take(&mut self.groups[group as usize].members);
+        self.members -= members.len();
+        members
+    }
+
+    /// Puts a member back that nothing of this turn was for.
+    pub(crate) fn put_back(&mut self, group: u32, member: Member) -> Membership {
+        let members = &mut self.groups[group as usize].members;
+        let index = u32::try_from(members.len()).unwrap_or(u32::MAX);
+        members.push(member);
+        self.members += 1;
+        Membership { group, index }
+    }
+
     /// Queues a publication for the groups of its topic; says how many groups that are.
-    pub(crate) fn deliver(&mut self, topic: &TopicName, pending: &Pending) -> usize {
-        let Some(forms) = self.topics.get(topic) else {
-            return 0;
-        };
+    pub(crate) fn deliver(&mut self, topic: &TopicName, pending: &Pending, now: Time) -> usize {
         let mut groups = 0;
-        for id in forms.iter().flatten() {
-            let group = &mut self.groups[*id as usize];
-            if group.pending.is_empty() {
-                self.dirty.push(*id);
-            }
-            group.pending.push(pending.clone());
+        let mut next = self.topics.get(topic).copied().unwrap_or(NONE);
+        while next != NONE {
+            let id = next;
+            let group = &mut self.groups[id as usize];
+            next = group.next;
             groups += 1;
+            let first = group.pending.is_empty();
+            if matches!(group.manner, Manner::Newest(..)) {
+                group.pending.clear();
+                group.conflated += 1;
+            }
+            let mut pending = pending.clone();
+            if group.due > now {
+                pending.count = None;
+                if first {
+                    self.collecting.set(group.due, id);
+                }
+            } else if !std::mem::replace(&mut group.dirty, true) {
+                self.dirty.push(id);
+            }
+            group.pending.push(pending);
         }
         groups
     }
 
+    /// Makes the groups dirty whose interval is over.
+    pub(crate) fn expire(&mut self, now: Time) {
+        let Self {
+            groups,
+            dirty,
+            collecting,
+            ..
+        } = self;
+        let mut early = Vec::new();
+        collecting.expire(now, |id| {
+            // A slot may have another group by now, and the wheel is coarse.
+            let waits = groups.get_mut(id as usize);
+            let Some(group) = waits.filter(|group| !group.pending.is_empty()) else {
+                return;
+            };
+            if group.due > now {
+                early.push((group.due, id));
+            } else if !std::mem::replace(&mut group.dirty, true) {
+                dirty.push(id);
+            }
+        });
+        for (due, id) in early {
+            collecting.set(due, id);
+        }
+    }
+
+    /// When to call [`Groups::expire`] next.
+    pub(crate) fn next_expiry(&self) -> Option<Time> {
+        self.collecting.next_deadline()
+    }
+
+    /// A group that was flushed begins another interval, if it has one; says for how many
+    /// publications the one that was flushed stood.
+    pub(crate) fn begin_interval(&mut self, group: u32, now: Time) -> Option<u32> {
+        let group = &mut self.groups[group as usize];
+        let Manner::Newest(_, interval) = group.manner else {
+            return None;
+        };
+        group.due = now + interval;
+        Some(std::mem::take(&mut group.conflated))
+    }
+
     /// A group with something pending.
     pub(crate) fn pop_dirty(&mut self) -> Option<u32> {
-        self.dirty.pop()
+        let id = self.dirty.pop()?;
+        self.groups[id as usize].dirty = false;
+        Some(id)
     }
 
     /// Whether something is pending.
@@ -154,31 +247,64 @@ impl Groups {
         self.members
     }
 
-    fn group_of(&mut self, topic: &TopicName, form: WireForm) -> u32 {
-        if let Some(id) = self.topics.get(topic).and_then(|forms| forms[form.index()]) {
-            return id;
+    fn group_of(&mut self, topic: &TopicName, manner: Manner) -> u32 {
+        let first = self.topics.get(topic).copied().unwrap_or(NONE);
+        let mut next = first;
+        while next != NONE {
+            let group = &self.groups[next as usize];
+            if group.manner == manner {
+                return next;
+            }
+            next = group.next;
         }
         let name = self.interned(topic).unwrap_or_else(|| topic.clone());
         let group = Group {
             topic: name.clone(),
-            form,
+            manner,
             members: Vec::new(),
             pending: Vec::new(),
+            conflated: 0,
+            due: Time::ZERO,
+            dirty: false,
+            next: first,
         };
-        let id = u32::try_from(self.groups.insert(group)).unwrap_or(u32::MAX);
-        self.topics.entry(name).or_default()[form.index()] = Some(id);
+        let id = u32::try_from(self.groups.insert(group)).unwrap_or(NONE);
+        self.topics.insert(name, id);
         id
     }
 
     fn remove(&mut self, id: u32) {
-        let group = self.groups.remove(id as usize);
-        let Some(forms) = self.topics.get_mut(&group.topic) else {
-            return;
-        };
-        forms[group.form.index()] = None;
-        if forms.iter().all(Option::is_none) {
-            self.topics.remove(&group.topic);
+        let Group { topic, next, .. } = self.groups.remove(id as usize);
+        let first = self.topics.get(&topic).copied().unwrap_or(NONE);
+        if first != id {
+            self.unlink(first, id, next);
+        } else if next == NONE {
+            self.topics.remove(&topic);
+        } else {
+            self.topics.insert(topic, next);
         }
+    }
+
+    /// Takes a group that is not the topic's first out of its chain.
+    fn unlink(&mut self, first: u32, id: u32, next: u32) {
+        let mut at = first;
+        while at != NONE {
+            let group = &mut self.groups[at as usize];
+            if group.next == id {
+                group.next = next;
+                return;
+            }
+            at = group.next;
+        }
+        debug_assert!(false, "a group hangs on its topic");
+    }
+
+    fn is_linked(&self, topic: &TopicName, id: usize) -> bool {
+        let mut next = self.topics.get(topic).copied().unwrap_or(NONE);
+        while next != NONE && next as usize != id {
+            next = self.groups[next as usize].next;
+        }
+        next as usize == id
     }
 
     /// Asserts what must hold between turns; `membership` tells where a connection believes to be.
@@ -191,11 +317,10 @@ impl Groups {
                 "an empty group of {} was kept",
                 group.topic
             );
-            let forms = self
-                .topics
-                .get(&group.topic)
-                .expect("a group has its topic");
-            assert_eq!(forms[group.form.index()].map(|g| g as usize), Some(id));
+            assert!(
+                self.is_linked(&group.topic, id),
+                "a group hangs on its topic"
+            );
             for (index, member) in group.members.iter().enumerate() {
                 let at = membership(member.conn).expect("a member has its connection");
                 assert_eq!((at.group as usize, at.index as usize), (id, index));
@@ -209,6 +334,10 @@ impl Groups {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::prepared::WireForm;
+
+    const PLAIN: Manner = Manner::Each(WireForm::Plain);
+    const JSON: Manner = Manner::Each(WireForm::Json);
 
     fn conn(slot: u32) -> ConnId {
         ConnId {
@@ -233,17 +362,17 @@ mod tests {
         });
         Pending {
             message,
-            count: 0,
+            count: Some(0),
             received: Time::ZERO,
         }
     }
 
     #[test]
     fn who_takes_the_place_of_one_that_left_is_named() {
-        let mut groups = Groups::new(HashKey(0, 0));
+        let mut groups = Groups::new(HashKey(0, 0), Time::ZERO);
         let topic = TopicName::new("a").unwrap();
         let places: Vec<Membership> = (0..3)
-            .map(|i| groups.join(&topic, WireForm::Plain, member(i)))
+            .map(|i| groups.join(&topic, PLAIN, member(i)))
             .collect();
         assert_eq!(groups.leave(places[0]).1, Some(conn(2)));
         assert_eq!(groups.leave(places[0]).1, Some(conn(1)));
@@ -253,10 +382,10 @@ mod tests {
 
     #[test]
     fn a_group_that_everybody_left_waits_for_its_flush() {
-        let mut groups = Groups::new(HashKey(0, 0));
+        let mut groups = Groups::new(HashKey(0, 0), Time::ZERO);
         let topic = TopicName::new("a").unwrap();
-        let place = groups.join(&topic, WireForm::Plain, member(0));
-        groups.deliver(&topic, &pending());
+        let place = groups.join(&topic, PLAIN, member(0));
+        groups.deliver(&topic, &pending(), Time::ZERO);
         groups.leave(place);
         groups.check_invariants(|_| None);
         let group = groups.pop_dirty().unwrap();
@@ -267,17 +396,65 @@ mod tests {
 
     #[test]
     fn each_form_of_a_topic_gets_a_publication() {
-        let mut groups = Groups::new(HashKey(0, 0));
+        let mut groups = Groups::new(HashKey(0, 0), Time::ZERO);
         let topic = TopicName::new("a").unwrap();
-        groups.join(&topic, WireForm::Plain, member(0));
-        groups.join(&topic, WireForm::Json, member(1));
+        groups.join(&topic, PLAIN, member(0));
+        groups.join(&topic, JSON, member(1));
         let pending = pending();
-        assert_eq!(groups.deliver(&topic, &pending), 2);
-        assert_eq!(groups.deliver(&TopicName::new("b").unwrap(), &pending), 0);
+        assert_eq!(groups.deliver(&topic, &pending, Time::ZERO), 2);
+        assert_eq!(
+            groups.deliver(&TopicName::new("b").unwrap(), &pending, Time::ZERO),
+            0
+        );
         let first = groups.pop_dirty().unwrap();
         let second = groups.pop_dirty().unwrap();
-        let form = groups.get_mut(first).form;
-        assert_ne!(form, groups.get_mut(second).form);
+        let manner = groups.get_mut(first).manner;
+        assert_ne!(manner, groups.get_mut(second).manner);
         assert!(!groups.is_dirty());
+    }
+
+    #[test]
+    fn a_group_that_collects_is_dirty_at_once_and_then_when_its_interval_is_over() {
+        let mut groups = Groups::new(HashKey(0, 0), Time::ZERO);
+        let topic = TopicName::new("a").unwrap();
+        let interval = Duration::from_millis(100);
+        let at = |ms| Time::ZERO + Duration::from_millis(ms);
+        groups.join(&topic, Manner::new(WireForm::Plain, interval), member(0));
+
+        groups.deliver(&topic, &pending(), at(1));
+        let id = groups.pop_dirty().expect("the first one comes at once");
+        groups.get_mut(id).pending.clear();
+        assert_eq!(groups.begin_interval(id, at(1)), Some(1));
+
+        for ms in [2, 3, 50] {
+            groups.deliver(&topic, &pending(), at(ms));
+        }
+        assert_eq!(
+            (groups.is_dirty(), groups.get_mut(id).pending.len()),
+            (false, 1)
+        );
+        assert_eq!(groups.get_mut(id).pending[0].count, None);
+        groups.expire(at(100));
+        assert!(!groups.is_dirty(), "not before the interval is over");
+        let next = groups.next_expiry().expect("it waits");
+        groups.expire(next);
+        assert_eq!(groups.pop_dirty(), Some(id));
+        groups.get_mut(id).pending.clear();
+        assert_eq!(groups.begin_interval(id, next), Some(3));
+        assert_eq!(groups.next_expiry(), None);
+    }
+
+    #[test]
+    fn groups_of_a_topic_leave_in_any_order() {
+        let topic = TopicName::new("a").unwrap();
+        let manners = [PLAIN, JSON, Manner::Once];
+        for order in [[0, 1, 2], [2, 1, 0], [1, 0, 2], [1, 2, 0]] {
+            let mut groups = Groups::new(HashKey(0, 0), Time::ZERO);
+            let places = manners.map(|manner| groups.join(&topic, manner, member(0)));
+            for place in order {
+                groups.leave(places[place]);
+            }
+            assert_eq!((groups.members(), groups.interned(&topic)), (0, None));
+        }
     }
 }

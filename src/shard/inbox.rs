@@ -43,9 +43,13 @@ impl<S> Core<S> {
                     },
                 );
             }
-            Request::Unsubscribe { topic } => {
-                self.hub.unsubscribe(&topic, from);
+            Request::Unsubscribe { topic, subscribers } => {
+                self.hub.unsubscribe(&topic, from, subscribers);
                 self.mesh.answer(from, Answer::Unsubscribed);
+            }
+            Request::Read { conn, topic, after } => {
+                let recovery = self.hub.read(&topic, after, self.now);
+                self.mesh.answer(from, Answer::Read { conn, recovery });
             }
             Request::Deliver {
                 delivery,
@@ -70,6 +74,7 @@ impl<S> Core<S> {
                 topic,
                 result,
             } => self.subscribed(conn, &topic, result),
+            Answer::Read { conn, recovery } => self.was_read(conn, &recovery),
             Answer::Delivered(counts) => counts.into_iter().for_each(|counts| self.count(counts)),
             Answer::Unsubscribed | Answer::Adopted => {}
         }

@@ -13,6 +13,7 @@ mod drain;
 mod fanout;
 mod flush;
 mod groups;
+mod held;
 mod inbox;
 pub(crate) mod outbox;
 mod publish;
@@ -241,7 +242,7 @@ impl<S> Core<S> {
             metrics,
             mesh,
             hub,
-            groups: Groups::new(settings.hash_key),
+            groups: Groups::new(settings.hash_key, now),
             publications: Publications::default(),
             conns: Slab::new(),
             generations: Vec::new(),
@@ -418,9 +419,7 @@ impl<S> Core<S> {
         let conn = self.conns.remove(id.index());
         self.generations[id.index()] = id.generation.wrapping_add(1);
         self.node.leave();
-        if conn.upgraded {
-            self.metrics.websockets.add(-1);
-        }
+        self.count_reader(conn.reads, -1);
         if let Some(outbox) = &conn.outbox {
             self.metrics
                 .dropped(crate::metrics::DropReason::Closed, outbox.publications());

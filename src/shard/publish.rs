@@ -206,9 +206,10 @@ impl<S> Core<S> {
             topic,
             &Pending {
                 message,
-                count,
+                count: Some(count),
                 received,
             },
+            self.now,
         );
         if !was_dirty {
             self.flush_at = self.now + self.settings.coalesce;

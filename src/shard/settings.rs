@@ -24,6 +24,10 @@ pub struct Settings {
 pub struct Pages {
     /// The dashboard.
     pub dashboard: &'static str,
+    /// One topic by every transport.
+    pub compare: &'static str,
+    /// The script of the client that falls back.
+    pub client: &'static str,
     /// Makes the text of `/metrics`.
     pub metrics: Box<dyn Fn() -> String + Send + Sync>,
 }

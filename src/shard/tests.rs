@@ -86,6 +86,8 @@ fn settings(limits: Limits, coalesce: Duration) -> Settings {
         coalesce,
         pages: Pages {
             dashboard: "",
+            compare: "",
+            client: "",
             metrics: Box::new(String::new),
         },
     }

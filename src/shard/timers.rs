@@ -26,6 +26,7 @@ impl<S> Core<S> {
         let deadlines = [
             self.timers.next_deadline(),
             self.hub.next_expiry(),
+            self.groups.next_expiry(),
             self.publications.next_deadline(),
             flush,
             drain,
@@ -51,6 +52,7 @@ impl<S> Core<S> {
     pub(super) fn expire(&mut self) {
         self.expire_connections();
         self.hub.expire(self.now);
+        self.groups.expire(self.now);
         self.answer_late_publishes();
         self.close_drained();
     }

@@ -4,9 +4,12 @@
 //! HTTP/1.1 heads and bodies, the WebSocket handshake, frames and messages, and the prepared
 //! forms of a publication. What a request means is `http`'s, who gets a publication `hub`'s.
 
+pub mod answer;
 pub mod client;
 pub mod close;
 pub mod error;
+pub mod events;
+pub mod form;
 pub mod forwarded;
 pub mod frame;
 pub mod handshake;

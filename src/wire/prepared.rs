@@ -9,6 +9,9 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use super::events;
+use super::form::Content;
+pub use super::form::WireForm;
 use super::frame::{self, Opcode};
 use crate::base::{Chunk, Epoch, FrameEnd, Offset, Position};
 
@@ -21,26 +24,6 @@ pub enum PayloadKind {
     Json,
     /// Any bytes.
     Binary,
-}
-
-/// How a subscriber wants its publications.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub enum WireForm {
-    /// One WebSocket message with the payload unchanged.
-    Plain,
-    /// One WebSocket text message with the JSON object of the publication.
-    Json,
-}
-
-impl WireForm {
-    /// How many forms there are.
-    pub const COUNT: usize = 2;
-
-    /// The form's place in a table of all forms.
-    #[must_use]
-    pub const fn index(self) -> usize {
-        self as usize
-    }
 }
 
 /// What a topic's home shard decided of a publication, before anything was done with it.
@@ -66,7 +49,9 @@ pub struct PreparedMessage {
     plain: Chunk,
     /// Where the payload begins in `plain`.
     payload_start: u32,
-    json: OnceLock<Chunk>,
+    json: OnceLock<Box<str>>,
+    /// The other forms' bytes, in the order of `WireForm`.
+    others: [OnceLock<Chunk>; WireForm::COUNT - 1],
 }
 
 impl PreparedMessage {
@@ -96,6 +81,7 @@ impl PreparedMessage {
             plain,
             payload_start,
             json: OnceLock::new(),
+            others: Default::default(),
         })
     }
 
@@ -128,26 +114,51 @@ impl PreparedMessage {
 
     /// The wire bytes of a form: a chunk of one frame.
     pub fn chunk(&self, form: WireForm) -> &Chunk {
-        match form {
-            WireForm::Plain => &self.plain,
-            WireForm::Json => self
-                .json
-                .get_or_init(|| framed(self.offset, Opcode::Text, self.to_json().as_bytes())),
+        match form.index().checked_sub(1) {
+            None => &self.plain,
+            Some(place) => self.others[place].get_or_init(|| self.encode(form, self.json())),
         }
     }
 
-    /// The JSON object of the publication, as interface.md describes it.
-    #[must_use]
-    pub fn to_json(&self) -> String {
+    /// The wire bytes of a form for those who asked for the newest publication of an interval,
+    /// and get this one for `conflated` of them, itself included.
+    pub fn conflated_chunk(&self, form: WireForm, conflated: u32) -> Chunk {
+        if form.is_json() {
+            self.encode(form, &self.to_json(Some(conflated)))
+        } else {
+            self.chunk(form).clone()
+        }
+    }
+
+    /// The JSON object of the publication, as docs/transports.md describes it.
+    pub fn json(&self) -> &str {
+        self.json.get_or_init(|| self.to_json(None).into())
+    }
+
+    fn encode(&self, form: WireForm, json: &str) -> Chunk {
+        let content = match form.content() {
+            Content::Payload => return self.plain.clone(),
+            Content::Json => json.as_bytes().to_vec(),
+            Content::Event => events::publication(self.position(), self.kind, self.payload()),
+            Content::JsonEvent => events::event(Some(self.position()), None, json),
+            Content::Line => [json.as_bytes(), b"\n"].concat(),
+        };
+        let mut bytes = Vec::with_capacity(content.len() + 16);
+        form.wrap(&mut bytes, &content);
+        unit(self.offset, bytes)
+    }
+
+    fn to_json(&self, conflated: Option<u32>) -> String {
         let mut object = JsonPublication {
             offset: self.offset.0,
+            conflated,
             ..JsonPublication::default()
         };
         let payload = self.payload();
         match (self.kind, str::from_utf8(payload)) {
-            (PayloadKind::Json, Ok(text)) => match serde_json::from_str::<&RawValue>(text) {
-                Ok(value) => object.data = Some(value),
-                Err(_) => object.text = Some(text),
+            (PayloadKind::Json, Ok(text)) => match one_line(text) {
+                Some(value) => object.data = Some(value),
+                None => object.text = Some(text),
             },
             (PayloadKind::Text, Ok(text)) => object.text = Some(text),
             (_, _) => object.base64 = Some(STANDARD.encode(payload)),
@@ -160,16 +171,29 @@ impl PreparedMessage {
 struct JsonPublication<'a> {
     offset: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
-    data: Option<&'a RawValue>,
+    data: Option<Box<RawValue>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     text: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     base64: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    conflated: Option<u32>,
+}
+
+/// A JSON text as a value for a line of its own. Between its tokens line ends may stand, inside a
+/// string they cannot (RFC 8259 §7), so that they become blanks.
+fn one_line(text: &str) -> Option<Box<RawValue>> {
+    RawValue::from_string(text.replace(['\r', '\n'], " ")).ok()
 }
 
 fn framed(offset: Offset, opcode: Opcode, payload: &[u8]) -> Chunk {
     let mut bytes = Vec::with_capacity(frame::header_len(payload.len()) + payload.len());
     frame::encode(&mut bytes, opcode, payload);
+    unit(offset, bytes)
+}
+
+/// A chunk of one publication.
+fn unit(offset: Offset, bytes: Vec<u8>) -> Chunk {
     let end = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
     Chunk::publications(bytes, vec![FrameEnd { offset, end }])
 }
@@ -238,10 +262,14 @@ mod tests {
 
     #[test]
     fn each_kind_has_its_json() {
-        let json = |kind, payload: &[u8]| message(7, kind, payload).to_json();
+        let json = |kind, payload: &[u8]| message(7, kind, payload).json().to_owned();
         assert_eq!(
             json(PayloadKind::Json, b"{\"a\": 1}"),
             r#"{"offset":7,"data":{"a": 1}}"#
+        );
+        assert_eq!(
+            json(PayloadKind::Json, b" [\r\n1,\n\"a\"]\n"),
+            r#"{"offset":7,"data":[  1, "a"]}"#
         );
         assert_eq!(
             json(PayloadKind::Text, b"a\"b"),
@@ -251,6 +279,39 @@ mod tests {
             json(PayloadKind::Binary, &[0, 255]),
             r#"{"offset":7,"base64":"AP8="}"#
         );
+    }
+
+    #[test]
+    fn each_form_is_made_once_and_wrapped_as_it_says() {
+        let message = message(7, PayloadKind::Text, b"a\nb");
+        let text = |form| String::from_utf8_lossy(message.chunk(form).bytes()).into_owned();
+        assert_eq!(
+            text(WireForm::Lines),
+            "1b\r\n{\"offset\":7,\"text\":\"a\\nb\"}\n\r\n"
+        );
+        assert_eq!(
+            text(WireForm::BareLines),
+            "{\"offset\":7,\"text\":\"a\\nb\"}\n"
+        );
+        assert_eq!(text(WireForm::BareEvents), "id: 1:7\ndata: a\ndata: b\n\n");
+        assert_eq!(
+            text(WireForm::JsonEvents),
+            "2a\r\nid: 1:7\ndata: {\"offset\":7,\"text\":\"a\\nb\"}\n\n\r\n"
+        );
+        let chunk = message.chunk(WireForm::Events);
+        assert!(chunk.is_same(message.chunk(WireForm::Events)));
+    }
+
+    #[test]
+    fn a_conflated_publication_says_for_how_many_it_stands() {
+        let message = message(7, PayloadKind::Text, b"a");
+        let chunk = message.conflated_chunk(WireForm::BareLines, 3);
+        assert_eq!(
+            chunk.bytes(),
+            b"{\"offset\":7,\"text\":\"a\",\"conflated\":3}\n"
+        );
+        let plain = message.conflated_chunk(WireForm::Plain, 3);
+        assert!(plain.is_same(message.chunk(WireForm::Plain)));
     }
 
     #[test]

@@ -216,12 +216,12 @@ impl Model {
     /// A subscriber has read a message.
     pub(super) fn read(&mut self, id: usize, is_text: bool, payload: &[u8], now: Time) {
         let subscription = &self.subscriptions[id];
-        match subscription.form {
-            WireForm::Plain => self.read_plain(id, is_text, payload, now),
-            WireForm::Json if subscription.greeting.is_none() => {
-                self.read_greeting(id, payload, now)
-            }
-            WireForm::Json => self.read_json(id, is_text, payload, now),
+        if !subscription.form.is_json() {
+            self.read_plain(id, is_text, payload, now);
+        } else if subscription.greeting.is_none() {
+            self.read_greeting(id, payload, now);
+        } else {
+            self.read_json(id, is_text, payload, now);
         }
     }
 

@@ -11,7 +11,6 @@ use super::model::{Answer, Asked, Greeting, Model, Outcome, Publication, Subscri
 use super::plan::Plan;
 use super::report::{Report, Seen as Happened};
 use crate::base::Time;
-use crate::wire::prepared::WireForm;
 
 /// A connection that ended so long ago is not counted by the node any more.
 const FORGOTTEN: Duration = Duration::from_secs(2);
@@ -419,10 +418,10 @@ fn reads_live(subscription: &Subscription, id: usize) -> bool {
         .seen
         .iter()
         .filter(|seen| seen.publication == id);
-    match (&subscription.greeting, subscription.form) {
-        (Some(greeting), _) => seen.any(|seen| seen.offset > Some(greeting.last)),
-        (None, WireForm::Plain) => subscription.asked == Asked::Next && seen.next().is_some(),
-        (None, WireForm::Json) => false,
+    match &subscription.greeting {
+        Some(greeting) => seen.any(|seen| seen.offset > Some(greeting.last)),
+        None if subscription.form.is_json() => false,
+        None => subscription.asked == Asked::Next && seen.next().is_some(),
     }
 }
 

@@ -427,6 +427,8 @@ fn settings(plan: &Plan, rng: &mut Rng) -> Settings {
         coalesce: plan.coalesce,
         pages: Pages {
             dashboard: "",
+            compare: "",
+            client: "",
             metrics: Box::new(String::new),
         },
     }

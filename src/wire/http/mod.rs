@@ -6,12 +6,14 @@
 //! line ends with CRLF, and a framing that two readers could understand differently is refused.
 
 mod body;
+mod chunked;
 mod error;
 mod head;
 mod parser;
 mod response;
 
 pub use body::{BodyReader, BodyStep};
+pub use chunked::{LAST_CHUNK, push_chunk};
 pub use error::HttpError;
 pub use head::{CONTINUE, Expectation, Method, RequestHead, Version};
 pub use parser::{HeadLimits, HeadParser, HeadStep};

@@ -1,6 +1,6 @@
 //! An HTTP answer and its bytes.
 //!
-//! Owns status line, headers and framing of whole answers; streams write their own heads.
+//! Owns status line, headers and framing of whole answers, and the heads of those that are streamed.
 
 use serde::Serialize;
 
@@ -12,6 +12,8 @@ pub struct Response {
     status: u16,
     headers: Vec<(&'static str, String)>,
     body: Vec<u8>,
+    /// The body follows in pieces.
+    streamed: bool,
 }
 
 impl Response {
@@ -22,7 +24,16 @@ impl Response {
             status,
             headers: Vec::new(),
             body: Vec::new(),
+            streamed: false,
         }
+    }
+
+    /// The head of an answer whose body follows in pieces of its own, until the connection ends.
+    #[must_use]
+    pub fn stream(content_type: &str) -> Self {
+        let mut response = Self::empty(200).header("Content-Type", content_type);
+        response.streamed = true;
+        response
     }
 
     /// An answer with a body of this media type.
@@ -105,7 +116,12 @@ impl Response {
             push_all(out, &[name, ": ", value, "\r\n"]);
         }
         // RFC 9110 §8.6: no Content-Length in 1xx and 204; in 304 it would be another body's.
-        if !bodiless(self.status) {
+        if self.streamed {
+            // HTTP/1.0 knows no chunks (RFC 9112 §6.1); the body ends with the connection.
+            if version == Version::Http11 {
+                push_all(out, &["Transfer-Encoding: chunked\r\n"]);
+            }
+        } else if !bodiless(self.status) {
             push_all(out, &["Content-Length: ", &self.body.len().to_string()]);
             push_all(out, &["\r\n"]);
         }

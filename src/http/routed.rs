@@ -1,0 +1,107 @@
+//! What a request asks for, once it is understood and allowed.
+
+use std::time::Duration;
+
+use super::Cors;
+use crate::base::{After, TopicName};
+use crate::wire::handshake::AcceptKey;
+use crate::wire::http::Response;
+use crate::wire::prepared::WireForm;
+
+/// A request that is understood and allowed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Routed {
+    /// What it asks for.
+    pub route: Route,
+    /// What every answer to it goes through, if a page of another origin may read it.
+    pub cors: Option<Cors>,
+    /// Whether the connection stays open behind the answer.
+    pub keep_alive: bool,
+    /// Whether it is a HEAD, whose answer has no body.
+    pub head_only: bool,
+}
+
+/// What a request asks for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Route {
+    /// Publish the body, which follows, to this topic.
+    Publish {
+        /// The topic.
+        topic: TopicName,
+    },
+    /// Become a WebSocket that is subscribed to this topic.
+    WebSocket {
+        /// The topic.
+        topic: TopicName,
+        /// How publications are written.
+        form: WireForm,
+        /// Where to begin; without it, with the next publication.
+        after: Option<After>,
+        /// Of each interval of this length only the newest publication; of zero, each one.
+        conflate: Duration,
+        /// Whether the client's messages are published.
+        may_publish: bool,
+        /// The answer's key.
+        key: AcceptKey,
+    },
+    /// Answer with one publication behind the other, as events or lines.
+    Stream {
+        /// The topic.
+        topic: TopicName,
+        /// How publications are written.
+        form: WireForm,
+        /// Where to begin; without it, with the next publication.
+        after: Option<After>,
+        /// Of each interval of this length only the newest publication; of zero, each one.
+        conflate: Duration,
+    },
+    /// Answer as soon as there is something behind a position.
+    LongPoll {
+        /// The topic.
+        topic: TopicName,
+        /// Where to begin; without it, with the next publication.
+        after: Option<After>,
+        /// 304 where nothing is new.
+        conditional: bool,
+        /// After how long the answer is that nothing is new.
+        timeout: Duration,
+    },
+    /// Answer at once with what is behind a position.
+    Poll {
+        /// The topic.
+        topic: TopicName,
+        /// Where to begin; without it, with the newest publication.
+        after: Option<After>,
+        /// 304 where nothing is new.
+        conditional: bool,
+    },
+    /// Become a WebSocket that sends back what it gets.
+    Echo {
+        /// The answer's key.
+        key: AcceptKey,
+    },
+    /// Whether the process answers.
+    Health,
+    /// Whether the node takes new connections.
+    Ready {
+        /// Say 404 instead of 503 while draining.
+        drain_404: bool,
+    },
+    /// The metrics as Prometheus text.
+    Metrics,
+    /// A page of the node, or the script that pages use.
+    Page(Page),
+    /// OPTIONS, with its complete answer: the methods, or a CORS preflight.
+    Options(Response),
+}
+
+/// What the node has for browsers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Page {
+    /// The dashboard, perhaps on one topic.
+    Dashboard,
+    /// The same topic by every transport.
+    Compare,
+    /// The client that falls back.
+    Client,
+}

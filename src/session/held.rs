@@ -1,0 +1,145 @@
+//! A long poll that is held until there is something behind its position.
+//!
+//! Kept small: there may be as many of them as idle WebSockets.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::http::{Exchange, HttpSession};
+use super::output::Reader;
+use super::{Action, Context, Outputs};
+use crate::base::{Position, Time};
+use crate::hub::Recovery;
+use crate::metrics::{CloseReason, PollAnswer};
+use crate::wire::http::Version;
+use crate::wire::prepared::PreparedMessage;
+
+/// A long poll without an answer.
+#[derive(Debug)]
+pub(super) struct HeldSession {
+    /// Then the answer is that nothing is new; [`Time::NEVER`] once it is answered.
+    until: Time,
+    /// Where the topic was when it began, and is as long as nothing is published.
+    position: Position,
+    /// What is not the same for most: `None` for a request of HTTP/1.1 whose connection stays
+    /// open, of a page of our own origin or no page, and without `If-None-Match`.
+    special: Option<Box<Exchange>>,
+}
+
+/// What is the same for most.
+const COMMON: Exchange = Exchange {
+    version: Version::Http11,
+    keep_alive: true,
+    head_only: false,
+    conditional: false,
+    cors: None,
+    topic: None,
+};
+
+impl HeldSession {
+    pub(super) fn begin(
+        cx: &Context,
+        exchange: Exchange,
+        position: Position,
+        timeout: Duration,
+        out: &mut Outputs,
+    ) -> Self {
+        out.act(Action::Reads(Some(Reader::Held)));
+        Self {
+            until: cx.now + timeout,
+            position,
+            special: (exchange != COMMON).then(|| Box::new(exchange)),
+        }
+    }
+
+    /// Whether its answer is [the one](crate::wire::answer::shared) that most others get too.
+    pub(super) fn takes_shared_answer(&self) -> bool {
+        self.special.is_none() && !self.is_over()
+    }
+
+    /// It was sent the answer that most others got too, and awaits the next request.
+    pub(super) fn was_answered(cx: &Context, out: &mut Outputs) -> HttpSession {
+        out.act(Action::Reads(None));
+        out.act(Action::Polled(PollAnswer::News));
+        out.act(Action::Answered(200));
+        HttpSession::between_requests(cx)
+    }
+
+    /// These publications are new.
+    pub(super) fn handle_publications(
+        &mut self,
+        cx: &Context,
+        publications: &[Arc<PreparedMessage>],
+        out: &mut Outputs,
+    ) -> Option<HttpSession> {
+        let last = publications.last()?;
+        let recovery = Recovery {
+            position: last.position(),
+            recovered: true,
+            publications: publications.to_vec(),
+        };
+        self.answer(cx, &recovery, out)
+    }
+
+    pub(super) fn handle_timeout(
+        &mut self,
+        cx: &Context,
+        out: &mut Outputs,
+    ) -> Option<HttpSession> {
+        if cx.now < self.until {
+            return None;
+        }
+        self.answer_nothing(cx, out)
+    }
+
+    /// The node goes away: what there is to say is said now.
+    pub(super) fn handle_drain(&mut self, cx: &Context, out: &mut Outputs) -> Option<HttpSession> {
+        self.answer_nothing(cx, out)
+    }
+
+    /// A client that does not wait for the answer has gone.
+    pub(super) fn handle_eof(&mut self, out: &mut Outputs) {
+        self.until = Time::NEVER;
+        out.act(Action::Finish(CloseReason::Eof));
+    }
+
+    /// Answers that it has not read fill its outbox.
+    pub(super) fn handle_slow(&mut self, out: &mut Outputs) {
+        self.until = Time::NEVER;
+        out.act(Action::Abort(CloseReason::SlowConsumer));
+    }
+
+    pub(super) fn deadline(&self) -> Time {
+        self.until
+    }
+
+    fn is_over(&self) -> bool {
+        self.until == Time::NEVER
+    }
+
+    fn answer_nothing(&mut self, cx: &Context, out: &mut Outputs) -> Option<HttpSession> {
+        let recovery = Recovery {
+            position: self.position,
+            recovered: true,
+            publications: Vec::new(),
+        };
+        self.answer(cx, &recovery, out)
+    }
+
+    fn answer(
+        &mut self,
+        cx: &Context,
+        recovery: &Recovery,
+        out: &mut Outputs,
+    ) -> Option<HttpSession> {
+        if self.is_over() {
+            return None;
+        }
+        self.until = Time::NEVER;
+        let exchange = self.special.take().map_or(COMMON, |special| *special);
+        out.act(Action::Reads(None));
+        let mut http = HttpSession::new(cx);
+        http.answer_poll(cx, exchange, recovery, out);
+        Some(http)
+    }
+}

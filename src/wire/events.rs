@@ -1,0 +1,109 @@
+//! Server-sent events, as they are written (WHATWG HTML §9.2, "Server-sent events").
+//!
+//! Owns the lines of an event; what they are wrapped in is `wire::form`'s.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::prepared::PayloadKind;
+use crate::base::Position;
+
+/// The media type.
+pub const CONTENT_TYPE: &str = "text/event-stream";
+
+/// A line that a client ignores and that keeps proxies from closing an idle connection. No empty
+/// line follows: for some clients that would be an event.
+pub const HEARTBEAT: &[u8] = b":\n";
+
+/// An event with a payload. Bytes, and text with a carriage return, which would end a line, are
+/// an event `base64`.
+#[must_use]
+pub fn publication(position: Position, kind: PayloadKind, payload: &[u8]) -> Vec<u8> {
+    match (kind, str::from_utf8(payload)) {
+        (PayloadKind::Text | PayloadKind::Json, Ok(text)) if !text.contains('\r') => {
+            event(Some(position), None, text)
+        }
+        _ => event(Some(position), Some("base64"), &STANDARD.encode(payload)),
+    }
+}
+
+/// The block that tells a client a position, and nothing else: without data no event comes of it.
+#[must_use]
+pub fn position(position: Position) -> Vec<u8> {
+    format!("id: {position}\n\n").into_bytes()
+}
+
+/// How long a client that reconnects by itself should wait, in milliseconds.
+#[must_use]
+pub fn retry(milliseconds: u64) -> Vec<u8> {
+    format!("retry: {milliseconds}\n").into_bytes()
+}
+
+/// An event of this id and name, with this text, which has no carriage return.
+#[must_use]
+pub fn event(id: Option<Position>, name: Option<&str>, data: &str) -> Vec<u8> {
+    debug_assert!(!data.contains('\r'), "a carriage return ends a line");
+    let mut text = String::with_capacity(data.len() + 48);
+    if let Some(id) = id {
+        text.push_str(&format!("id: {id}\n"));
+    }
+    if let Some(name) = name {
+        push_line(&mut text, "event", name);
+    }
+    for line in data.split('\n') {
+        push_line(&mut text, "data", line);
+    }
+    text.push('\n');
+    text.into_bytes()
+}
+
+fn push_line(text: &mut String, field: &str, value: &str) {
+    for part in [field, ": ", value, "\n"] {
+        text.push_str(part);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::{Epoch, Offset};
+
+    fn written(kind: PayloadKind, payload: &[u8]) -> String {
+        let position = Position {
+            epoch: Epoch::new(36),
+            offset: Offset(7),
+        };
+        String::from_utf8(publication(position, kind, payload)).unwrap()
+    }
+
+    #[test]
+    fn each_line_of_a_text_is_a_line_of_data() {
+        for (payload, expected) in [
+            ("hello", "id: 10:7\ndata: hello\n\n"),
+            ("", "id: 10:7\ndata: \n\n"),
+            ("a\n\nb\n", "id: 10:7\ndata: a\ndata: \ndata: b\ndata: \n\n"),
+            (" a: b", "id: 10:7\ndata:  a: b\n\n"),
+        ] {
+            assert_eq!(written(PayloadKind::Text, payload.as_bytes()), expected);
+        }
+        assert_eq!(
+            written(PayloadKind::Json, b"{\"a\":\n1}"),
+            "id: 10:7\ndata: {\"a\":\ndata: 1}\n\n"
+        );
+    }
+
+    #[test]
+    fn what_a_line_cannot_hold_is_base64() {
+        for (kind, payload, expected) in [
+            (PayloadKind::Binary, &b"\x00\xff"[..], "AP8="),
+            (PayloadKind::Binary, b"plain", "cGxhaW4="),
+            (PayloadKind::Text, b"a\r\nb", "YQ0KYg=="),
+            (PayloadKind::Json, b"[\r1]", "Ww0xXQ=="),
+        ] {
+            assert_eq!(
+                written(kind, payload),
+                format!("id: 10:7\nevent: base64\ndata: {expected}\n\n")
+            );
+        }
+    }
+}
