@@ -117,10 +117,6 @@ class Reader:
         self.link.socket.settimeout(timeout)
         return self._next()
 
-    def patience(self, seconds):
-        """How long a single read may take from now on."""
-        self.link.socket.settimeout(seconds)
-
     def close(self):
         """Hangs up with FIN."""
         self.link.close()
@@ -281,8 +277,10 @@ class EventReader(HeldReader):
         return Publication(offset, "text", block.data)
 
     def _block(self):
-        block = self.events.block()
-        self.beats = self.events.beats
+        try:
+            block = self.events.block()
+        finally:
+            self.beats = self.events.beats
         if (block.id, block.event, block.retry, block.lines) == (None,) * 4:
             raise Broken("an event of nothing")
         return block

