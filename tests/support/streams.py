@@ -21,28 +21,22 @@ class Body:
         # Whether it ended as it should: by its last chunk, or by the end of the connection where
         # there are no chunks.
         self.whole = False
-        self.buffer = b""
+        # What came and is not given out yet begins at `_at`: a line is cut off without moving all
+        # that follows it.
+        self._buffer = b""
+        self._at = 0
         if "content-length" in headers:
             raise Broken("a body without end has a Content-Length")
 
     def line(self):
         """The next line without its line feed; `Gone` at the end."""
-        while b"\n" not in self.buffer:
-            self._more()
-        line, _, self.buffer = self.buffer.partition(b"\n")
+        while (end := self._buffer.find(b"\n", self._at)) < 0:
+            more = self._chunk() if self.chunked else self._bare()
+            self._buffer = self._buffer[self._at:] + more
+            self._at = 0
+        line = self._buffer[self._at:end]
+        self._at = end + 1
         return line
-
-    def rest(self):
-        """Everything until the end."""
-        try:
-            while True:
-                self._more()
-        except Gone:
-            data, self.buffer = self.buffer, b""
-            return data
-
-    def _more(self):
-        self.buffer += self._chunk() if self.chunked else self._bare()
 
     def _bare(self):
         try:
@@ -104,7 +98,8 @@ class Block:
         if not name and colon:
             self.comments += 1
         elif name == b"data":
-            self.lines = (self.lines or []) + [value]
+            self.lines = [] if self.lines is None else self.lines
+            self.lines.append(value)
         elif name == b"id" and self.id is None and b"\0" not in value:
             self.id = value.decode()
         elif name == b"event" and self.event is None:

@@ -14,7 +14,7 @@ sys.path[:] = [path for path in sys.path if os.path.basename(path) != "transport
 from support import sections  # noqa: E402
 from support.node import Node  # noqa: E402
 from support.sections import Section  # noqa: E402
-from transports import access, matrix, rules, waiting  # noqa: E402
+from transports import access, conflate, drain, gone, histories, matrix, rules, slow, waiting  # noqa: E402
 from transports.scene import Scene  # noqa: E402
 
 RUN_SECONDS_MAX = 280
@@ -28,6 +28,13 @@ SECTIONS = [
     Section("beats", waiting.run_beats, waiting.BEAT_FLAGS),
     Section("timeouts", waiting.run_timeouts),
     Section("reuse", waiting.run_reuse),
+    Section("histories", histories.run, histories.FLAGS),
+    Section("conflate", conflate.run),
+    Section("gone", gone.run, gone.FLAGS),
+    Section("full", gone.run_full),
+    Section("pipelined", gone.pipelined_polls),
+    Section("slow", slow.run),
+    Section("drain", drain.run, drain.FLAGS),
 ]
 
 if __name__ == "__main__":
