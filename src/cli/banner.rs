@@ -109,6 +109,14 @@ fn ready(plan: &Plan, bound: &[Bound]) -> Vec<[String; 2]> {
         let key = plan.anonymous.value < Anonymous::Subscribe;
         rows.push(row("subscribe", subscribe(listener, key)));
     }
+    if let Some(listener) = public {
+        let key = plan.anonymous.value < Anonymous::Subscribe;
+        let (options, topic) = (options(listener, key), topic(listener));
+        rows.push(row(
+            "or stream",
+            format!("curl{options} -N '{topic}?mode=stream'"),
+        ));
+    }
     rows
 }
 
@@ -204,7 +212,8 @@ mod tests {
              \n\
              \x20 page       http://127.0.0.1:8000/\n\
              \x20 publish    curl -d hello http://127.0.0.1:8000/topics/demo\n\
-             \x20 subscribe  npx wscat -c ws://127.0.0.1:8000/topics/demo\n",
+             \x20 subscribe  npx wscat -c ws://127.0.0.1:8000/topics/demo\n\
+             \x20 or stream  curl -N 'http://127.0.0.1:8000/topics/demo?mode=stream'\n",
             env!("CARGO_PKG_VERSION")
         );
         assert_eq!(banner(&[]), expected);
@@ -221,7 +230,7 @@ mod tests {
                 admin: false,
             }],
         );
-        assert_eq!(shown.matches("127.0.0.1:43210").count(), 4, "{shown}");
+        assert_eq!(shown.matches("127.0.0.1:43210").count(), 5, "{shown}");
         assert!(!shown.contains("8000"));
     }
 

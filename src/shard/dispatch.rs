@@ -240,6 +240,8 @@ impl<S> Core<S> {
         self.with_session(id, |session, context, outputs| {
             session.handle_timeout(context, outputs)
         });
+        // A long poll that was held to its end lets the next request go on.
+        self.may_resume(id);
     }
 
     fn upgraded(&mut self, id: ConnId) {
