@@ -9,7 +9,7 @@ use super::connection::Connection;
 use super::groups::{Member, Pending};
 use super::outbox::{Charged, Usage};
 use super::{Core, State};
-use crate::base::{Chunk, ConnId, Part, ShardId};
+use crate::base::{Chunk, ConnId, Offset, Part, ShardId};
 use crate::io::driver::{Driver, SEND_BATCH_BYTES_MAX, SendStatus};
 use crate::mesh::Delivered;
 use crate::session::Manner;
@@ -113,9 +113,66 @@ impl<S> Core<S> {
         let conflated = self.groups.begin_interval(id, self.now).unwrap_or(1);
         let run = std::mem::take(&mut self.groups.get_mut(id).pending);
         if let [newest] = run.as_slice() {
+            if form.is_json() {
+                self.flush_to_late(driver, id, newest, form, conflated);
+            }
             let chunk = newest.message.conflated_chunk(form, conflated);
             self.fan_out(driver, id, chunk, &run);
         }
+    }
+
+    /// Members who joined within the interval have the front of it by recovery: for them the
+    /// publication stands for fewer.
+    fn flush_to_late<D: Driver<Socket = S>>(
+        &mut self,
+        driver: &mut D,
+        id: u32,
+        newest: &Pending,
+        form: WireForm,
+        conflated: u32,
+    ) {
+        let offset = newest.message.offset();
+        let first = Offset(offset.0.saturating_sub(u64::from(conflated)) + 1);
+        let members = &mut self.groups.get_mut(id).members;
+        let is_late = |member: &&mut Member| member.from > first && member.from <= offset;
+        let mut late = Vec::new();
+        for member in members.iter_mut().filter(is_late) {
+            late.push(*member);
+            // It is given its own, and not offered the others'.
+            member.from = offset.next();
+        }
+        for member in late {
+            let conflated = u32::try_from(offset.next().0 - member.from.0).unwrap_or(u32::MAX);
+            let chunk = newest.message.conflated_chunk(form, conflated);
+            self.offer_alone(driver, member.conn, chunk, std::slice::from_ref(newest));
+        }
+    }
+
+    /// One subscriber's own chunk.
+    fn offer_alone<D: Driver<Socket = S>>(
+        &mut self,
+        driver: &mut D,
+        id: ConnId,
+        chunk: Chunk,
+        run: &[Pending],
+    ) {
+        let part = Part::whole(chunk);
+        let bytes_max = self.settings.rules.limits.outbox_bytes_max;
+        let mut offer = Offer::new(&part, &self.usage, bytes_max);
+        let mut tally = Tally::default();
+        let conn = &mut self.conns[id.index()];
+        if offer.to(driver, conn, id, 0, &mut tally) == Taken::Queued {
+            tally.whole += 1;
+        } else {
+            tally.dropped += 1;
+            self.slow.push(id);
+        }
+        if conn.outbox.is_some() && !conn.dirty {
+            conn.dirty = true;
+            self.dirty.push(id);
+        }
+        self.count_turn(run, &tally);
+        self.record(&part, run.len(), &tally);
     }
 
     pub(super) fn observe(&self, pending: &[Pending]) {
@@ -164,12 +221,17 @@ impl<S> Core<S> {
                 self.dirty.push(member.conn);
             }
         }
+        self.count_turn(run, &tally);
+        self.record(&part, run.len(), &tally);
+    }
+
+    /// Adds what became of a turn's publications to their counts.
+    fn count_turn(&mut self, run: &[Pending], tally: &Tally) {
         for count in run.iter().filter_map(|pending| pending.count) {
             let count = &mut self.counts[count as usize];
             count.queued += tally.whole;
             count.dropped += tally.dropped;
         }
-        self.record(&part, run.len(), &tally);
     }
 
     pub(super) fn record(&self, part: &Part, publications: usize, tally: &Tally) {
