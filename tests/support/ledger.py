@@ -69,6 +69,8 @@ class Ledger:
         self.bytes_max = bytes_max
         self.published = []
         self.answer = None
+        # The epoch that a reader was told before anything was published.
+        self.empty_epoch = None
 
     def publish(self, payload):
         """Posts it, checks the answer, and writes it down."""
@@ -83,8 +85,8 @@ class Ledger:
 
     @property
     def epoch(self):
-        """The topic's life."""
-        return epoch_of(self.published[-1].position)
+        """The topic's life; None where nobody was told yet."""
+        return epoch_of(self.published[-1].position) if self.published else self.empty_epoch
 
     @property
     def last(self):
@@ -119,8 +121,7 @@ class Ledger:
             return True, kept
         first = kept[0].offset if kept else self.last + 1
         offset = offset_of(after)
-        known = self.published and epoch_of(after) == self.epoch
-        if known and first - 1 <= offset <= self.last:
+        if epoch_of(after) == self.epoch and first - 1 <= offset <= self.last:
             return True, self.behind(offset)
         return False, kept
 

@@ -80,6 +80,8 @@ class World:
 
     def remember(self, ledger, position):
         """Somebody may come back with it."""
+        if not ledger.published:
+            ledger.empty_epoch = epoch_of(position)
         places = self.remembered[self.ledgers.index(ledger)]
         places.append(position)
         if len(places) > REMEMBERED_MAX:
@@ -203,7 +205,8 @@ def open_held(trial, world):
     held = Held(reader, ledger, wanted[0].offset if wanted else ledger.last + 1, conflates)
     world.held.append(held)
     if transport.has_positions:
-        trial.equal("recovered", reader.start.recovered, recovered)
+        trial.equal(f"recovered behind {after} of {ledger.position}, {transport}",
+                    reader.start.recovered, recovered)
     else:
         reader.start
 
