@@ -421,7 +421,7 @@ impl<S> Core<S> {
         }
     }
 
-    fn send_missed(&mut self, id: ConnId, chunk: Chunk) {
+    pub(super) fn send_missed(&mut self, id: ConnId, chunk: Chunk) {
         self.metrics.deliveries.add(chunk.frames().len() as u64);
         self.metrics.deliveries_bytes.add(u64::from(chunk.len()));
         self.send_private(id, chunk);

@@ -10,9 +10,9 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::Core;
-use super::groups::{Pending, UnderWay};
+use super::groups::{Member, Pending, UnderWay};
 use super::offer::{Offer, Taken, Tally, offer_tail};
-use crate::base::{Chunk, Part};
+use crate::base::{Chunk, Offset, Part};
 use crate::io::driver::Driver;
 use crate::session::Manner;
 use crate::wire::prepared::{self, PreparedMessage, WireForm};
@@ -109,9 +109,35 @@ impl<S> Core<S> {
         pending: Vec<Pending>,
     ) -> VecDeque<(Chunk, Vec<Pending>)> {
         let conflated = self.groups.begin_interval(id, self.now).unwrap_or(1);
-        let newest = pending.last().map(|p| &p.message);
-        let chunk = newest.map(|message| message.conflated_chunk(form, conflated));
-        chunk.map(|chunk| (chunk, pending)).into_iter().collect()
+        let Some(newest) = pending.last() else {
+            return VecDeque::new();
+        };
+        if form.is_json() {
+            self.give_to_late(id, form, newest, conflated);
+        }
+        let chunk = newest.message.conflated_chunk(form, conflated);
+        VecDeque::from([(chunk, pending)])
+    }
+
+    /// Who joined within the interval has the front of it by recovery: for them the newest
+    /// publication stands for fewer.
+    fn give_to_late(&mut self, id: u32, form: WireForm, newest: &Pending, conflated: u32) {
+        let offset = newest.message.offset();
+        let first = Offset((offset.0 + 1).saturating_sub(u64::from(conflated)));
+        let members = self.groups.get_mut(id).members.iter_mut();
+        let mut late = Vec::new();
+        for member in members.filter(|m| m.from > first && m.from <= offset) {
+            late.push(*member);
+            // It is given its own, and not offered the others'.
+            member.from = offset.next();
+        }
+        for Member { conn, from } in late {
+            let conflated = u32::try_from(offset.next().0 - from.0).unwrap_or(u32::MAX);
+            self.send_missed(conn, newest.message.conflated_chunk(form, conflated));
+            if let Some(count) = newest.count {
+                self.counts.add(count, 1, 0);
+            }
+        }
     }
 
     /// Goes on with a flush until it is over or as many sends as are left are done.
