@@ -12,9 +12,8 @@ use altavoz::io::{Address, Close, Driver, Event};
 use altavoz::wire::client::{ResponseParser, request};
 use altavoz::wire::frame::{Opcode, encode_masked};
 
-use crate::arms::seat;
 use crate::num::id;
-use crate::plan::{Plan, PublishBy, WorkerPlan};
+use crate::plan::{Plan, WorkerPlan};
 use crate::protocol::{Connects, Finished, count};
 use crate::sources::Sources;
 use crate::stamp::Stamp;
@@ -23,9 +22,10 @@ use crate::traffic::Tally;
 use crate::transport::Transport;
 
 use super::connection::{Connection, Kind, State};
-use super::meter::{Meter, Reader, Subscribers};
+use super::meter::{Meter, Reader};
+use super::places::{connections, first_connection};
 use super::request::fill_up;
-use super::rota::{Rota, phase};
+use super::rota::Rota;
 use super::tls::Tls;
 use super::windows::{Windows, note_end, note_gone};
 
@@ -532,37 +532,6 @@ impl Core {
     }
 }
 
-/// The subscribers among a worker's connections, as the meter asks for them.
-#[derive(Debug)]
-pub struct SubscribersOf<'a>(pub &'a [Connection]);
-
-impl<'a> SubscribersOf<'a> {
-    /// Cuts them out: they stand first.
-    #[must_use]
-    pub fn new(conns: &'a [Connection]) -> Self {
-        let count = conns.partition_point(|conn| conn.kind == Kind::Subscriber);
-        Self(&conns[..count])
-    }
-}
-
-impl Subscribers for SubscribersOf<'_> {
-    fn count(&self) -> usize {
-        self.0.len()
-    }
-
-    fn is_open(&self, subscriber: usize) -> bool {
-        self.0[subscriber].is_in
-    }
-
-    fn topic(&self, subscriber: usize) -> usize {
-        self.0[subscriber].topic as usize
-    }
-
-    fn arm(&self, subscriber: usize) -> usize {
-        usize::from(self.0[subscriber].arm)
-    }
-}
-
 fn topic<'a>(plan: &'a Plan, conn: &Connection) -> &'a str {
     match conn.kind {
         Kind::Crowd => &plan.crowd_topic,
@@ -570,49 +539,6 @@ fn topic<'a>(plan: &'a Plan, conn: &Connection) -> &'a str {
             &plan.topics[conn.topic as usize]
         }
     }
-}
-
-/// By arm, the slots of those who poll with their phases.
-type Turns = Vec<Vec<(u32, u64)>>;
-
-fn connections(plan: &Plan, worker: u32) -> (Vec<Connection>, Turns) {
-    let mut conns = Vec::new();
-    let mut turns = vec![Vec::new(); plan.arms.len()];
-    let groups = [
-        (Kind::Subscriber, plan.subscribers),
-        (Kind::Slow, plan.slow),
-        (Kind::Crowd, plan.crowd),
-    ];
-    for (kind, total) in groups {
-        let share = plan.share(total, worker);
-        for client in share.start..share.start + share.count {
-            let seat = seat(client, total, plan.arms.len());
-            let arm = &plan.arms[seat.arm as usize];
-            if arm.transport == Transport::Poll {
-                let phase = phase(arm.interval, seat.place, seat.of);
-                turns[seat.arm as usize].push((id(conns.len()), phase));
-            }
-            let arm = u8::try_from(seat.arm).unwrap_or(u8::MAX);
-            conns.push(Connection::new(kind, arm, plan.client_topic(client)));
-        }
-    }
-    let kind = match plan.publish {
-        PublishBy::Ws => Kind::Publisher,
-        PublishBy::Http => Kind::Poster,
-        PublishBy::Others => return (conns, turns),
-    };
-    if worker == 0 {
-        let publishers = 0..plan.publishers;
-        conns.extend(publishers.map(|p| Connection::new(kind, 0, plan.publisher_topic(p))));
-    }
-    (conns, turns)
-}
-
-fn first_connection(plan: &Plan, worker: u32) -> u64 {
-    let groups = [plan.subscribers, plan.slow, plan.crowd];
-    let before = groups.map(|total| u64::from(plan.share(total, worker).start));
-    let publishers = if worker == 0 { 0 } else { plan.publishers };
-    before.iter().sum::<u64>() + u64::from(publishers)
 }
 
 fn post_head(plan: &Plan, topic: &str) -> Vec<u8> {

@@ -16,8 +16,9 @@ use crate::plan::{Extent, WorkerPlan};
 use crate::protocol::{ArmConnects, Back, Command, Connects, Notice, Tick};
 
 use self::connection::Kind;
-use self::core::{Core, RECEIVE_BUFFER_BYTES, SubscribersOf};
+use self::core::{Core, RECEIVE_BUFFER_BYTES};
 use self::metronome::Metronome;
+use self::places::SubscribersOf;
 use self::publisher::Publisher;
 
 pub mod answers;
@@ -27,6 +28,7 @@ pub mod cursor;
 pub mod meter;
 pub mod metronome;
 pub mod outbox;
+pub mod places;
 pub mod publisher;
 pub mod reader;
 pub mod request;
