@@ -116,6 +116,7 @@ fn traffic(round: &ArmRound, plan: &Plan, clients: u64) -> ArmTraffic {
         broken_requests: of(Tally::Broken),
         late_polls: of(Tally::Late),
         answer_time: round.answer_time.summary(),
+        lateness: round.lateness.summary(),
         connections_opened: of(Tally::Opened),
         app_up_bytes: of(Tally::UpBytes),
         app_down_bytes: of(Tally::DownBytes),

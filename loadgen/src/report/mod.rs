@@ -150,6 +150,9 @@ pub struct Report {
     intervals: Vec<Interval>,
     #[serde(skip)]
     histograms: BTreeMap<&'static str, Latency>,
+    /// Staleness by arm.
+    #[serde(skip)]
+    arm_histograms: Vec<Latency>,
 }
 
 impl Report {
@@ -194,10 +197,17 @@ impl Report {
             thresholds: Vec::new(),
             intervals: intervals(&run.crew.intervals),
             histograms: histograms(&run, &all),
+            arm_histograms: all
+                .round
+                .arms
+                .iter()
+                .map(|it| it.corrected.clone())
+                .collect(),
         };
         report.over_repeats = over_repeats(&report.repeats);
         report.limits = verdict::limits(&report);
-        report.warnings = verdict::warnings(&report, run.plan);
+        let publishing = run.repeats.first().and_then(|it| publishing(it, run.plan));
+        report.warnings = verdict::warnings(&report, run.plan, publishing);
         report
     }
 
@@ -232,11 +242,20 @@ impl Report {
 
 impl Figures for Report {
     fn percentile(&self, prefix: &str, percentile: Option<f64>) -> Option<f64> {
-        let latency = self.histograms.get(prefix)?;
-        match percentile {
-            None => latency.mean().map(|nanos| nanos / 1e3),
-            Some(place) => latency.percentile(place).map(micros),
-        }
+        read_percentile(self.histograms.get(prefix)?, percentile)
+    }
+
+    fn arm_percentile(&self, arm: &str, percentile: Option<f64>) -> Option<f64> {
+        let place = self.arms.iter().position(|it| it.name == arm)?;
+        read_percentile(self.arm_histograms.get(place)?, percentile)
+    }
+
+    fn arm_numbers(&self, arm: &str) -> BTreeMap<&'static str, f64> {
+        let arm = self.arms.iter().find(|it| it.name == arm);
+        let numbers = arm.map(Arm::numbers).unwrap_or_default().into_iter();
+        numbers
+            .filter_map(|(name, value)| Some((name, value?)))
+            .collect()
     }
 
     fn numbers(&self) -> BTreeMap<&'static str, f64> {
@@ -275,6 +294,14 @@ impl Figures for Report {
     }
 }
 
+/// In microseconds; `None` is the mean.
+fn read_percentile(latency: &Latency, percentile: Option<f64>) -> Option<f64> {
+    match percentile {
+        None => latency.mean().map(|nanos| nanos / 1e3),
+        Some(place) => latency.percentile(place).map(micros),
+    }
+}
+
 fn basis(pace: Pace) -> &'static str {
     match pace {
         Pace::Open { .. } => {
@@ -286,6 +313,17 @@ fn basis(pace: Pace) -> &'static str {
              server lowers the rate and hides from these percentiles (coordinated omission)"
         }
     }
+}
+
+/// How long was published in a repeat, in seconds; `None` where somebody else did.
+fn publishing(repeat: &Measured, plan: &Plan) -> Option<f64> {
+    let published = &repeat.published;
+    let nanos = published.last.checked_sub(published.first)?;
+    let behind = match plan.pace {
+        Pace::Open { rate } => 1.0 / rate,
+        Pace::Closed { .. } => 0.0,
+    };
+    (published.last > 0).then(|| nanos as f64 / 1e9 + behind)
 }
 
 fn histograms(run: &Run<'_>, all: &Measured) -> BTreeMap<&'static str, Latency> {

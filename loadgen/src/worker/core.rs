@@ -181,6 +181,12 @@ impl Core {
         }
     }
 
+    /// Looks at what was counted, if a window begins or ends. For the moment behind a flush, when
+    /// what was asked was also sent.
+    pub fn look(&mut self, driver: &impl Driver, now: u64) {
+        self.windows.advance(now, &self.conns, driver);
+    }
+
     /// Sends what was collected.
     pub fn flush(&mut self, driver: &mut impl Driver) {
         let mut dirty = std::mem::take(&mut self.dirty);

@@ -182,6 +182,7 @@ impl Worker {
             let now = clock::now().as_nanos();
             self.advance(driver, now);
             self.core.flush(driver);
+            self.core.look(driver, now);
             let sleep = self.sleep();
             let core = &mut self.core;
             driver

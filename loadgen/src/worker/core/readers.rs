@@ -26,13 +26,12 @@ const POLLS_PER_TURN_MAX: usize = 1024;
 impl Core {
     /// Sends what is due by time alone.
     pub fn advance(&mut self, driver: &mut impl Driver<Target = Address>, now: u64) {
-        self.windows.advance(now, &self.conns, driver);
         for _ in 0..POLLS_PER_TURN_MAX {
             let mut rotas = self.rotas.iter_mut();
             let Some((slot, due)) = rotas.find_map(|rota| rota.poll_due(now)) else {
                 break;
             };
-            self.handle_turn(slot, due);
+            self.handle_turn(slot, due, now);
         }
         while let Some((at, slot)) = self.retries.front().copied()
             && at <= now
@@ -61,14 +60,16 @@ impl Core {
     }
 
     /// A client's turn to poll.
-    fn handle_turn(&mut self, slot: usize, due: u64) {
+    fn handle_turn(&mut self, slot: usize, due: u64, now: u64) {
         let conn = &mut self.conns[slot];
         let Some(reader) = conn.reader.as_mut().filter(|_| conn.is_in) else {
             return;
         };
-        if reader.is_asking || reader.is_owed {
+        let (is_late, arm) = (reader.is_asking || reader.is_owed, usize::from(conn.arm));
+        if is_late {
             self.tally(slot, Tally::Late);
         }
+        self.meter.note_turn(arm, now.saturating_sub(due));
         let conn = &mut self.conns[slot];
         if let Some(reader) = &mut conn.reader {
             reader.is_owed = true;
