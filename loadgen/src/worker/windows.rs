@@ -219,3 +219,52 @@ pub fn note_gone(windows: &mut Windows, conn: &Connection) {
         windows.running(conn.arm).add(Tally::Unseen, 1);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use altavoz::io::{EpollDriver, EpollOptions};
+
+    use super::*;
+
+    fn counted(windows: &[(u64, Traffic)]) -> Vec<(u64, u64)> {
+        let of = |(nanos, traffic): &(u64, Traffic)| (*nanos, traffic.of(Tally::Requests));
+        windows.iter().map(of).collect()
+    }
+
+    #[test]
+    fn each_arm_counts_from_its_own_moment_to_the_common_end() {
+        let driver = EpollDriver::new(EpollOptions::default()).expect("a driver");
+        let second = 1_000_000_000;
+        let mut windows = Windows::new(2);
+        let request = |windows: &mut Windows| {
+            windows.running(0).add(Tally::Requests, 1);
+            windows.running(1).add(Tally::Requests, 1);
+        };
+        request(&mut windows);
+        windows.open(0, &[], &driver);
+        windows.set(&[second / 50, 2 * second], 5 * second);
+        for moment in 1..=7 {
+            windows.advance(moment * second, &[], &driver);
+            request(&mut windows);
+        }
+        // The requests of seconds 1 to 4, and of seconds 2 to 4.
+        let found = windows.close(8 * second, &[], &driver);
+        assert_eq!(
+            counted(&found),
+            [(5 * second - second / 50, 4), (3 * second, 3)]
+        );
+    }
+
+    #[test]
+    fn a_window_that_is_cut_short_counts_what_there_was() {
+        let driver = EpollDriver::new(EpollOptions::default()).expect("a driver");
+        let mut windows = Windows::new(2);
+        windows.open(0, &[], &driver);
+        windows.set(&[0, 900_000_000], 2_000_000_000);
+        windows.running(0).add(Tally::Requests, 1);
+        windows.end(700_000_000);
+        // The second arm's window would only have begun later.
+        let found = windows.close(800_000_000, &[], &driver);
+        assert_eq!(counted(&found), [(800_000_000, 1), (0, 0)]);
+    }
+}
