@@ -18,9 +18,9 @@ class Gone(Exception):
 
 
 class Link:
-    """A TCP connection with a read buffer."""
+    """A TCP connection with a read buffer; with `tls`, a context, through TLS."""
 
-    def __init__(self, port, timeout=10, receive_buffer=None, connect=True):
+    def __init__(self, port, timeout=10, receive_buffer=None, connect=True, tls=None):
         self.buffer = b""
         self.socket = socket.socket()
         self.socket.settimeout(timeout)
@@ -29,6 +29,8 @@ class Link:
         try:
             if connect:
                 self.socket.connect(("127.0.0.1", port))
+            if tls:
+                self.socket = tls.wrap_socket(self.socket, server_hostname="127.0.0.1")
         except OSError:
             self.socket.close()
             raise
