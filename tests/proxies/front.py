@@ -19,6 +19,10 @@ UPDATES = 50
 NAME = "altavoz.example:8443"
 NODE_FLAGS = ("--trusted-proxy", "127.0.0.1/32", "--shards", "2", "--drain", "500ms",
               "--allow-origin", f"https://{NAME}")
+# A client's address that is nobody else's here.
+CLIENT = "127.0.0.77"
+# What the kernel holds for a proxy on both sides, and what the node holds, with much to spare.
+SLOW_PUBLICATIONS_MAX = 1000
 # So long may a proxy take to tell that a client is gone, or it counts as not telling.
 NOTICE_SECONDS = 1
 # Not every one of them in each row: these are one of each kind.
@@ -111,6 +115,8 @@ def through(front):
         if transport.waits:
             with front.check(f"{transport} | a client that hangs up is let go") as trial:
                 gone_cell(trial, front, transport)
+    with front.check("a reader that stops is cut, and the node says who it was") as trial:
+        slow_cell(trial, front)
     for topic, name in (("a%2Fb", "a/b"), ("%C3%B1%20%25%3F%23", "\u00f1 %?#"),
                         ("x;y=1,2&'(3)!*$@:+~", "x;y=1,2&'(3)!*$@:+~")):
         with front.check(f"a topic written {topic}") as trial:
@@ -187,6 +193,29 @@ def wait_until(trial, what, condition, seconds=READ_SECONDS):
     while not condition():
         trial.demand(time.monotonic() < end, f"not within {seconds} s: {what}")
         time.sleep(0.05)
+
+
+def slow_cell(trial, front):
+    """What a proxy takes for it is bounded too. Another reader beside it has everything."""
+    ledger = front.ledger(topic_of(front, "slow"))
+    begin = ledger.publish(numbered(0))
+    slow, bystander = (BY_NAME["SSE"].open(front.port, ledger.topic, begin.position, **options)
+                       for options in ({"source": CLIENT, "receive_buffer": 4096}, {}))
+    trial.readers += [slow, bystander]
+    trial.equal("recovered", (slow.start.recovered, bystander.start.recovered), (True, True))
+    large = octets("64 KiB", bytes(64 << 10))
+    dropped = 0
+    while not dropped:
+        trial.demand(ledger.last < SLOW_PUBLICATIONS_MAX, f"no overflow after {ledger.last}")
+        one = ledger.publish(large)
+        dropped = ledger.answer["dropped"]
+        trial.compare("sse", bystander.next(), one)
+    # The plainest one does not tell.
+    client = "127.0.0.1" if isinstance(front.proxy, PlainNginx) else CLIENT
+    wait_until(trial, f"the log names {client}", lambda: any(
+        "slow consumer" in line and f"peer={client}:" in line.replace('"', "")
+        for line in front.node.log_text(1 << 16).splitlines()))
+    trial.detail = f"after {ledger.last} publications of 64 KiB"
 
 
 def name_cell(trial, front, written, name):

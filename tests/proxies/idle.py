@@ -117,6 +117,8 @@ def judge(report, row):
     """Who had a sign of life is there, who had none is not, and the long poll was answered."""
     for watch in row.idle:
         early = watch.error or watch.item
+        # The publisher was idle too, and the node has closed its connection.
+        watch.ledger.publisher = Publisher(watch.ledger.publisher.port)
         one = watch.ledger.publish(numbered(1))
         watch.ended.wait(20)
         try:
