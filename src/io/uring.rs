@@ -177,7 +177,7 @@ impl UringDriver {
         let rings = self.rings.get_mut();
         for ring in 0..rings.len() {
             let ring = u8::try_from(ring).unwrap_or(u8::MAX);
-            if rings.at(ring).has_rests() {
+            if rings.at(ring).batch.has_rests() {
                 self.connections.care_for_rests(rings, ring);
             }
         }

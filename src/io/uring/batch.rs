@@ -6,6 +6,8 @@
 //! not go out whole says so (`MSG_WAITALL`, without which a short send counts as a success and
 //! is not heard of); what is left of it is a [`Rest`], for which the driver has to care.
 
+use std::mem;
+
 use io_uring::types::Fixed;
 use io_uring::{opcode, squeue};
 
@@ -23,6 +25,8 @@ pub(super) struct Batch {
     chunks: Vec<Chunk>,
     /// Those that did not go out whole: place and result.
     failed: Vec<(u32, i32)>,
+    /// What is left of those of former batches.
+    rests: Vec<Rest>,
 }
 
 struct Taken {
@@ -48,11 +52,27 @@ impl Batch {
             sends: Vec::new(),
             chunks: Vec::new(),
             failed: Vec::new(),
+            rests: Vec::new(),
         }
     }
 
     pub(super) fn number(&self) -> u32 {
         self.number
+    }
+
+    /// Whether the batch with that number is not handed over yet.
+    pub(super) fn is_open(&self, number: u32) -> bool {
+        number == self.number
+    }
+
+    /// Whether sends of former batches did not go out whole.
+    pub(super) fn has_rests(&self) -> bool {
+        !self.rests.is_empty()
+    }
+
+    /// Those.
+    pub(super) fn take_rests(&mut self) -> Vec<Rest> {
+        mem::take(&mut self.rests)
     }
 
     /// Takes a send in; its place in the batch, and the operation, whose bytes live until
@@ -79,7 +99,7 @@ impl Batch {
     }
 
     /// All of them are over: lets their bytes go, and begins anew.
-    pub(super) fn finish(&mut self, rests: &mut Vec<Rest>) {
+    pub(super) fn finish(&mut self) {
         if self.sends.is_empty() {
             return;
         }
@@ -93,7 +113,7 @@ impl Batch {
                 end: send.end,
             };
             let slot = send.slot;
-            rests.push(Rest { slot, part, result });
+            self.rests.push(Rest { slot, part, result });
         }
         self.sends.clear();
         self.chunks.clear();
@@ -102,7 +122,7 @@ impl Batch {
 
     /// Leaves the bytes to the kernel.
     pub(super) fn leak(&mut self) {
-        std::mem::forget(std::mem::take(&mut self.chunks));
+        mem::forget(mem::take(&mut self.chunks));
     }
 }
 

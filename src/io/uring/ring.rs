@@ -27,7 +27,7 @@ use slab::Slab;
 
 use crate::base::Part;
 
-use super::batch::{Batch, Rest};
+use super::batch::Batch;
 use super::buffers::Buffers;
 use super::completion::Completion;
 use super::entry::{Kind, Token};
@@ -47,8 +47,7 @@ pub(super) struct Ring {
     enabled: bool,
     buffers: Buffers,
     memory: Slab<InFlight>,
-    batch: Batch,
-    rests: Vec<Rest>,
+    pub(super) batch: Batch,
     /// Where input goes that nobody wants.
     scratch: Vec<u8>,
     /// What did not fit into the submission queue when the kernel would take no more.
@@ -93,7 +92,6 @@ impl Ring {
             buffers,
             memory: Slab::new(),
             batch: Batch::new(),
-            rests: Vec::new(),
             scratch: Vec::new(),
             spill: VecDeque::new(),
             completed: VecDeque::new(),
@@ -114,31 +112,16 @@ impl Ring {
 
     /// Sends without waiting, with others in one batch; the batch's number.
     pub(super) fn take(&mut self, slot: u32, file: u32, part: &Part) -> u32 {
-        // Before it is in the batch, which the submission might finish.
+        // Before it is in the batch, and not after that, since an enter may finish the batch.
         self.make_room();
         let (place, operation) = self.batch.take(slot, file, part);
-        self.push(Token::new(Kind::Taken, place), operation);
+        self.queue(Token::new(Kind::Taken, place), operation);
         self.batch.number()
     }
 
     /// How often completions did not fit into their queue.
     pub(super) fn overflows(&self) -> u64 {
         self.overflows
-    }
-
-    /// Whether the batch with that number is not handed over yet.
-    pub(super) fn is_open(&self, batch: u32) -> bool {
-        batch == self.batch.number()
-    }
-
-    /// Whether sends of batches did not go out whole.
-    pub(super) fn has_rests(&self) -> bool {
-        !self.rests.is_empty()
-    }
-
-    /// Those.
-    pub(super) fn take_rests(&mut self) -> Vec<Rest> {
-        mem::take(&mut self.rests)
     }
 
     /// Sends or connects, and keeps what that needs until [`Ring::forget`].
@@ -195,14 +178,19 @@ impl Ring {
     }
 
     /// Queues an operation, which the next enter hands over.
+    pub(super) fn push(&mut self, token: Token, operation: squeue::Entry) {
+        self.make_room();
+        self.queue(token, operation);
+    }
+
+    /// Queues an operation, without an enter.
     ///
     /// What it refers to has to live until it has come back: our own operations refer to
-    /// `memory`, to the buffers, or to what is there for ever.
+    /// `memory`, to the batch, to the buffers, or to what is there for ever.
     #[expect(unsafe_code, reason = "the kernel will use the memory that it names")]
-    pub(super) fn push(&mut self, token: Token, operation: squeue::Entry) {
+    fn queue(&mut self, token: Token, operation: squeue::Entry) {
         self.in_flight += usize::from(token.kind.is_counted());
         let operation = operation.user_data(token.to_bits());
-        self.make_room();
         if self.spill.is_empty() {
             // SAFETY: see above; `Drop` waits for what is in flight or leaves its memory behind.
             let pushed = unsafe { self.uring.submission().push(&operation) };
@@ -301,7 +289,7 @@ impl Ring {
         let queue = self.uring.submission();
         if self.spill.is_empty() && queue.is_empty() && !queue.cq_overflow() {
             drop(queue);
-            self.batch.finish(&mut self.rests);
+            self.batch.finish();
         }
     }
 

@@ -43,10 +43,10 @@ impl Connections {
         let at = entry.ring;
         let ring = rings.at(at);
         // Two in one batch could overtake each other's rest.
-        if !entry.flags.has(Flags::SENDING) && ring.is_open(entry.memory) {
+        if !entry.flags.has(Flags::SENDING) && ring.batch.is_open(entry.memory) {
             ring.submit();
         }
-        if ring.has_rests() {
+        if ring.batch.has_rests() {
             self.care_for_rests(rings, at);
         }
         let Some(entry) = self.live(id) else {
@@ -74,7 +74,7 @@ impl Connections {
 
     /// Sends what is left of sends that were told as sent, now waiting for room.
     pub(super) fn care_for_rests(&mut self, rings: &mut Rings, at: u8) {
-        for Rest { slot, part, result } in rings.at(at).take_rests() {
+        for Rest { slot, part, result } in rings.at(at).batch.take_rests() {
             self.scarcity.rests += 1;
             let entry = &mut self.table[slot as usize];
             let id = ConnId {
