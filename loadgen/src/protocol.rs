@@ -41,8 +41,6 @@ pub enum Command {
         published: Vec<u32>,
         /// No longer than this.
         until: u64,
-        /// Whether the round was stopped before its time.
-        is_stopped: bool,
     },
     /// Publications that arrived everywhere: stream and sequence number.
     Complete(Vec<(u32, u32)>),

@@ -206,8 +206,8 @@ impl Report {
         };
         report.over_repeats = over_repeats(&report.repeats);
         report.limits = verdict::limits(&report);
-        let first = run.repeats.first().map(|repeat| &repeat.leads[..]);
-        report.warnings = verdict::warnings(&report, run.plan, first.unwrap_or_default());
+        let publishing = run.repeats.first().and_then(|it| publishing(it, run.plan));
+        report.warnings = verdict::warnings(&report, run.plan, publishing);
         report
     }
 
@@ -313,6 +313,17 @@ fn basis(pace: Pace) -> &'static str {
              server lowers the rate and hides from these percentiles (coordinated omission)"
         }
     }
+}
+
+/// How long was published in a repeat, in seconds; `None` where somebody else did.
+fn publishing(repeat: &Measured, plan: &Plan) -> Option<f64> {
+    let published = &repeat.published;
+    let nanos = published.last.checked_sub(published.first)?;
+    let behind = match plan.pace {
+        Pace::Open { rate } => 1.0 / rate,
+        Pace::Closed { .. } => 0.0,
+    };
+    (published.last > 0).then(|| nanos as f64 / 1e9 + behind)
 }
 
 fn histograms(run: &Run<'_>, all: &Measured) -> BTreeMap<&'static str, Latency> {

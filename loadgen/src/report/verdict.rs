@@ -69,10 +69,11 @@ pub fn limits(report: &Report) -> Vec<String> {
 
 /// What a reader should know besides.
 #[must_use]
-pub fn warnings(report: &Report, plan: &Plan, leads: &[u64]) -> Vec<String> {
+pub fn warnings(report: &Report, plan: &Plan, publishing_seconds: Option<f64>) -> Vec<String> {
     let mut warnings = Vec::new();
-    for (arm, lead) in report.arms.iter().zip(leads) {
-        if arm.interval_ms.is_some() && *lead == 0 {
+    for arm in &report.arms {
+        let interval = arm.interval_ms.unwrap_or(0.0) / 1e3;
+        if publishing_seconds.is_some_and(|seconds| interval * 2.0 > seconds * 1.01) {
             warnings.push(format!(
                 "{}: the run is shorter than two intervals, so that requests, shares and bytes \
                  include its beginning, when polls find less",

@@ -86,8 +86,6 @@ pub struct Measured {
     pub generator_cpu_ns: u64,
     /// The busiest worker's share of a core, from 0 to 1.
     pub generator_share: f64,
-    /// By arm, how much of its beginning is not in the traffic, in nanoseconds.
-    pub leads: Vec<u64>,
 }
 
 /// CPU that a server used in a time.
@@ -197,8 +195,12 @@ pub fn hold(crew: &mut Crew, plan: &Plan, time: Duration) -> Result<Measured, Fa
     let before = crew.sample().server;
     begin(crew, 0)?;
     let start = clock::now();
-    let leads = vec![0; plan.arms.len()];
-    crew.tell(&window(start.as_nanos(), &leads, nanos(time)))?;
+    crew.tell(&window(
+        plan,
+        start.as_nanos(),
+        Extent::lasting(time),
+        false,
+    ))?;
     crew.rest(time)?;
     let until = clock::now();
     let rounds = drain(crew, Vec::new(), until.as_nanos())?;
@@ -227,9 +229,7 @@ pub fn measure(
     crew.forget_arrived();
     begin(crew, round)?;
     let start = (clock::now() + LEAD).as_nanos();
-    let length = length(plan, extent);
-    let leads = leads(plan, length);
-    crew.tell(&window(start, &leads, length))?;
+    crew.tell(&window(plan, start, extent, true))?;
     let published = wait_published(crew, plan, start, extent)?;
     let until = (clock::now() + patience).as_nanos();
     let rounds = drain(crew, published.streams.clone(), until)?;
@@ -260,12 +260,7 @@ fn begin(crew: &mut Crew, round: u8) -> Result<(), Failure> {
 }
 
 fn drain(crew: &mut Crew, published: Vec<u32>, until: u64) -> Result<Vec<Round>, Failure> {
-    let is_stopped = crew.is_stopped();
-    crew.tell(&Command::Drain {
-        published,
-        until,
-        is_stopped,
-    })?;
+    crew.tell(&Command::Drain { published, until })?;
     crew.wait_all(|notice| match notice {
         Notice::Round(round) => Some(*round),
         _ => None,
@@ -286,42 +281,26 @@ fn joined(
         published,
         seconds: wall as f64 / 1e9,
         server,
-        leads: Vec::new(),
     }
 }
 
-/// When a round is published, and when the traffic of each arm counts.
-fn window(start: u64, leads: &[u64], length: u64) -> Command {
-    Command::Window {
-        start,
-        from: leads.iter().map(|lead| start + lead).collect(),
-        end: start.saturating_add(length),
-    }
-}
-
-/// How long is published, in nanoseconds: the last publication has its whole interval. A closed
-/// loop with a number of publications does not know.
-fn length(plan: &Plan, extent: Extent) -> u64 {
+/// When a round is published, and when the traffic of each arm counts: of polls from one interval
+/// later on, if there are two, since the first ones of a round find less than later ones.
+fn window(plan: &Plan, start: u64, extent: Extent, is_published: bool) -> Command {
     let by_count = match plan.pace {
         Pace::Open { rate } => whole(extent.messages as f64 / rate * 1e9),
         Pace::Closed { .. } => u64::MAX,
     };
-    extent.nanos.min(by_count)
-}
-
-/// How much of the beginning of a round the traffic of each arm leaves out. The first polls of a
-/// round find less than later ones, so it is an interval of polling, in whole intervals of
-/// publications; nothing if less than as much again would be left.
-fn leads(plan: &Plan, length: u64) -> Vec<u64> {
-    let step = match plan.pace {
-        Pace::Open { rate } => 1e9 * plan.topics.len() as f64 / rate,
-        Pace::Closed { .. } => 1.0,
+    let length = extent.nanos.min(by_count);
+    let from = |arm: &ArmPlan| {
+        let leads = is_published && length / 2 >= arm.interval;
+        start + if leads { arm.interval } else { 0 }
     };
-    let lead = |arm: &ArmPlan| {
-        let lead = whole((arm.interval as f64 / step).ceil() * step);
-        if length / 2 >= lead { lead } else { 0 }
-    };
-    plan.arms.iter().map(lead).collect()
+    Command::Window {
+        start,
+        from: plan.arms.iter().map(from).collect(),
+        end: start.saturating_add(length),
+    }
 }
 
 /// Ends the workers and says how connections ended.

@@ -115,8 +115,6 @@ struct Worker {
     begun: u64,
     cpu_begun: u64,
     second: u64,
-    /// When the traffic of the round counts no more.
-    window_end: u64,
     storm: Option<Storm>,
 }
 
@@ -160,7 +158,6 @@ impl Worker {
             begun: 0,
             cpu_begun: 0,
             second: 0,
-            window_end: 0,
             storm: None,
         })
     }
@@ -216,7 +213,6 @@ impl Worker {
             Command::Window { start, from, end } => {
                 self.core.meter.watch(start, end);
                 self.core.windows.set(&from, end);
-                self.window_end = end;
             }
             Command::Publish { start, extent } => self.begin_publishing(start, extent),
             Command::StopPublishing => {
@@ -224,17 +220,9 @@ impl Worker {
                     publisher.stop();
                 }
             }
-            Command::Drain {
-                published,
-                until,
-                is_stopped,
-            } => {
-                // A closed loop ends when it is done, and everything else when its time is over.
-                if is_stopped || self.window_end == u64::MAX {
-                    self.core.meter.watch_until(now);
-                    self.core.windows.end(now);
-                    self.window_end = now;
-                }
+            Command::Drain { published, until } => {
+                self.core.meter.watch_until(now);
+                self.core.windows.end(now);
                 self.phase = Phase::Draining {
                     published,
                     until,
@@ -416,7 +404,7 @@ impl Worker {
             let subscribers = SubscribersOf::new(&self.core.conns);
             is_over = self.core.meter.is_complete(published, &subscribers);
         }
-        if !is_over || now < self.window_end {
+        if !is_over {
             return;
         }
         let published = std::mem::take(published);
