@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use super::connection::{Connection, State};
-use super::groups::Member;
+use super::groups::{Left, Member};
 use super::{Command, Core};
 use crate::base::{After, Chunk, ConnId, TopicName};
 use crate::http::Page;
@@ -421,7 +421,7 @@ impl<S> Core<S> {
         }
     }
 
-    fn send_missed(&mut self, id: ConnId, chunk: Chunk) {
+    pub(super) fn send_missed(&mut self, id: ConnId, chunk: Chunk) {
         self.metrics.deliveries.add(chunk.frames().len() as u64);
         self.metrics.deliveries_bytes.add(u64::from(chunk.len()));
         self.send_private(id, chunk);
@@ -442,9 +442,11 @@ impl<S> Core<S> {
         let Some(membership) = self.conn_mut(id).and_then(|conn| conn.membership.take()) else {
             return;
         };
-        let (topic, moved) = self.groups.leave(membership);
-        if let Some(conn) = moved.and_then(|moved| self.conn_mut(moved)) {
-            conn.membership = Some(membership);
+        let Left { topic, moved } = self.groups.leave(membership);
+        for (id, membership) in moved.into_iter().flatten() {
+            if let Some(conn) = self.conn_mut(id) {
+                conn.membership = Some(membership);
+            }
         }
         self.unsubscribe(topic, 1);
     }

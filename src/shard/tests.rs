@@ -137,3 +137,43 @@ fn who_subscribes_in_the_turn_of_a_publication_is_not_too_slow() {
         assert!(is_told, "seed {seed}: {}", read.escape_ascii());
     }
 }
+
+#[test]
+fn who_joins_within_an_interval_is_told_for_how_many_a_publication_stands_to_it() {
+    let mut world = World::new(1, Limits::default(), Duration::ZERO);
+    let get =
+        "GET /topics/t?mode=stream&after=earliest&conflate=1s HTTP/1.1\r\nHost: a.test\r\n\r\n";
+    let (early, writer) = (world.connect(), world.connect());
+    early.write(get.as_bytes());
+    world.run();
+    for body in ["1", "2", "3"] {
+        writer.write(post(body).as_bytes());
+        world.run();
+    }
+    let late = world.connect();
+    late.write(get.as_bytes());
+    world.run();
+    writer.write(post("4").as_bytes());
+    for _ in 0..10 {
+        world.run();
+    }
+    let lines = |peer: &SimPeer| -> Vec<String> {
+        let text = String::from_utf8(peer.read(usize::MAX)).expect("answers are text");
+        let lines = text.lines().filter(|line| line.contains("conflated"));
+        lines.map(str::to_owned).collect()
+    };
+    assert_eq!(
+        lines(&early),
+        [
+            r#"{"offset":1,"text":"1","conflated":1}"#,
+            r#"{"offset":4,"text":"4","conflated":3}"#
+        ]
+    );
+    assert_eq!(
+        lines(&late),
+        [
+            r#"{"offset":3,"text":"3","conflated":3}"#,
+            r#"{"offset":4,"text":"4","conflated":1}"#
+        ]
+    );
+}

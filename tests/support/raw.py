@@ -55,14 +55,14 @@ class Link:
     def take(self, count):
         """Exactly `count` bytes."""
         while len(self.buffer) < count:
-            self._more()
+            self.more()
         data, self.buffer = self.buffer[:count], self.buffer[count:]
         return data
 
     def until(self, mark):
         """Everything up to and including `mark`."""
         while mark not in self.buffer:
-            self._more()
+            self.more()
         head, _, self.buffer = self.buffer.partition(mark)
         return head + mark
 
@@ -80,7 +80,8 @@ class Link:
                 return False
         return False
 
-    def _more(self):
+    def more(self):
+        """At least one more byte into the buffer; `Gone` where the other side has ended."""
         try:
             data = self.socket.recv(1 << 16)
         except ConnectionError as error:
@@ -99,9 +100,10 @@ class Link:
             headers[name.lower()] = value.strip()
         if head_only or status in (101, 204, 304) or 100 <= status < 200:
             return status, headers, b""
-        return status, headers, self._body(headers)
+        return status, headers, self.body(headers)
 
-    def _body(self, headers):
+    def body(self, headers):
+        """The body behind a head: sized, chunked, or until the end of the connection."""
         if "content-length" in headers:
             return self.take(int(headers["content-length"]))
         if headers.get("transfer-encoding") == "chunked":
@@ -112,7 +114,7 @@ class Link:
             return body
         try:
             while True:
-                self._more()
+                self.more()
         except Gone:
             body, self.buffer = self.buffer, b""
             return body
