@@ -296,6 +296,21 @@ async function threeTabs(browser) {
   });
 }
 
+/** A page that is neither https nor on this host has no locks to count with. */
+async function withoutLocks(browser) {
+  await check("tabs that cannot count their connections say what may be in the way", async () => {
+    const context = await browser.newContext(), topic = newTopic();
+    await context.addInitScript(() => Object.defineProperty(Navigator.prototype, "locks", { value: undefined }));
+    const one = await open(context, ["sse", "longpoll", "stream"], topic), two = await open(context, ["sse", "longpoll", "stream"], topic);
+    await Promise.all([one, two].map((tab) => opened(tab, ["sse", "longpoll", "stream"])));
+    await choose(two, "poll", true);
+    await shows(two, "poll-why", /^No answer within 8 s\. A browser opens at most 6 HTTP\/1\.1 connections to a host/);
+    await choose(one, "stream", false);
+    await opened(two, ["poll"]);
+    await context.close();
+  });
+}
+
 async function looks(browser) {
   for (const [device, viewport] of Object.entries({ desktop: { width: 1280, height: 900 }, tablet: { width: 768, height: 1000 }, phone: { width: 360, height: 740 } })) {
     for (const colorScheme of ["light", "dark"]) {
@@ -334,6 +349,7 @@ try {
   await troubles(context);
   await context.close();
   await threeTabs(browser);
+  await withoutLocks(browser);
   await looks(browser);
   await check("the browser has nothing to complain about", async () => equal(complaints, [], "complaints"));
 } finally {
