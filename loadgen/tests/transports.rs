@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use support::server::{Fault, server};
-use support::{certificate, report, tls_in_front_of};
+use support::{certificate, loadgen, report, tls_in_front_of};
 
 mod support;
 
@@ -293,5 +293,43 @@ fn another_servers_path_is_asked_by_its_tags() {
             (40, 0),
             "{arm}"
         );
+    }
+}
+
+/// Every name of a JSON object, and of those below it.
+fn names(value: &Value, into: &mut Vec<String>) {
+    for (name, value) in value.as_object().into_iter().flatten() {
+        into.push(name.clone());
+        names(value, into);
+    }
+}
+
+#[test]
+fn the_document_knows_every_field_of_an_arm_and_every_flag() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/loadgen.md");
+    let document = std::fs::read_to_string(path).expect("the document");
+    let report = twenty(Fault::None, "poll --interval 50ms", "");
+    let mut fields = Vec::new();
+    names(&report["arms"][0], &mut fields);
+    fields.extend(
+        report
+            .as_object()
+            .into_iter()
+            .flatten()
+            .map(|it| it.0.clone()),
+    );
+    let unknown = |field: &&String| !document.contains(&format!("`{field}`"));
+    assert_eq!(fields.iter().filter(unknown).collect::<Vec<_>>(), [""; 0]);
+    for command in ["fanout", "connect"] {
+        let help = loadgen(&format!("{command} --help"));
+        let help = String::from_utf8_lossy(&help.stdout).into_owned();
+        let flags = help
+            .split_whitespace()
+            .filter(|it| it.starts_with("--") && it.len() > 2);
+        let bare = |flag: &str| flag.trim_end_matches([';', ',', '.', ']', ')']).to_owned();
+        let flags: Vec<_> = flags.map(bare).filter(|it| it != "--help").collect();
+        let unknown = |flag: &&String| !document.contains(flag.as_str());
+        assert!(flags.len() > 20);
+        assert_eq!(flags.iter().filter(unknown).collect::<Vec<_>>(), [""; 0]);
     }
 }
