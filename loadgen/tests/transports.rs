@@ -131,6 +131,32 @@ fn polls_that_come_due_before_the_answer_are_late() {
 }
 
 #[test]
+fn a_poll_that_is_never_answered_is_given_up() {
+    let pace = "--rate 5 --duration 14s --drain 12s";
+    let report = run(Fault::Swallow, "poll --interval 500ms", pace);
+    assert_eq!(ledger(&report), [350, 350, 0, 0, 0]);
+    let traffic = traffic(&report);
+    assert!(count(traffic, "broken_requests") >= 5, "{traffic}");
+    assert!(count(traffic, "late_polls") >= 5, "{traffic}");
+    assert_eq!(count(&traffic["wire"], "unseen_connections"), 0);
+}
+
+#[test]
+fn a_stream_that_nobody_reads_is_closed_and_counted() {
+    let (report, _) = report(
+        "fanout --transports sse,stream --clients 8 --slow-readers 4 --size 16384 --rate 200 \
+         --duration 3s --warmup 0 --resume-after 2500ms",
+    );
+    assert_eq!(report["slow_closes"]["4008"], 4);
+    assert!(count(&report, "slow_messages") > 0);
+    for arm in report["arms"].as_array().expect("arms") {
+        let got = &arm["deliveries"];
+        assert_eq!(count(got, "expected"), 2 * 600, "{arm}");
+        assert_eq!(count(got, "lost"), 0, "{arm}");
+    }
+}
+
+#[test]
 fn gaps_that_the_server_owns_to_are_counted() {
     for transport in ["longpoll", "poll --interval 50ms"] {
         let report = twenty(Fault::Gap, transport, "");
