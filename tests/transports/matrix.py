@@ -10,7 +10,7 @@ import signal
 from support.payloads import PAYLOADS, numbered
 from support.raw import Gone
 from support.readers import TRANSPORTS
-from transports.scene import Scene
+from support.scene import Scene
 
 HISTORY = 5
 FLAGS = ("--history-publications", str(HISTORY))

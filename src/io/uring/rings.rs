@@ -12,7 +12,8 @@ use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token as EpollToken};
 use rustix::event::{EventfdFlags, eventfd};
 
-use super::ring::{Ring, Size};
+use super::options::Size;
+use super::ring::Ring;
 
 /// The most rings of a driver: a connection names its ring by one byte.
 const RINGS_MAX: usize = 256;
@@ -64,7 +65,7 @@ impl Rings {
 
     fn roomiest(&self) -> Option<u8> {
         let rings = self.list.iter().enumerate();
-        let roomiest = rings.max_by_key(|(_, ring)| ring.room());
+        let roomiest = rings.max_by_key(|(_, ring)| ring.places.room());
         roomiest.map(|(at, _)| Self::number(at))
     }
 
@@ -76,13 +77,13 @@ impl Rings {
         let Some(roomiest) = self.roomiest() else {
             return Ok(Room::None);
         };
-        if self.at(roomiest).has_margin() {
+        if self.at(roomiest).places.has_margin() {
             return Ok(Room::Many(roomiest));
         }
         if self.list.len() < self.max && self.size.files > self.size.margin() {
             return Ok(Room::Many(self.grow()?));
         }
-        if self.at(roomiest).room() > 0 {
+        if self.at(roomiest).places.room() > 0 {
             return Ok(Room::One(roomiest));
         }
         if self.list.len() < self.max {
@@ -174,6 +175,11 @@ impl Rings {
             }
         }
         Ok(())
+    }
+
+    /// How often completions did not fit into their queue.
+    pub(super) fn overflows(&self) -> u64 {
+        self.list.iter().map(Ring::overflows).sum()
     }
 
     /// Whether completions wait to be handed on.

@@ -1,4 +1,4 @@
-"""The node of a section with its publisher, and one check in it with the readers it opened.
+"""The node of a section with its publisher, and one check in it with the readers that it opens.
 
 Owns how a check is judged and reported: what goes wrong in it is its failure, and the run goes on.
 """
