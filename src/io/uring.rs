@@ -99,7 +99,7 @@ impl UringDriver {
         let (waker, dropped) = UringWaker::new()?;
         let (size, rings_max) = options.plan();
         Ok(Self {
-            rings: RefCell::new(Rings::new(size, rings_max)?),
+            rings: RefCell::new(Rings::new(size, rings_max, waker.fd())?),
             connections: Connections::default(),
             acceptors: Vec::new(),
             waker,
