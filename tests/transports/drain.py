@@ -6,7 +6,7 @@ import threading
 
 from support.ledger import Publisher, Wrong
 from support.payloads import numbered
-from support.readers import ASKING, BY_NAME, HELD, TRANSPORTS, refusal
+from support.readers import ASKING, BY_NAME, HELD, TRANSPORTS, Close, refusal
 
 FLAGS = ("--drain-grace", "1500ms")
 READERS_EACH = 3
@@ -96,16 +96,12 @@ def told_cell(trial, reader, ledger, first):
     """Everything up to its close, without a gap, and the close."""
     trial.readers.append(reader)
     transport, offset, count = reader.transport, None, 0
-    while not hasattr(item := reader.next(), "code"):
+    while not isinstance(item := reader.next(), Close):
         if transport.has_positions:
             trial.demand(offset in (None, item.offset - 1), f"{item.offset} behind {offset}")
             offset = item.offset
         count += 1
-    trial.equal("the close's code", item.code, 1001)
-    trial.demand(item.reason.startswith("retry=") and item.reason[6:].isdigit(), item.reason)
-    if transport.name.startswith("SSE"):
-        trial.equal("the browser's retry", item.retry, int(item.reason[6:]))
-    trial.ends(reader)
+    trial.closes(reader, item, 1001)
     trial.demand(offset is None or first < offset <= ledger.last + 1, f"ends at {offset}")
     trial.detail = f"{count} publications"
 
