@@ -48,13 +48,13 @@ function sample(i) {
 
 class Topic {
   name = `client-${topics += 1}/a b`; published = new Map(); last = "";
-  #base; #count = 0;
-  constructor(base) { this.#base = base; }
+  #base; #headers; #count = 0;
+  constructor(base, headers = {}) { this.#base = base; this.#headers = headers; }
   get path() { return pathOf(this.name); }
   async publish(times = 1) {
     for (let i = 0; i < times; i += 1) {
       const one = sample(this.#count++);
-      const { position } = await post(this.#base, this.name, one.body, one.type);
+      const { position } = await post(this.#base, this.name, one.body, one.type, this.#headers);
       this.published.set(position, one);
       this.last = position;
     }
@@ -249,6 +249,16 @@ async function fallsBack(context, node) {
     await topic.publish(3);
     await reader.isWhole();
   });
+  await scene("an event whose data is several lines is one, and the end of its stream is no loss", async () => {
+    const body = 'id: a:0\n\nid: a:1\ndata: {"offset":1,\ndata: "data":[1,\ndata: 2]}\n\n:\nevent: close\ndata: {"code":1001,"reason":"retry=7"}\n\n';
+    box.rules = { sse: { status: 200, headers: { "Content-Type": "text/event-stream" }, body } };
+    const page = await open(context, box.base), topic = new Topic(node.base);
+    const reader = await Reader.open(page, topic, { transports: ["sse"] });
+    const ended = await reader.closed();
+    equal([ended.code, ended.wait, ended.opened], [1001, 7, true], "close");
+    await until("it came back behind it", () => box.seen.some((one) => /after=a%3A1/.test(one.url)));
+    equal((await reader.log()).filter((event) => event.type === "message").map((event) => event.data), [[1, 2]], "messages");
+  });
   await scene("when a better transport gets through again, it takes over without a gap, a repeat or a close", async () => {
     box.rules = { websocket: "cut", sse: "cut" };
     const page = await open(context, box.base, { upgrade: 150 }), topic = new Topic(node.base);
@@ -263,6 +273,8 @@ async function fallsBack(context, node) {
     const log = await reader.isWhole();
     equal([resets(log), closes(log).length - before], [0, 0], "resets and closes");
     equal(log.filter((event) => event.type === "open").map((event) => event.transport), ["longpoll", "sse", "websocket"], "transports");
+    const left = () => Promise.all(["altavoz_websockets", "altavoz_event_streams", "altavoz_long_polls"].map((name) => metric(node.base, name)));
+    await until("the node has the WebSocket alone", async () => JSON.stringify(await left()) === "[1,0,0]");
   });
   await scene("what has worked is tried three times before all are tried again from the top", async () => {
     box.rules = {};
@@ -420,6 +432,28 @@ async function refusals(browser) {
   await node.stop();
 }
 
+async function ofAnotherSite(browser, node) {
+  const box = await new Middlebox(node.port).start(), context = await browser.newContext();
+  const locked = await new Node(binary, ["--publish-key", "right", "--anonymous", "none", "--allow-origin", box.base]).start();
+  for (const transport of TRANSPORTS) {
+    await scene(`${transport}: a page of an allowed site reads and publishes with a key, and is told why it is refused`, async () => {
+      const page = await open(context, box.base), topic = new Topic(locked.base, { Authorization: "Bearer right" });
+      await page.addScriptTag({ url: `${locked.base}/altavoz.js` });
+      const address = { path: locked.base + topic.path };
+      const refused = await (await Reader.open(page, address, { transports: [transport] })).closed();
+      equal([refused.final, refused.status], [true, 401], "without a key");
+      const reader = await (await Reader.open(page, { ...address, get last() { return topic.last; }, published: topic.published }, { transports: [transport], token: "right" }, "mine")).connected();
+      await topic.publish(3);
+      const { position } = await page.evaluate(() => globalThis.readers.mine.reader.publish("of another site"));
+      topic.published.set(topic.last = position, { kind: "text", value: "of another site" });
+      equal(resets(await reader.isWhole()), 0, "resets");
+    });
+  }
+  await context.close();
+  box.stop();
+  await locked.stop();
+}
+
 async function tabs(browser, node) {
   const box = await new Middlebox(node.port).start();
   for (const [name, rules, transport] of [["", {}, "websocket"], [" without WebSockets", { websocket: "cut" }, "sse"], [" with long polling alone", { websocket: "cut", sse: "cut" }, "longpoll"]]) {
@@ -457,21 +491,24 @@ async function leavesNothing(context, node) {
   for (const transport of TRANSPORTS) {
     await scene(`${transport}: close() leaves no connection, no timer and no further word`, async () => {
       const box = await new Middlebox(node.port).start();
-      const page = await open(context, box.base, { upgrade: 20 }), topic = new Topic(node.base);
-      box.rules = { sse: "pass" };
+      // While they live they wait for the next look at a better transport, or look.
+      const page = await open(context, box.base, { upgrade: 100 }), topic = new Topic(node.base);
       const ladder = transport === "websocket" ? [transport] : ["websocket", transport];
-      if (ladder.length > 1) box.rules.websocket = "cut"; // so that it looks for the better one all the while
-      const reader = await (await Reader.open(page, topic, { transports: ladder })).connected(transport);
-      await reader.close();
+      if (ladder.length > 1) box.rules = { websocket: "cut" };
+      const readers = [];
+      for (let i = 0; i < 4; i += 1) readers.push(await (await Reader.open(page, topic, { transports: ladder })).connected(transport));
+      for (const reader of readers) await reader.close();
       const gauges = ["altavoz_subscriptions", "altavoz_websockets", "altavoz_event_streams", "altavoz_long_polls"];
       await until("the node has no reader", async () => (await Promise.all(gauges.map((name) => metric(node.base, name)))).every((n) => n === 0));
       box.seen.length = 0;
       await topic.publish(2);
       await sleep(500);
       equal(box.seen.length, 0, "requests after it");
-      const log = await reader.log();
-      equal([log.at(-1).type, log.at(-1).final, log.filter((event) => event.type === "message").length], ["close", true, 0], "the last event");
-      equal(await reader.transport(), null, "transport");
+      for (const reader of readers) {
+        const log = await reader.log();
+        equal([log.at(-1).type, log.at(-1).final, log.filter((event) => event.type === "message").length], ["close", true, 0], "the last event");
+        equal(await reader.transport(), null, "transport");
+      }
       box.stop();
     });
   }
@@ -556,6 +593,7 @@ try {
   await tabs(browser, node);
   await restarts(browser);
   await refusals(browser);
+  await ofAnotherSite(browser, node);
   await check("the browser has nothing to complain about", async () => equal(complaints, [], "complaints"));
 } finally {
   await browser.close();

@@ -78,6 +78,18 @@ export function listen(page, name, complaints) {
   });
 }
 
+/** A free port below those that the system gives to clients, so that nobody takes it while a node is down. */
+async function freePort() {
+  for (;;) {
+    const port = 18_000 + Math.floor(Math.random() * 12_000);
+    const isFree = await new Promise((resolve) => {
+      const server = net.createServer().once("error", () => resolve(false));
+      server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
+    });
+    if (isFree) return port;
+  }
+}
+
 /** A node of the test's own, which may be killed and started again at the same address. */
 export class Node {
   #binary; #flags; #process = null; #port = 0;
@@ -86,16 +98,16 @@ export class Node {
   get port() { return this.#port; }
 
   async start() {
+    this.#port ||= await freePort();
     const environment = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("ALTAVOZ_")));
     const flags = ["--listen", `127.0.0.1:${this.#port}`, "--log-level", "error", "--drain", "300ms", ...this.#flags];
     const child = this.#process = spawn(this.#binary, flags, { stdio: ["ignore", "pipe", "inherit"], env: environment });
     let said = "";
     child.stdout.on("data", (bytes) => { said += bytes; });
-    const line = await until("the node says where it listens", () => {
+    await until("the node says that it listens", () => {
       if (child.exitCode !== null) throw new Error(`the node ended with ${child.exitCode}`);
-      return /^listening on http:\/\/127\.0\.0\.1:(\d+)$/m.exec(said);
+      return /^listening on /m.test(said);
     });
-    this.#port = Number(line[1]);
     return this;
   }
   async stop(signal = "SIGKILL") {
