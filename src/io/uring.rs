@@ -40,7 +40,6 @@ pub use socket::Socket;
 
 mod acceptor;
 mod actions;
-mod batch;
 mod buffers;
 mod calls;
 mod completion;
@@ -56,6 +55,7 @@ mod ring;
 mod rings;
 mod sends;
 mod socket;
+mod volley;
 mod wake;
 
 /// `SOCKET_URING_OP_SIOCOUTQ` of `linux/io_uring.h`.
@@ -72,11 +72,11 @@ pub struct Scarcity {
     pub receives_lost: u64,
     /// How often completions did not fit into their queue.
     pub overflows: u64,
-    /// Sends of batches that did not go out whole.
+    /// Sends of volleys that did not go out whole.
     pub rests: u64,
 }
 
-/// Moves bytes by completion: operations go to the kernel in batches and come back.
+/// Moves bytes by completion: operations go to the kernel in volleys and come back.
 pub struct UringDriver {
     /// Asking for a connection's peer needs them too, and does not have the driver for itself.
     rings: RefCell<Rings>,
@@ -99,7 +99,7 @@ impl UringDriver {
         let (waker, dropped) = UringWaker::new()?;
         let (size, rings_max) = options.plan();
         Ok(Self {
-            rings: RefCell::new(Rings::new(size, rings_max)?),
+            rings: RefCell::new(Rings::new(size, rings_max, waker.fd())?),
             connections: Connections::default(),
             acceptors: Vec::new(),
             waker,
@@ -172,12 +172,12 @@ impl UringDriver {
         }
     }
 
-    /// Sends of batches that did not go out whole, and closes that wait for others.
+    /// Sends of volleys that did not go out whole, and closes that wait for others.
     fn care_for_sends(&mut self) {
         let rings = self.rings.get_mut();
         for ring in 0..rings.len() {
             let ring = u8::try_from(ring).unwrap_or(u8::MAX);
-            if rings.at(ring).batch.has_rests() {
+            if rings.at(ring).volley.has_rests() {
                 self.connections.care_for_rests(rings, ring);
             }
         }

@@ -146,7 +146,7 @@ impl Connections {
     pub(super) fn shutdown_write(&mut self, rings: &mut Rings, id: ConnId) {
         let Some(entry) = self.live(id) else { return };
         let ring = rings.at(entry.ring);
-        if !entry.flags.has(Flags::SENDING) && ring.batch.is_open(entry.memory) {
+        if !entry.flags.has(Flags::SENDING) && ring.volley.is_open(entry.memory) {
             entry.flags.set(Flags::FINISH);
             self.enqueue(id);
         } else if entry.flags.has(Flags::SENDING) {
@@ -164,7 +164,7 @@ impl Connections {
         if how == Close::Reset {
             entry.flags.set(Flags::RESET);
         }
-        if !entry.flags.has(Flags::SENDING) && rings.at(entry.ring).batch.is_open(entry.memory) {
+        if !entry.flags.has(Flags::SENDING) && rings.at(entry.ring).volley.is_open(entry.memory) {
             // Whether its last send goes out whole is known in the next turn.
             entry.flags.set(Flags::ENDING);
             self.enqueue(id);

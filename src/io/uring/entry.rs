@@ -16,7 +16,7 @@ pub(super) struct Entry {
     /// Its place in its ring's table of descriptors.
     pub(super) file: u32,
     /// While a send or connect is in flight, what of the ring's memory it uses. Otherwise the
-    /// number of the batch that the last send was in, or 0.
+    /// number of the volley that the last send was in, or 0.
     pub(super) memory: u32,
     pub(super) flags: Flags,
     /// Its ring.
@@ -111,7 +111,7 @@ impl Flags {
 pub(super) enum Kind {
     /// Nobody waits for it.
     Ignored,
-    /// A send of a batch, whose index is its place there.
+    /// A send of a volley, whose index is its place there.
     Taken,
     /// Somebody waits for it at once.
     Call,

@@ -2,7 +2,7 @@
 
 use crate::io::sys;
 
-/// The bounds of an [`UringDriver`].
+/// The bounds of an [`UringDriver`](super::UringDriver).
 #[derive(Clone, Debug)]
 pub struct UringOptions {
     /// Connections that the driver has to be able to hold at once.

@@ -121,7 +121,7 @@ fn rehearse() -> Result<(), Failed> {
         opened.map_err(|error| (accept, error))?;
     }
     let part = || Part::whole(Chunk::private(WORD.to_vec()));
-    // A batch of small sends, and an operation of its own.
+    // A volley of small sends, and an operation of its own.
     let ways = [(NEAR, vec![part()]), (FAR, vec![part(), part()])];
     for (from, parts) in ways {
         let what = "sending, and receiving into shared buffers";

@@ -27,13 +27,13 @@ use slab::Slab;
 
 use crate::base::Part;
 
-use super::batch::Batch;
 use super::buffers::Buffers;
 use super::completion::Completion;
 use super::entry::{Kind, Token};
 use super::memory::InFlight;
 use super::options::Size;
 use super::places::Places;
+use super::volley::Volley;
 
 /// How long a ring that is dropped waits for its last operations, a hundred times.
 const LAST_WAIT: Duration = Duration::from_millis(10);
@@ -47,7 +47,7 @@ pub(super) struct Ring {
     enabled: bool,
     buffers: Buffers,
     memory: Slab<InFlight>,
-    pub(super) batch: Batch,
+    pub(super) volley: Volley,
     /// Where input goes that nobody wants.
     scratch: Vec<u8>,
     /// What did not fit into the submission queue when the kernel would take no more.
@@ -91,7 +91,7 @@ impl Ring {
             enabled: false,
             buffers,
             memory: Slab::new(),
-            batch: Batch::new(),
+            volley: Volley::new(),
             scratch: Vec::new(),
             spill: VecDeque::new(),
             completed: VecDeque::new(),
@@ -110,13 +110,13 @@ impl Ring {
         Ok(())
     }
 
-    /// Sends without waiting, with others in one batch; the batch's number.
+    /// Sends without waiting, with others in one volley; the volley's number.
     pub(super) fn take(&mut self, slot: u32, file: u32, part: &Part) -> u32 {
-        // Before it is in the batch, and not after that, since an enter may finish the batch.
+        // Before it is in the volley, and not after that, since an enter may finish the volley.
         self.make_room();
-        let (place, operation) = self.batch.take(slot, file, part);
+        let (place, operation) = self.volley.take(slot, file, part);
         self.queue(Token::new(Kind::Taken, place), operation);
-        self.batch.number()
+        self.volley.number()
     }
 
     /// How often completions did not fit into their queue.
@@ -186,7 +186,7 @@ impl Ring {
     /// Queues an operation, without an enter.
     ///
     /// What it refers to has to live until it has come back: our own operations refer to
-    /// `memory`, to the batch, to the buffers, or to what is there for ever.
+    /// `memory`, to the volley, to the buffers, or to what is there for ever.
     #[expect(unsafe_code, reason = "the kernel will use the memory that it names")]
     fn queue(&mut self, token: Token, operation: squeue::Entry) {
         self.in_flight += usize::from(token.kind.is_counted());
@@ -249,7 +249,7 @@ impl Ring {
         };
         self.take_completions();
         self.take_overflow();
-        self.finish_batch();
+        self.finish_volley();
         self.stop_accepts_in_time();
         match entered {
             Ok(_) => Ok(()),
@@ -283,13 +283,13 @@ impl Ring {
         }
     }
 
-    /// All sends of a batch are over when nothing is queued any more; those that failed are known
+    /// All sends of a volley are over when nothing is queued any more; those that failed are known
     /// when no completion is kept back.
-    fn finish_batch(&mut self) {
+    fn finish_volley(&mut self) {
         let queue = self.uring.submission();
         if self.spill.is_empty() && queue.is_empty() && !queue.cq_overflow() {
             drop(queue);
-            self.batch.finish();
+            self.volley.finish();
         }
     }
 
@@ -305,7 +305,7 @@ impl Ring {
                 self.places.take();
             }
             if kind == Kind::Taken {
-                self.batch.fail(completion.token.index, completion.result);
+                self.volley.fail(completion.token.index, completion.result);
             }
             if !kind.is_counted() {
                 continue;
@@ -367,7 +367,7 @@ impl Drop for Ring {
         // Operations that were only queued have used nothing, and without an enter never will.
         if self.enabled && !self.quiesce() {
             mem::forget(mem::take(&mut self.memory));
-            self.batch.leak();
+            self.volley.leak();
             self.buffers.leak();
         }
     }

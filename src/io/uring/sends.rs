@@ -8,12 +8,12 @@ use crate::base::{ConnId, Part};
 use crate::io::driver::SendStatus;
 
 use super::actions::{pending_error, send_rest};
-use super::batch::Rest;
 use super::completion;
 use super::connections::Connections;
 use super::entry::{Flags, Kind, Token};
 use super::memory::InFlight;
 use super::rings::Rings;
+use super::volley::Rest;
 
 /// Up to so many bytes are told as sent when they are queued. Beyond what the kernel buffers for a
 /// peer that does not read, the driver then holds as much, which no outbox knows of.
@@ -30,7 +30,7 @@ impl Connections {
         }
     }
 
-    /// Hands bytes to the kernel: a little at once, with others in a batch; more by an operation
+    /// Hands bytes to the kernel: a little at once, with others in a volley; more by an operation
     /// of its own, which waits for room by itself.
     pub(super) fn send(&mut self, rings: &mut Rings, id: ConnId, parts: &[Part]) -> SendStatus {
         let Some(entry) = self.live(id) else {
@@ -42,11 +42,11 @@ impl Connections {
         }
         let at = entry.ring;
         let ring = rings.at(at);
-        // Two in one batch could overtake each other's rest.
-        if !entry.flags.has(Flags::SENDING) && ring.batch.is_open(entry.memory) {
+        // Two in one volley could overtake each other's rest.
+        if !entry.flags.has(Flags::SENDING) && ring.volley.is_open(entry.memory) {
             ring.submit();
         }
-        if ring.batch.has_rests() {
+        if ring.volley.has_rests() {
             self.care_for_rests(rings, at);
         }
         let Some(entry) = self.live(id) else {
@@ -74,7 +74,7 @@ impl Connections {
 
     /// Sends what is left of sends that were told as sent, now waiting for room.
     pub(super) fn care_for_rests(&mut self, rings: &mut Rings, at: u8) {
-        for Rest { slot, part, result } in rings.at(at).batch.take_rests() {
+        for Rest { slot, part, result } in rings.at(at).volley.take_rests() {
             self.scarcity.rests += 1;
             let entry = &mut self.table[slot as usize];
             let id = ConnId {

@@ -1,4 +1,4 @@
-//! [`Batch`]: small sends that the driver has taken and not handed over yet.
+//! [`Volley`]: small sends that the driver has taken and not handed over yet.
 //!
 //! They are told as sent at once, so whoever fans out needs neither an outbox nor an event for
 //! each. They never wait in the kernel (`MSG_DONTWAIT`), so all of them are over when the call
@@ -17,15 +17,15 @@ use crate::base::{Chunk, Part};
 const FLAGS: i32 = libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT | libc::MSG_WAITALL;
 
 /// Sends under way, in the order of their operations.
-pub(super) struct Batch {
-    /// Tells this batch from those before; never 0.
+pub(super) struct Volley {
+    /// Tells this volley from those before; never 0.
     number: u32,
     sends: Vec<Taken>,
     /// What they send; one that comes twice in a row is here once.
     chunks: Vec<Chunk>,
     /// Those that did not go out whole: place and result.
     failed: Vec<(u32, i32)>,
-    /// What is left of those of former batches.
+    /// What is left of those of former volleys.
     rests: Vec<Rest>,
 }
 
@@ -45,7 +45,7 @@ pub(super) struct Rest {
     pub(super) result: i32,
 }
 
-impl Batch {
+impl Volley {
     pub(super) fn new() -> Self {
         Self {
             number: 1,
@@ -60,12 +60,12 @@ impl Batch {
         self.number
     }
 
-    /// Whether the batch with that number is not handed over yet.
+    /// Whether the volley with that number is not handed over yet.
     pub(super) fn is_open(&self, number: u32) -> bool {
         number == self.number
     }
 
-    /// Whether sends of former batches did not go out whole.
+    /// Whether sends of former volleys did not go out whole.
     pub(super) fn has_rests(&self) -> bool {
         !self.rests.is_empty()
     }
@@ -75,8 +75,8 @@ impl Batch {
         mem::take(&mut self.rests)
     }
 
-    /// Takes a send in; its place in the batch, and the operation, whose bytes live until
-    /// [`Batch::finish`].
+    /// Takes a send in; its place in the volley, and the operation, whose bytes live until
+    /// [`Volley::finish`].
     pub(super) fn take(&mut self, slot: u32, file: u32, part: &Part) -> (u32, squeue::Entry) {
         if !(self.chunks.last()).is_some_and(|last| last.is_same(&part.chunk)) {
             self.chunks.push(part.chunk.clone());
