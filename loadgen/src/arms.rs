@@ -77,6 +77,14 @@ impl ArmPlan {
     }
 }
 
+/// What the arms that the options ask for are called.
+///
+/// # Errors
+/// As [`arms`].
+pub fn names(options: &ReadingOptions) -> Result<Vec<String>, Failure> {
+    Ok(arms(options)?.into_iter().map(|arm| arm.name).collect())
+}
+
 /// The arms that the options ask for, polling once for each interval.
 ///
 /// # Errors

@@ -162,7 +162,7 @@ fn numbers(text: &str) -> Vec<u64> {
 /// The ports that the host gives to clients, as `32768 to 60999`.
 #[must_use]
 pub fn local_port_range() -> Option<String> {
-    let text = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").ok()?;
+    let text = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").ok()?;
     match numbers(&text)[..] {
         [from, to] => Some(format!("{from} to {to}")),
         _ => None,

@@ -1,15 +1,19 @@
-//! The load generator for push and polling servers: delivery latency, fan-out, connections, and
-//! comparisons of transports with what theory predicts.
+//! The load generator for push and polling servers: delivery latency, fan-out, connections, by
+//! every transport, and comparisons of transports with what theory predicts.
 //!
 //! ```text
 //!  options -> plan -> run/{fanout,connect} -> crew ==lines==> worker (a process each)
-//!                                               |               core: connections, one driver
-//!                                            sample, live       meter: stamp -> ledger, histograms
+//!              arms                             |               core: clients, one driver
+//!                                            sample, live         frames, readers, rota
+//!                                               |               meter: stamp -> ledger, histograms
+//!                                               |               windows: traffic of each arm
 //!                                               |               publisher: schedule -> stamp
-//!                       report/{text,hgrm,hlog} <- rounds, joined without loss
+//!                  report/{arms,text,hgrm,hlog} <- rounds, joined without loss
 //!                           thresholds -> exit code
 //! ```
 //!
+//! - An arm is the clients of one transport, or of one polling interval. All arms of a run read
+//!   the same publications at the same time, and each has figures of its own.
 //! - A worker is one process with one event loop over the same `Driver` as the node. It measures
 //!   passively: a publication carries its run, round, stream, sequence number and moments
 //!   ([`stamp`]), so any process of the host can receive it.
@@ -72,22 +76,22 @@ pub mod worker;
 pub fn main_of(cli: Cli, line: &str) -> Result<u8, Failure> {
     match cli.command {
         Command::Fanout(options) => {
-            let outputs = Outputs::new(&options.output)?;
+            let outputs = Outputs::new(&options.output, &arms::names(&options.reading)?)?;
             outputs.run(run::fanout::run(&options)?)
         }
         Command::Connect(options) => {
-            let outputs = Outputs::new(&options.output)?;
+            let outputs = Outputs::new(&options.output, &arms::names(&options.reading)?)?;
             outputs.run(run::connect::run(&options)?)
         }
         Command::Compare(options) => {
-            let outputs = Outputs::new(&options.output)?;
+            let outputs = Outputs::new(&options.output, &run::compare::arms(&options))?;
             if !options.output.quiet {
                 run::say(&run::compare::announcement(&options));
             }
             outputs.comparison(run::compare::run(&options, line)?)
         }
         Command::Capacity(options) => {
-            let outputs = Outputs::new(&options.load.output)?;
+            let outputs = Outputs::new(&options.load.output, &[])?;
             let capacity = run::capacity::run(&options, line)?;
             let exit = outputs.plain(&capacity.text(), &capacity.json(), &capacity.limits)?;
             Ok(if capacity.capacity.is_none() {
@@ -99,8 +103,8 @@ pub fn main_of(cli: Cli, line: &str) -> Result<u8, Failure> {
         Command::Report(options) => again(&options),
         Command::Diff(options) => diff_of(&options),
         Command::Merge(options) => {
-            let outputs = Outputs::new(&options.output)?;
-            outputs.run(Report::new(merge::merge_files(&options.files)?))
+            let report = Report::new(merge::merge_files(&options.files)?);
+            Outputs::new(&options.output, &report.arm_names())?.run(report)
         }
         Command::Doctor(options) => {
             let findings = doctor::examine(options.clients, doctor::raise_descriptors());
@@ -122,12 +126,17 @@ pub fn main_of(cli: Cli, line: &str) -> Result<u8, Failure> {
 
 /// `loadgen report`: what the file holds decides what it is.
 fn again(options: &ReportOptions) -> Result<u8, Failure> {
-    let outputs = Outputs::new(&options.output)?;
     let text = read_file(&options.file)?;
     let failed = |why: String| Failure::usage(format!("{}: {why}", options.file));
     match results::command_of(&text).map_err(failed)?.as_str() {
-        "compare" => outputs.comparison(Comparison::parse(&text).map_err(failed)?),
-        _ => outputs.run(Report::new(Run::parse(&text).map_err(failed)?)),
+        "compare" => {
+            let comparison = Comparison::parse(&text).map_err(failed)?;
+            Outputs::new(&options.output, &comparison.arm_names())?.comparison(comparison)
+        }
+        _ => {
+            let report = Report::new(Run::parse(&text).map_err(failed)?);
+            Outputs::new(&options.output, &report.arm_names())?.run(report)
+        }
     }
 }
 

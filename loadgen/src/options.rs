@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use altavoz::config::parse_duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use serde::{Deserialize, Serialize};
 
 use crate::model::Arrivals;
 use crate::presets::Preset;
@@ -84,25 +85,25 @@ pub struct FanoutOptions {
     #[arg(long, value_name = "M", conflicts_with = "duration", value_parser = clap::value_parser!(u64).range(1..))]
     pub messages: Option<u64>,
     /// End each repeat after this time [default: 10s].
-    #[arg(long, value_parser = duration)]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
     pub duration: Option<Duration>,
     /// Publish this long before anything is measured.
-    #[arg(long, default_value = "2s", value_parser = duration)]
+    #[arg(long, default_value = "2s", value_name = "TIME", value_parser = duration)]
     pub warmup: Duration,
     /// Measure so many times; the report says the median and the range.
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=100))]
+    #[arg(long, default_value_t = 1, value_name = "R", value_parser = clap::value_parser!(u8).range(1..=100))]
     pub repeats: u8,
     /// Stay idle this long between connecting and publishing.
-    #[arg(long, default_value = "0", value_parser = duration)]
+    #[arg(long, default_value = "0", value_name = "TIME", value_parser = duration)]
     pub hold: Duration,
     /// How long to wait for stragglers behind the last publication [default: 2s, and the longest --interval].
-    #[arg(long, value_parser = duration)]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
     pub drain: Option<Duration>,
     /// So many of the clients never read; they are not in the ledger.
     #[arg(long, default_value_t = 0, value_name = "K")]
     pub slow_readers: u32,
     /// Slow readers read again this long after measuring began, and their close codes are counted.
-    #[arg(long, value_parser = duration, requires = "slow_readers")]
+    #[arg(long, value_name = "TIME", value_parser = duration, requires = "slow_readers")]
     pub resume_after: Option<Duration>,
     /// A stage instead of repeats, one behind the other; repeatable: ramp:10s:5..50, hold:10s,
     /// spike:2s:200, churn:10s:100, reconnect-storm:10s, slow-readers:10s.
@@ -134,7 +135,7 @@ pub struct ConnectOptions {
     #[command(flatten)]
     pub load: LoadOptions,
     /// Keep the connections this long before memory is measured.
-    #[arg(long, default_value = "10s", value_parser = duration)]
+    #[arg(long, default_value = "10s", value_name = "TIME", value_parser = duration)]
     pub hold: Duration,
     /// Go on where a source address has no free port left: shows how many it has, and why.
     #[arg(long)]
@@ -143,7 +144,7 @@ pub struct ConnectOptions {
     #[arg(long)]
     pub storm: bool,
     /// Each client of a storm waits a random part of this before it reconnects (full jitter).
-    #[arg(long, default_value = "5s", value_parser = duration)]
+    #[arg(long, default_value = "5s", value_name = "TIME", value_parser = duration)]
     pub jitter: Duration,
     /// Connections that stay through a storm and keep receiving, on a topic of their own.
     #[arg(long, default_value_t = 100)]
@@ -391,7 +392,7 @@ pub struct TargetOptions {
     #[arg(long, value_name = "TEXT")]
     pub on_open: Option<String>,
     /// How publications get there: on WebSockets of their own, by POST, or by somebody else.
-    #[arg(long, value_enum, default_value_t = Publish::Ws)]
+    #[arg(long, value_enum, default_value_t = Publish::Ws, value_name = "HOW")]
     pub publish: Publish,
     /// Add a header to each request.
     #[arg(long = "header", value_name = "K: V")]
@@ -446,7 +447,7 @@ pub struct ReadingOptions {
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub longpoll_timeout: Option<Duration>,
     /// Fill the head of each request up to so many bytes, as browsers do.
-    #[arg(long, value_enum, default_value_t = HeaderPreset::Minimal)]
+    #[arg(long, value_enum, default_value_t = HeaderPreset::Minimal, value_name = "PRESET")]
     pub header_preset: HeaderPreset,
     /// The same with any length.
     #[arg(long, hide = true, value_name = "BYTES")]
@@ -505,13 +506,13 @@ pub struct LoadOptions {
     #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub workers: Option<u32>,
     /// How the generator meets the kernel.
-    #[arg(long, value_enum, default_value_t = DriverKind::Auto)]
+    #[arg(long, value_enum, default_value_t = DriverKind::Auto, value_name = "NAME")]
     pub driver: DriverKind,
     /// Pin the generator to this core; further workers to the ones behind it.
     #[arg(long, value_name = "CORE")]
     pub pin: Option<usize>,
     /// Seed of everything random; a random one by default, which the report names.
-    #[arg(long)]
+    #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
 }
 
@@ -531,7 +532,8 @@ pub struct OutputOptions {
     /// Percentiles as HdrHistogram prints them (`-`: standard output).
     #[arg(long, value_name = "FILE")]
     pub hgrm: Option<String>,
-    /// A bound such as p99<50ms, reach>=99.999% or rss_per_conn<8KiB; exit 1 if it does not hold.
+    /// A bound such as p99<50ms, reach>=99.999% or rss_per_conn<8KiB, or for one arm sse.p99<50ms
+    /// or poll-2s.empty<60%; exit 1 if it does not hold.
     #[arg(long = "fail", value_name = "EXPR")]
     pub fail: Vec<String>,
     /// Exit 3 if the generator was the limit or the load was not reached.
@@ -565,7 +567,7 @@ pub enum Publish {
 }
 
 /// The system behind the event loop.
-#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(ValueEnum, Serialize, Deserialize, Clone, Copy, PartialEq, Eq, Debug)]
 pub enum DriverKind {
     /// The best there is: epoll.
     Auto,
@@ -573,6 +575,17 @@ pub enum DriverKind {
     Epoll,
     /// io_uring.
     Uring,
+}
+
+impl DriverKind {
+    /// The system that it is on this host.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Auto | Self::Epoll => "epoll",
+            Self::Uring => "io_uring",
+        }
+    }
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

@@ -20,11 +20,11 @@ pub struct Outputs<'a> {
 }
 
 impl<'a> Outputs<'a> {
-    /// Checks the options.
+    /// Checks the options, for a result with these arms.
     ///
     /// # Errors
     /// When two of them want standard output, or a threshold is none.
-    pub fn new(options: &'a OutputOptions) -> Result<Self, Failure> {
+    pub fn new(options: &'a OutputOptions, arms: &[String]) -> Result<Self, Failure> {
         let files = [&options.json, &options.html, &options.hlog, &options.hgrm];
         let standard = files.iter().filter(|f| f.as_deref() == Some("-")).count();
         if standard > 1 {
@@ -32,7 +32,9 @@ impl<'a> Outputs<'a> {
                 "only one of --json, --html, --hlog and --hgrm can be -",
             ));
         }
-        let thresholds = options.fail.iter().map(|text| Threshold::parse(text));
+        let arms: Vec<&str> = arms.iter().map(String::as_str).collect();
+        let thresholds = options.fail.iter();
+        let thresholds = thresholds.map(|text| Threshold::parse(text, &arms));
         let thresholds = thresholds.collect::<Result<_, _>>();
         Ok(Self {
             options,

@@ -242,6 +242,8 @@ pub struct ArmRound {
     pub watched_ns: u64,
     /// From the moment at which a poll was due to its whole answer.
     pub answer_time: Latency,
+    /// How late the generator itself came to a poll.
+    pub lateness: Latency,
     /// How long traffic counted.
     pub window_ns: u64,
     /// What it was.
@@ -268,6 +270,7 @@ impl ArmRound {
         self.corrected.add(&other.corrected);
         self.uncorrected.add(&other.uncorrected);
         self.answer_time.add(&other.answer_time);
+        self.lateness.add(&other.lateness);
         self.traffic.join(&other.traffic);
     }
 }

@@ -17,32 +17,60 @@ import rig
 from rig import Table, bare, ledger, loadgen, median, node
 
 
+# Subscribers, bytes, publications in flight, and the bar for each driver.
+FANOUT = [
+    (1000, 64, 1, {"epoll": 1.05, "uring": 0.90}),
+    (10000, 64, 1, {"epoll": 1.05, "uring": 0.90}),
+    (1000, 1024, 1, {"epoll": 1.05, "uring": 0.90}),
+    (10000, 1024, 1, {"epoll": 1.05, "uring": 0.90}),
+    (1000, 64, 16, {"epoll": 0.08, "uring": 0.08}),
+    (10000, 64, 16, {"epoll": 0.10, "uring": 0.10}),
+]
+
+
 def fanout(options):
-    """CPU per delivery against the bare loop, interleaved in pairs."""
-    table = Table("fan-out: CPU per delivery of the node over the bare loop's, 64 bytes, median of "
-                  f"{options.pairs} pairs; server on core 0, generator on core 1")
-    cells = [(1000, 1, 1.10), (10000, 1, 1.10), (1000, 16, 0.12), (10000, 16, 0.14)]
-    for clients, window, bar in cells:
-        ratios, ours, theirs, rates = [], [], [], []
-        for pair in range(options.pairs):
-            base = one_fanout(bare, clients, 1, options)
-            this = one_fanout(node, clients, window, options, f"fanout-{clients}-{window}-{pair}")
-            ours.append(this["server_cpu_per_delivery_us"])
-            theirs.append(base["server_cpu_per_delivery_us"])
-            ratios.append(ours[-1] / theirs[-1])
-            rates.append(this["deliveries_per_second"])
-        table.row(f"{clients} subscribers, {window} in flight", f"{median(ratios):.3f}x",
-                  f"{bar:.2f}x", median(ratios) <= bar)
-        table.note(f"node {1000 * median(ours):.0f} ns, bare loop {1000 * median(theirs):.0f} ns a "
-                   f"delivery; ratios {', '.join(f'{r:.3f}' for r in ratios)}; "
-                   f"{median(rates):,.0f} deliveries/s")
+    """CPU per delivery against the bare loop, with each driver, interleaved."""
+    table = Table("fan-out: CPU per delivery of the node over that of the bare loop with one "
+                  f"publication in flight, median of {options.pairs} rounds; server on core 0, "
+                  "generator on core 1")
+    for clients, size, window, bars in FANOUT:
+        costs, rates = {"bare": []}, {}
+        for number in range(options.pairs):
+            arms = [("bare", bare, 1)] + [(driver, with_driver(driver), window)
+                                          for driver in options.drivers]
+            # Another one begins each time, so that none has always the quiet minute.
+            shift = number % len(arms)
+            for name, server, flight in arms[shift:] + arms[:shift]:
+                total = one_fanout(server, clients, size, flight, options,
+                                   f"fanout-{name}-{clients}-{size}-{window}-{number}")
+                costs.setdefault(name, []).append(total["server_cpu_per_delivery_us"])
+                rates.setdefault(name, []).append(total["deliveries_per_second"])
+        for driver in options.drivers:
+            ratios = [ours / theirs for ours, theirs in zip(costs[driver], costs["bare"])]
+            bar = bars[driver]
+            table.row(f"{driver}: {clients} subscribers, {size} bytes, {window} in flight",
+                      f"{median(ratios):.3f}x", f"{bar:.2f}x", median(ratios) <= bar)
+            table.note(f"node {1000 * median(costs[driver]):.0f} ns, bare loop "
+                       f"{1000 * median(costs['bare']):.0f} ns a delivery; ratios "
+                       f"{', '.join(f'{r:.3f}' for r in ratios)}; "
+                       f"{median(rates[driver]):,.0f} deliveries/s")
+        if len(options.drivers) == 2:
+            pairs = zip(costs[options.drivers[1]], costs[options.drivers[0]])
+            table.note(f"{options.drivers[1]} over {options.drivers[0]}: "
+                       f"{median([a / b for a, b in pairs]):.3f}x")
     return table
 
 
-def one_fanout(server, clients, window, options, name=None):
+def with_driver(driver):
+    """Starts a node with this driver."""
+    return lambda: node("--driver", driver)
+
+
+def one_fanout(server, clients, size, window, options, name=None):
     with server() as running:
-        report = loadgen("fanout", running, "--clients", str(clients), "--in-flight", str(window),
-                         "--warmup", options.warmup, "--duration", options.duration, name=name)
+        report = loadgen("fanout", running, "--clients", str(clients), "--size", str(size),
+                         "--in-flight", str(window), "--warmup", options.warmup,
+                         "--duration", options.duration, name=name)
     good, words = ledger(report)
     if not good:
         rig.fail(words)
@@ -203,6 +231,42 @@ def complete(options):
     return table
 
 
+def readers(options):
+    """4,000 readers of each kind on one topic, and what the node has for each kind."""
+    kinds = ["longpoll", "sse", "stream", "ws"]
+    each = 4000
+    table = Table(f"readers: {each:,} of each of {', '.join(kinds)} on one topic, 1 publication/s "
+                  "for 60 s, all at once")
+    with node(cores=None) as running:
+        report = loadgen("fanout", running, "--transports", ",".join(kinds), "--clients",
+                         str(len(kinds) * each), "--rate", "1", "--duration", "60s", "--warmup", "5s",
+                         cores=None, name="readers")
+    for arm in report["arms"]:
+        got, traffic = arm["deliveries"], arm["traffic"]
+        good = (got["received"] == got["expected"] == each * 60 and not
+                got["lost"] + got["duplicated"] + got["reordered"] + got["unrecovered"])
+        table.row(arm["name"], f"delivered {got['received']:,} of {got['expected']:,}, lost "
+                  f"{got['lost']}, duplicated {got['duplicated']}, reordered {got['reordered']}",
+                  "all, once, in order", good)
+        wire = (traffic["wire"] or {}).get("bytes_per_delivery") or 0
+        table.note(f"staleness p50 {got['staleness']['p50_us'] / 1000:.1f} ms, p99 "
+                   f"{got['staleness']['p99_us'] / 1000:.1f} ms; "
+                   f"{traffic['requests_per_delivery'] or 0:.3f} requests and {wire:.0f} bytes on the "
+                   "wire a delivery")
+    for kind in kinds:
+        with node(cores="0-1") as running:
+            report = loadgen("connect", running, "--transports", kind, "--clients", str(each),
+                             "--hold", "5s", cores="0-1", name=f"readers-{kind}")
+        memory = report["memory"]
+        bytes_each = memory["server_per_connection_bytes"]
+        table.row(f"server RSS for a held {kind}", f"{bytes_each:.0f} bytes", "450 bytes",
+                  report["connect"]["connected"] == each and bytes_each <= 450)
+        if memory["kernel_per_connection_bytes"]:
+            table.note(f"kernel, both ends: {memory['kernel_per_connection_bytes']:,.0f} bytes; "
+                       f"generator: {memory['generator_per_connection_bytes']:,.0f} bytes")
+    return table
+
+
 def slow(options):
     """1,000 of 5,000 subscribers never read while 10,000 publications of 1 KiB pass."""
     table = Table("slow consumers: 1,000 of 5,000 never read, 10,000 publications of 1 KiB")
@@ -265,7 +329,7 @@ def words_of(value):
 
 MIB = 1024 * 1024
 
-BENCHES = {b.__name__: b for b in (fanout, latency, handshake, shards, memory, complete, slow, storm)}
+BENCHES = {b.__name__: b for b in (fanout, latency, handshake, shards, memory, readers, complete, slow, storm)}
 
 
 def main():
@@ -276,6 +340,8 @@ def main():
     parser.add_argument("--pairs", type=int, default=5, help="runs of each side (default 5)")
     parser.add_argument("--duration", default="3s", help="measured time of a run (default 3s)")
     parser.add_argument("--warmup", default="1s", help="time before it (default 1s)")
+    parser.add_argument("--drivers", nargs="+", default=["epoll", "uring"],
+                        choices=["epoll", "uring"], help="of fanout (default both)")
     options = parser.parse_args()
     names = list(BENCHES) if options.bench == "all" else [options.bench]
     began = time.monotonic()

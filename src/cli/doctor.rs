@@ -2,12 +2,10 @@
 
 use super::host::Host;
 use super::table::lay_out;
-use crate::config::Config;
+use crate::config::{CONNECTION_BYTES, Config, DriverChoice};
 
 /// Ports that one client address can have towards one listener: 1024 to 65535.
 const PORTS_MAX: u64 = 64_512;
-/// Memory of an idle connection in the kernel and here, in bytes, with room to spare.
-const CONNECTION_BYTES: u64 = 8 * 1024;
 
 /// The report on this host, for the connections that the configuration asks for.
 #[must_use]
@@ -29,7 +27,7 @@ pub fn report(config: &Config, host: &Host) -> String {
 
 /// `--max-connections`, or what the descriptor limit leaves.
 fn target(config: &Config, host: &Host) -> u64 {
-    let own = config.descriptors_for(0, shards(config, host));
+    let own = config.descriptors_for(0, shards(config, host), host.descriptors_hard);
     let wanted = config.max_connections.and_then(|n| u64::try_from(n).ok());
     wanted.unwrap_or_else(|| {
         host.descriptors_hard
@@ -67,7 +65,13 @@ impl Check {
 
 fn checks(config: &Config, host: &Host, target: u64) -> Vec<Check> {
     let connections = usize::try_from(target).unwrap_or(usize::MAX >> 1);
-    let descriptors = config.descriptors_for(connections, shards(config, host));
+    let limit = host.descriptors_hard;
+    let descriptors = config.descriptors_for(connections, shards(config, host), limit);
+    // Open files are counted also where they are in tables of rings.
+    let files = match config.driver {
+        DriverChoice::Uring => descriptors.saturating_add(target),
+        _ => descriptors,
+    };
     let sysctl = |what, current, wanted| Check {
         what,
         current,
@@ -87,7 +91,7 @@ fn checks(config: &Config, host: &Host, target: u64) -> Vec<Check> {
         sysctl(
             "fs.file-max",
             host.file_max,
-            descriptors.saturating_add(host.files_open.unwrap_or(0)),
+            files.saturating_add(host.files_open.unwrap_or(0)),
         ),
         sysctl("net.core.somaxconn", host.somaxconn, backlog(target)),
         sysctl(
@@ -165,11 +169,15 @@ fn rows(checks: &[Check]) -> Vec<[String; 4]> {
 
 /// Wanted by nobody, since epoll is always there; told, since people ask.
 fn io_uring(host: &Host) -> String {
-    let state = match host.io_uring_disabled {
-        Some(0) => "allowed",
-        Some(1) => "for one group of users only; `sysctl -w kernel.io_uring_disabled=0` allows it",
-        Some(_) => "disabled; `sysctl -w kernel.io_uring_disabled=0` allows it",
-        None => "this kernel does not say",
+    let state = match (&host.uring, host.io_uring_disabled) {
+        (Some(Ok(())), _) => {
+            "works here; with --driver uring connections are not counted as descriptors".into()
+        }
+        (Some(Err(missing)), Some(1 | 2)) => {
+            format!("{missing}; `sysctl -w kernel.io_uring_disabled=0` allows it")
+        }
+        (Some(Err(missing)), _) => missing.clone(),
+        (None, _) => "nobody has tried".into(),
     };
     format!("\nio_uring: {state}.\n")
 }
@@ -192,6 +200,7 @@ mod tests {
             tcp_pressure_pages: Some(380_000),
             conntrack_max: None,
             io_uring_disabled: Some(0),
+            uring: Some(Ok(())),
             memory_bytes: 8 << 30,
             parallelism: 2,
             cores: 2,
@@ -221,7 +230,7 @@ mod tests {
              \x20 ports of one client or proxy address here  28232    64512   low\n\
              \x20 memory, in MiB                             8192     782     ok\n\
              \n\
-             io_uring: allowed.\n\
+             io_uring: works here; with --driver uring connections are not counted as descriptors.\n\
              \n\
              To lift what is low, as root:\n\
              \n\
@@ -237,6 +246,16 @@ mod tests {
         let text = doctor(&host(), None);
         assert!(text.starts_with("What 19894 connections need"), "{text}");
         assert!(text.ends_with("\nNothing is in the way.\n"), "{text}");
+    }
+
+    #[test]
+    fn over_io_uring_connections_are_files_and_no_descriptors() {
+        let variables = [("MAX_CONNECTIONS", "100000"), ("DRIVER", "uring")]
+            .map(|(name, value)| (format!("ALTAVOZ_{name}"), value.to_owned()));
+        let text = report(&Flags::default().load(&variables).unwrap(), &host());
+        let line = |what: &str| text.lines().find(|line| line.contains(what)).unwrap();
+        assert!(line("descriptors of a process").ends_with("ok"), "{text}");
+        assert!(line("fs.file-max").contains(" 100"), "{text}");
     }
 
     #[test]
@@ -263,12 +282,13 @@ mod tests {
         let silent = Host {
             nr_open: None,
             io_uring_disabled: None,
+            uring: Some(Err("this kernel has no io_uring".into())),
             ..host()
         };
         let text = doctor(&silent, None);
         assert!(text.contains("unknown"), "{text}");
         assert!(
-            text.contains("io_uring: this kernel does not say."),
+            text.contains("io_uring: this kernel has no io_uring."),
             "{text}"
         );
         assert!(text.ends_with("Nothing is in the way.\n"), "{text}");
@@ -279,12 +299,15 @@ mod tests {
         let text = doctor(
             &Host {
                 io_uring_disabled: Some(2),
+                uring: Some(Err("io_uring is not allowed here".into())),
                 ..host()
             },
             None,
         );
         assert!(
-            text.contains("io_uring: disabled; `sysctl -w kernel.io_uring_disabled=0` allows it."),
+            text.contains(
+                "io_uring: io_uring is not allowed here; `sysctl -w kernel.io_uring_disabled=0`"
+            ),
             "{text}"
         );
     }

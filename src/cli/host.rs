@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal};
 use std::path::Path;
 
 use crate::config::HostFacts;
-use crate::io::sys;
+use crate::io::{sys, uring};
 
 /// The host at one moment; `None` where it does not say.
 #[derive(Clone, PartialEq, Debug)]
@@ -32,6 +32,9 @@ pub struct Host {
     pub conntrack_max: Option<u64>,
     /// `kernel.io_uring_disabled`; there since Linux 6.6.
     pub io_uring_disabled: Option<u64>,
+    /// What the io_uring driver needs and does not have here, or nothing; `None` until
+    /// [`Host::try_uring`].
+    pub uring: Option<Result<(), String>>,
     /// Memory of the host or of its control group, whichever is less; 0 if unknown.
     pub memory_bytes: u64,
     /// Threads that run at once, quotas considered.
@@ -70,6 +73,7 @@ impl Host {
             tcp_pressure_pages: setting("net/ipv4/tcp_mem", 1),
             conntrack_max: setting("net/netfilter/nf_conntrack_max", 0),
             io_uring_disabled: setting("kernel/io_uring_disabled", 0),
+            uring: None,
             memory_bytes: memory(root),
             parallelism,
             cores: if cores == 0 { parallelism } else { cores },
@@ -77,15 +81,26 @@ impl Host {
         }
     }
 
+    /// Finds out whether the io_uring driver works here, by a connection of our own on loopback.
+    #[must_use]
+    pub fn try_uring(self) -> Self {
+        Self {
+            uring: Some(uring::probe()),
+            ..self
+        }
+    }
+
     /// What a plan needs of it.
     #[must_use]
     pub fn facts(&self) -> HostFacts {
+        let uring_missing = self.uring.clone().and_then(Result::err);
         HostFacts {
             descriptors_max: self.descriptors_hard,
             parallelism: self.parallelism,
             cores: self.cores,
             memory_bytes: self.memory_bytes,
             terminal: self.terminal,
+            uring_missing,
         }
     }
 }

@@ -17,7 +17,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::config::{Bound, Config, ConfigError, Plan};
+use crate::config::{Bound, Config, ConfigError, DriverChoice, Plan};
 use crate::server::{self, ServeError};
 use flags::Flags;
 use host::Host;
@@ -101,7 +101,7 @@ fn told_by_clap(told: &clap::Error) -> u8 {
 }
 
 fn serve(config: &Config) -> Result<u8, ConfigError> {
-    let plan = config.plan(&Host::read().facts())?;
+    let plan = config.plan(&host(config).facts())?;
     let _lines = logging::start(plan.log_format, plan.log_level);
     let shown = plan.clone();
     Ok(match server::serve(plan, |bound| announce(&shown, bound)) {
@@ -111,19 +111,29 @@ fn serve(config: &Config) -> Result<u8, ConfigError> {
     })
 }
 
+/// This host; whether io_uring works is tried only for who asks for it.
+fn host(config: &Config) -> Host {
+    let host = Host::read();
+    if config.driver == DriverChoice::Uring {
+        host.try_uring()
+    } else {
+        host
+    }
+}
+
 fn announce(plan: &Plan, bound: &[Bound]) {
     print(&banner::text(plan, bound));
 }
 
 fn check(config: &Config) -> Result<u8, ConfigError> {
-    let plan = config.plan(&Host::read().facts())?;
+    let plan = config.plan(&host(config).facts())?;
     print(&check::report(config, &plan));
     Ok(EXIT_OK)
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "one signature for all commands")]
 fn doctor(config: &Config) -> Result<u8, ConfigError> {
-    print(&doctor::report(config, &Host::read()));
+    print(&doctor::report(config, &Host::read().try_uring()));
     Ok(EXIT_OK)
 }
 

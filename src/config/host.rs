@@ -1,7 +1,7 @@
 //! What a plan has to know of the host; `cli` reads it, tests make it up.
 
 /// The host, as far as defaults and limits follow from it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct HostFacts {
     /// Descriptors that this process may have at most: the hard limit.
     pub descriptors_max: u64,
@@ -13,4 +13,6 @@ pub struct HostFacts {
     pub memory_bytes: u64,
     /// Whether a person looks on: standard output is a terminal.
     pub terminal: bool,
+    /// What the io_uring driver would need and does not have; `None` also if nobody looked.
+    pub uring_missing: Option<String>,
 }

@@ -58,6 +58,10 @@ pub struct Limits {
     pub mesh_credits_per_pair: u32,
     /// Connections above the limit that are taken in order to answer 503 or a health check.
     pub reserve_connections: usize,
+    /// Subscribers that a turn of a shard's loop writes new publications to, and as many that it
+    /// writes to who had to wait for their turn; the others follow in the next turns, so that
+    /// other connections are heard in between.
+    pub fanout_per_turn_max: usize,
     /// Bytes of fan-out that are collected for one group before they are flushed within a turn.
     pub turn_chunk_bytes_max: usize,
 }
@@ -91,6 +95,7 @@ impl Default for Limits {
             accepts_per_turn_max: 256,
             mesh_credits_per_pair: 1024,
             reserve_connections: 64,
+            fanout_per_turn_max: 1024,
             turn_chunk_bytes_max: 64 * 1024,
         }
     }

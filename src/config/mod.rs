@@ -4,6 +4,7 @@
 //! read by it alike. [`Config`] is what was set, [`Plan`] what the node does with it on this host.
 //! Reading the environment, the command line and the host is left to `cli`.
 
+pub mod driver;
 pub mod error;
 pub mod host;
 pub mod layers;
@@ -16,6 +17,7 @@ pub mod settings;
 pub mod units;
 pub mod values;
 
+pub use driver::CONNECTION_BYTES;
 pub use error::{ConfigError, Source};
 pub use host::HostFacts;
 pub use layers::{Given, Layer, from_environment, from_file};

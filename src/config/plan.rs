@@ -9,7 +9,6 @@ use super::host::HostFacts;
 use super::limits::Limits;
 use super::listen::ListenAddress;
 use super::secret::Secret;
-use super::settings::CONNECTIONS_MAX;
 use super::values::{Anonymous, Config, DriverChoice, LogFormat, LogLevel};
 
 /// A node that can be started.
@@ -67,7 +66,7 @@ pub struct Chosen<T> {
 }
 
 impl<T> Chosen<T> {
-    fn new(value: T, why: impl Into<String>) -> Self {
+    pub(super) fn new(value: T, why: impl Into<String>) -> Self {
         Self {
             value,
             why: why.into(),
@@ -83,10 +82,10 @@ impl Config {
     pub fn plan(&self, host: &HostFacts) -> Result<Plan, ConfigError> {
         self.check_addresses()?;
         self.check_open()?;
-        let driver = self.choose_driver()?;
+        let driver = self.choose_driver(host)?;
         let anonymous = self.choose_anonymous()?;
         let shards = self.choose_shards(host);
-        let max_connections = self.choose_connections(host, shards.value)?;
+        let max_connections = self.choose_connections(host, driver.value, shards.value)?;
         Ok(Plan {
             listen: self.listen.clone(),
             admin_listen: self.admin_listen.clone(),
@@ -111,18 +110,6 @@ impl Config {
         })
     }
 
-    /// Descriptors that so many connections need, with all that the node holds besides.
-    #[must_use]
-    pub fn descriptors_for(&self, connections: usize, shards: usize) -> u64 {
-        let listeners = self.listeners().count();
-        // Standard streams, signals, logs, /proc at a scrape, and some that libraries open.
-        let process = 32;
-        // Each shard's epoll and wake, and its own socket of each listener.
-        let shard = 4 + listeners;
-        let all = connections + self.limits.reserve_connections + process + shards * shard;
-        u64::try_from(all).unwrap_or(u64::MAX)
-    }
-
     /// Event loops, and why so many.
     #[must_use]
     pub fn choose_shards(&self, host: &HostFacts) -> Chosen<usize> {
@@ -137,7 +124,7 @@ impl Config {
         Chosen::new(shards, why)
     }
 
-    fn listeners(&self) -> impl Iterator<Item = (&'static str, &ListenAddress)> {
+    pub(super) fn listeners(&self) -> impl Iterator<Item = (&'static str, &ListenAddress)> {
         let public = self.listen.iter().map(|listen| ("listen", listen));
         public.chain(
             self.admin_listen
@@ -187,17 +174,6 @@ impl Config {
         ))
     }
 
-    fn choose_driver(&self) -> Result<Chosen<DriverChoice>, ConfigError> {
-        match self.driver {
-            DriverChoice::Auto => Ok(Chosen::new(DriverChoice::Epoll, "the driver of this build")),
-            DriverChoice::Epoll => Ok(Chosen::new(DriverChoice::Epoll, self.set_by("driver"))),
-            DriverChoice::Uring => Err(ConfigError::at(
-                format!("{} uring", self.name_of("driver")),
-                "this build has no io_uring driver: take epoll, or auto for the best there is",
-            )),
-        }
-    }
-
     /// Without a key a node that is open stays open; with one, publishing asks for it.
     fn choose_anonymous(&self) -> Result<Chosen<Anonymous>, ConfigError> {
         let keyed = self.publish_key.is_some();
@@ -218,40 +194,6 @@ impl Config {
             (true, false) => Chosen::new(Anonymous::Subscribe, "publishing asks for the key"),
             (true, true) => Chosen::new(Anonymous::None, "other hosts reach it"),
         })
-    }
-
-    fn choose_connections(
-        &self,
-        host: &HostFacts,
-        shards: usize,
-    ) -> Result<Chosen<usize>, ConfigError> {
-        let (limit, overhead) = (host.descriptors_max, self.descriptors_for(0, shards));
-        if let Some(wanted) = self.max_connections {
-            let needed = self.descriptors_for(wanted, shards);
-            if needed <= limit {
-                return Ok(Chosen::new(wanted, self.set_by("max_connections")));
-            }
-            return Err(ConfigError::at(
-                format!("{} {wanted}", self.name_of("max_connections")),
-                format!(
-                    "needs {needed} descriptors, but this process may have {limit} at most: {}",
-                    lift(needed)
-                ),
-            ));
-        }
-        let room = limit.saturating_sub(overhead);
-        if room == 0 {
-            return Err(ConfigError::new(format!(
-                "the descriptor limit of {limit} leaves no room for connections, \
-                 since the node itself needs {overhead}: {}",
-                lift(overhead + 1024)
-            )));
-        }
-        let connections = usize::try_from(room)
-            .unwrap_or(usize::MAX)
-            .min(CONNECTIONS_MAX);
-        let why = format!("the descriptor limit of {limit}, less {overhead} for the node itself");
-        Ok(Chosen::new(connections, why))
     }
 
     fn limits_on(&self, host: &HostFacts) -> Limits {
@@ -291,16 +233,9 @@ impl Config {
         notes
     }
 
-    fn set_by(&self, key: &str) -> String {
+    pub(super) fn set_by(&self, key: &str) -> String {
         format!("set by {}", self.name_of(key))
     }
-}
-
-/// How a person lifts the descriptor limit.
-fn lift(needed: u64) -> String {
-    format!(
-        "raise it with `ulimit -Hn {needed}` as root, or LimitNOFILE={needed} in the systemd unit"
-    )
 }
 
 /// On a terminal somebody waits for the prompt.
@@ -315,7 +250,7 @@ fn default_drain(host: &HostFacts) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::super::layers::{Given, Layer};
-    use super::super::settings::Setting;
+    use super::super::settings::{CONNECTIONS_MAX, Setting};
     use super::*;
 
     const HOST: HostFacts = HostFacts {
@@ -324,6 +259,7 @@ mod tests {
         cores: 4,
         memory_bytes: 8 << 30,
         terminal: false,
+        uring_missing: None,
     };
 
     fn plan_on(host: &HostFacts, flags: &[(&str, &str)]) -> Result<Plan, String> {
@@ -413,13 +349,53 @@ mod tests {
         );
     }
 
+    const NO_URING: &str = "this kernel has no io_uring";
+
+    fn without_uring() -> HostFacts {
+        HostFacts {
+            uring_missing: Some(NO_URING.into()),
+            ..HOST
+        }
+    }
+
     #[test]
-    fn the_driver_that_is_not_there_is_refused() {
-        refused(
-            &[("driver", "uring")],
-            "--driver uring: this build has no io_uring driver: take epoll, or auto for the best there is",
-        );
+    fn a_driver_that_the_kernel_has_not_is_refused_with_what_is_missing() {
+        let error = plan_on(&without_uring(), &[("driver", "uring")]).unwrap_err();
+        let expected =
+            format!("--driver uring: {NO_URING}; take epoll, or auto for what works here");
+        assert_eq!(error, expected);
+        for driver in ["auto", "epoll"] {
+            let plan = plan_on(&without_uring(), &[("driver", driver)]).unwrap();
+            assert_eq!(plan.driver.value, DriverChoice::Epoll);
+        }
+    }
+
+    #[test]
+    fn a_chosen_driver_says_why() {
         assert_eq!(plan(&[("driver", "epoll")]).driver.why, "set by --driver");
+        assert_eq!(plan(&[]).driver.why, "auto takes epoll");
+        let uring = plan(&[("driver", "uring")]).driver;
+        assert_eq!(
+            (uring.value, uring.why.as_str()),
+            (DriverChoice::Uring, "set by --driver")
+        );
+    }
+
+    #[test]
+    fn over_io_uring_connections_are_bounded_by_memory_and_rings() {
+        let uring = ("driver", "uring");
+        let half = plan(&[uring]).max_connections;
+        assert_eq!(half.value, 4 << 30 >> 13);
+        assert_eq!(half.why, "half of the memory, at 8 KiB a connection");
+        let million = ("max_connections", "1_000_000");
+        assert_eq!(plan(&[uring, million]).max_connections.value, 1_000_000);
+        // 256 rings, each with a bit less than half of 20,000.
+        refused(
+            &[uring, ("max_connections", "2543617")],
+            "--max-connections 2543617: is more than the 2543616 that a shard's rings hold with this \
+             descriptor limit: raise it with `ulimit -Hn 40000` as root, or LimitNOFILE=40000 in the \
+             systemd unit",
+        );
     }
 
     #[test]

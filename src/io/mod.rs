@@ -8,7 +8,9 @@
 pub mod driver;
 pub mod epoll;
 pub mod sys;
+pub mod uring;
 
 pub use driver::{Close, Driver, Event, Peer, SendStatus, TcpCounters, Wake};
 pub use epoll::{EpollDriver, EpollOptions};
 pub use sys::{Address, ListenOptions, ListenSocket};
+pub use uring::{UringDriver, UringOptions};

@@ -10,7 +10,7 @@ mod outq;
 mod tcp_info;
 
 pub use address::{Address, AddressError};
-pub use connect::connect;
+pub use connect::{connect, unconnected};
 pub use host::{descriptor_limits, raise_descriptor_limit};
 pub use listen::{ListenOptions, ListenSocket, bind};
 pub use outq::unacknowledged;

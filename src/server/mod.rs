@@ -92,7 +92,7 @@ impl Node {
         let metrics: Vec<Arc<ShardMetrics>> =
             (0..shards).map(|_| Arc::new(ShardMetrics::new())).collect();
         let settings = Arc::new(settings(&plan, &listeners, &metrics)?);
-        let threads = Threads::start(listeners, &settings, &state, &metrics, &tell)
+        let threads = Threads::start(&plan, listeners, &settings, &state, &metrics, &tell)
             .map_err(|error| start("cannot start an event loop", &error))?;
         Ok(Self {
             plan,

@@ -292,6 +292,24 @@ fn an_upgrade_is_refused_while_draining_when_full_and_without_room_for_the_topic
 }
 
 #[test]
+fn a_client_that_is_held_back_is_not_blamed_for_its_silence() {
+    let mut pair = Pair::subscribed(Anonymous::Publish);
+    pair.read_frame(Opcode::Text, b"a");
+    pair.read_frame(Opcode::Text, b"b");
+    assert!(!pair.session.takes_bytes(&pair.cx.rules.limits));
+    pair.time_out();
+    pair.sent();
+    pair.time_out();
+    assert!(
+        pair.sent().is_empty(),
+        "its pong may wait behind our answers"
+    );
+    pair.publish(published(1));
+    pair.time_out();
+    pair.check_close(CloseCode::NO_PONG, "no pong in time");
+}
+
+#[test]
 fn a_post_is_answered_with_what_became_of_it_whatever_the_pieces() {
     let chunked = "POST /topics/t HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: chunked\r\n\r\n\
                    2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n";

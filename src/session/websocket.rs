@@ -143,6 +143,8 @@ impl WebSocketSession {
                 self.phase = Phase::Open;
                 self.next = cx.now + ping_interval.saturating_sub(pong_timeout);
             }
+            // Its pong may wait behind messages that we do not take now.
+            Phase::Pinged if !self.takes_bytes(cx.limits()) => self.next = cx.now + pong_timeout,
             Phase::Pinged => {
                 let reason = "no pong in time";
                 self.close(cx, CloseCode::NO_PONG, reason, CloseReason::NoPong, out);

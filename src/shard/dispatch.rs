@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use super::connection::{Connection, State};
-use super::groups::Member;
+use super::groups::{Left, Member};
 use super::{Command, Core};
 use crate::base::{After, Chunk, ConnId, TopicName};
 use crate::http::Page;
@@ -255,7 +255,8 @@ impl<S> Core<S> {
         self.metrics.handshake_seconds.observe(took);
     }
 
-    /// It reads in this way from now on, or does not any more.
+    /// It reads in this way from now on, or does not any more. A long poll that was answered at its
+    /// end is no subscriber; one that was answered with news left its group before.
     fn reads(&mut self, id: ConnId, reader: Option<Reader>) {
         let Some(conn) = self.conn_mut(id) else {
             return;
@@ -265,6 +266,8 @@ impl<S> Core<S> {
         self.count_reader(reader, 1);
         if reader.is_some() {
             self.schedule_drain(id);
+        } else {
+            self.leave_group(id);
         }
     }
 
@@ -421,7 +424,7 @@ impl<S> Core<S> {
         }
     }
 
-    fn send_missed(&mut self, id: ConnId, chunk: Chunk) {
+    pub(super) fn send_missed(&mut self, id: ConnId, chunk: Chunk) {
         self.metrics.deliveries.add(chunk.frames().len() as u64);
         self.metrics.deliveries_bytes.add(u64::from(chunk.len()));
         self.send_private(id, chunk);
@@ -442,9 +445,11 @@ impl<S> Core<S> {
         let Some(membership) = self.conn_mut(id).and_then(|conn| conn.membership.take()) else {
             return;
         };
-        let (topic, moved) = self.groups.leave(membership);
-        if let Some(conn) = moved.and_then(|moved| self.conn_mut(moved)) {
-            conn.membership = Some(membership);
+        let Left { topic, moved } = self.groups.leave(membership);
+        for (id, membership) in moved.into_iter().flatten() {
+            if let Some(conn) = self.conn_mut(id) {
+                conn.membership = Some(membership);
+            }
         }
         self.unsubscribe(topic, 1);
     }

@@ -1,70 +1,42 @@
 //! One publication, or a turn's worth of them, to every subscriber of this shard.
 //!
+//! A flush of very many subscribers goes on over several turns, [`Budget`] sends in each.
+//!
 //! The hottest loop of the program. For a subscriber whose socket takes the bytes at once it
 //! costs one send and nothing else: no allocation, no copy, no reference counted.
 
+use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::Arc;
 
-use super::connection::Connection;
-use super::groups::{Member, Pending};
-use super::outbox::{Charged, Usage};
-use super::{Core, State};
-use crate::base::{Chunk, ConnId, Part, ShardId};
-use crate::io::driver::{Driver, SEND_BATCH_BYTES_MAX, SendStatus};
-use crate::mesh::Delivered;
+use super::Core;
+use super::groups::{Member, Pending, UnderWay};
+use super::offer::{Offer, Taken, Tally, offer_tail};
+use crate::base::{Chunk, Offset, Part};
+use crate::io::driver::Driver;
 use crate::session::Manner;
 use crate::wire::prepared::{self, PreparedMessage, WireForm};
 
-/// What became of a publication on this shard in this turn.
+/// How many subscribers a turn may still write to: so many for what is new, and as many for what
+/// is under way, so that neither waits for the other.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct TurnCount {
-    pub(super) home: ShardId,
-    pub(super) delivery: u32,
-    pub(super) queued: u32,
-    pub(super) dropped: u32,
+pub(super) struct Budget {
+    fresh: usize,
+    under_way: usize,
 }
 
-impl TurnCount {
-    pub(super) fn delivered(&self) -> Delivered {
-        Delivered {
-            delivery: self.delivery,
-            queued: self.queued,
-            dropped: self.dropped,
+impl Budget {
+    pub(super) fn new(sends: usize) -> Self {
+        Self {
+            fresh: sends,
+            under_way: sends,
         }
     }
-}
 
-/// What one chunk's way through a group has come to.
-#[derive(Default)]
-pub(super) struct Tally {
-    /// Subscribers that were given the whole chunk.
-    pub(super) whole: u32,
-    /// Subscribers for whom the policy dropped the whole chunk.
-    dropped: u32,
-    /// Bytes that the system took at once, and in how many sends.
-    pub(super) sent_bytes: u64,
-    pub(super) sends: u64,
-    /// Publications and bytes given to subscribers who joined in the middle of the turn.
-    late: u64,
-    late_bytes: u64,
-}
-
-/// A chunk on its way through a group.
-pub(super) struct Offer<'a> {
-    part: &'a Part,
-    /// Made when the first subscriber has to wait.
-    charged: Option<Charged>,
-    usage: &'a Usage,
-    outbox_bytes_max: usize,
-}
-
-/// What became of an offer to one subscriber.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Taken {
-    /// It was sent, or waits.
-    Queued,
-    /// The subscriber has too much waiting.
-    TooSlow,
+    /// Whether nothing more can be written in this turn.
+    pub(super) fn is_spent(self) -> bool {
+        self.fresh == 0 || self.under_way == 0
+    }
 }
 
 impl<S> Core<S> {
@@ -73,57 +45,159 @@ impl<S> Core<S> {
         self.groups.is_dirty() && self.now >= self.flush_at
     }
 
-    /// Writes what was collected to every group.
+    /// Writes what was collected to every group; of very many subscribers, to as many as a turn
+    /// may, and to the others in the next turns, so that nobody else waits for all of them.
     pub(super) fn flush_groups<D: Driver<Socket = S>>(&mut self, driver: &mut D) {
         if !self.is_flush_due() {
             return;
         }
-        while let Some(group) = self.groups.pop_dirty() {
-            match self.groups.get_mut(group).manner {
-                Manner::Each(form) => self.flush_group(driver, group, form),
-                Manner::Newest(form, _) => self.flush_newest(driver, group, form),
-                Manner::Once => self.answer_held(driver, group),
-            }
-            self.groups.settle(group);
+        while self.budget.fresh > 0
+            && let Some(id) = self.groups.pop_dirty()
+        {
+            let begun = self.begin_flush(id);
+            let mut left = self.budget.fresh;
+            self.go_on(driver, id, begun, &mut left);
+            self.budget.fresh = left;
+        }
+        while self.budget.under_way > 0
+            && let Some((id, under_way)) = self.groups.pop_under_way()
+        {
+            let mut left = self.budget.under_way;
+            self.go_on(driver, id, under_way, &mut left);
+            self.budget.under_way = left;
         }
         self.close_slow(driver);
     }
 
-    fn flush_group<D: Driver<Socket = S>>(&mut self, driver: &mut D, id: u32, form: WireForm) {
+    /// What a group has to do about all that is pending.
+    fn begin_flush(&mut self, id: u32) -> UnderWay {
         let group = self.groups.get_mut(id);
-        let mut pending = std::mem::take(&mut group.pending);
+        let manner = group.manner;
+        let pending = std::mem::take(&mut group.pending);
+        let chunks = match manner {
+            Manner::Each(form) => self.chunks(form, pending),
+            Manner::Newest(form, _) => self.newest(id, form, pending),
+            Manner::Once => return self.begin_answers(id, pending),
+        };
+        UnderWay::FanOut { chunks, cursor: 0 }
+    }
+
+    fn chunks(&self, form: WireForm, pending: Vec<Pending>) -> VecDeque<(Chunk, Vec<Pending>)> {
         let bytes_max = self.settings.rules.limits.turn_chunk_bytes_max;
+        if let [only] = pending.as_slice() {
+            return VecDeque::from([(only.message.chunk(form).clone(), pending)]);
+        }
         let messages: Vec<Arc<PreparedMessage>> = pending
             .iter()
             .map(|pending| Arc::clone(&pending.message))
             .collect();
-        let mut rest = pending.as_slice();
-        for chunk in prepared::contiguous(&messages, form, bytes_max) {
-            let (run, behind) = rest.split_at(chunk.frames().len());
-            self.fan_out(driver, id, chunk, run);
-            rest = behind;
-        }
-        self.observe(&pending);
-        pending.clear();
-        self.groups.get_mut(id).pending = pending;
+        let mut rest = pending.into_iter();
+        let chunks = prepared::contiguous(&messages, form, bytes_max).into_iter();
+        chunks
+            .map(|chunk| {
+                let run = rest.by_ref().take(chunk.frames().len()).collect();
+                (chunk, run)
+            })
+            .collect()
     }
 
     /// The newest publication of an interval, for all that there were.
-    fn flush_newest<D: Driver<Socket = S>>(&mut self, driver: &mut D, id: u32, form: WireForm) {
+    fn newest(
+        &mut self,
+        id: u32,
+        form: WireForm,
+        pending: Vec<Pending>,
+    ) -> VecDeque<(Chunk, Vec<Pending>)> {
         let conflated = self.groups.begin_interval(id, self.now).unwrap_or(1);
-        let run = std::mem::take(&mut self.groups.get_mut(id).pending);
-        if let [newest] = run.as_slice() {
-            let chunk = newest.message.conflated_chunk(form, conflated);
-            self.fan_out(driver, id, chunk, &run);
+        let Some(newest) = pending.last() else {
+            return VecDeque::new();
+        };
+        if form.is_json() {
+            self.give_to_late(id, form, newest, conflated);
+        }
+        let chunk = newest.message.conflated_chunk(form, conflated);
+        VecDeque::from([(chunk, pending)])
+    }
+
+    /// Who joined within the interval has the front of it by recovery: for them the newest
+    /// publication stands for fewer.
+    fn give_to_late(&mut self, id: u32, form: WireForm, newest: &Pending, conflated: u32) {
+        let offset = newest.message.offset();
+        let first = Offset((offset.0 + 1).saturating_sub(u64::from(conflated)));
+        let members = self.groups.get_mut(id).members.iter_mut();
+        let mut late = Vec::new();
+        for member in members.filter(|m| m.from > first && m.from <= offset) {
+            late.push(*member);
+            // It is given its own, and not offered the others'.
+            member.from = offset.next();
+        }
+        for Member { conn, from } in late {
+            let conflated = u32::try_from(offset.next().0 - from.0).unwrap_or(u32::MAX);
+            self.send_missed(conn, newest.message.conflated_chunk(form, conflated));
+            if let Some(count) = newest.count {
+                self.counts.add(count, 1, 0);
+            }
         }
     }
 
-    pub(super) fn observe(&self, pending: &[Pending]) {
+    /// Goes on with a flush until it is over or as many sends as are left are done.
+    fn go_on<D: Driver<Socket = S>>(
+        &mut self,
+        driver: &mut D,
+        id: u32,
+        mut under_way: UnderWay,
+        left: &mut usize,
+    ) {
+        let over = match &mut under_way {
+            UnderWay::FanOut { chunks, cursor } => {
+                self.fan_out_some(driver, id, chunks, cursor, left)
+            }
+            UnderWay::Answers { pending, waiting } => {
+                self.answer_some(driver, pending, waiting, left)
+            }
+        };
+        if over {
+            self.groups.flushed(id, self.now);
+        } else {
+            self.groups.go_on_later(id, under_way);
+        }
+    }
+
+    fn fan_out_some<D: Driver<Socket = S>>(
+        &mut self,
+        driver: &mut D,
+        id: u32,
+        chunks: &mut VecDeque<(Chunk, Vec<Pending>)>,
+        cursor: &mut usize,
+        left: &mut usize,
+    ) -> bool {
+        while let Some((chunk, run)) = chunks.front() {
+            let members = self.groups.get_mut(id).members.len();
+            let end = members.min(*cursor + *left);
+            // A chunk costs something even where nobody wants it.
+            *left -= (end - *cursor).max(1);
+            self.fan_out(driver, id, chunk, run, *cursor..end);
+            *cursor = end;
+            if end == members {
+                self.was_given(run);
+                chunks.pop_front();
+                *cursor = 0;
+            }
+            if *left == 0 {
+                break;
+            }
+        }
+        chunks.is_empty()
+    }
+
+    /// A group was given these publications.
+    pub(super) fn was_given(&mut self, run: &[Pending]) {
         let now = (self.clock)();
-        for pending in pending {
-            self.metrics
-                .fanout_seconds
-                .observe(now.since(pending.received));
+        for pending in run {
+            let Some(count) = pending.count else { continue };
+            self.counts.close(count);
+            let took = now.since(pending.received);
+            self.metrics.fanout_seconds.observe(took);
         }
     }
 
@@ -131,17 +205,18 @@ impl<S> Core<S> {
         &mut self,
         driver: &mut D,
         id: u32,
-        chunk: Chunk,
+        chunk: &Chunk,
         run: &[Pending],
+        members: Range<usize>,
     ) {
         let Some(first) = chunk.frames().first().map(|frame| frame.offset) else {
             return;
         };
-        let part = Part::whole(chunk);
+        let part = Part::whole(chunk.clone());
         let bytes_max = self.settings.rules.limits.outbox_bytes_max;
         let mut offer = Offer::new(&part, &self.usage, bytes_max);
         let mut tally = Tally::default();
-        for member in &self.groups.get_mut(id).members {
+        for member in &self.groups.get_mut(id).members[members] {
             let conn = &mut self.conns[member.conn.index()];
             if member.from > first {
                 offer_tail(
@@ -165,9 +240,7 @@ impl<S> Core<S> {
             }
         }
         for count in run.iter().filter_map(|pending| pending.count) {
-            let count = &mut self.counts[count as usize];
-            count.queued += tally.whole;
-            count.dropped += tally.dropped;
+            self.counts.add(count, tally.whole, tally.dropped);
         }
         self.record(&part, run.len(), &tally);
     }
@@ -183,167 +256,5 @@ impl<S> Core<S> {
             .add(whole * u64::from(part.len()) + tally.late_bytes);
         metrics.sent_bytes.add(tally.sent_bytes);
         metrics.sends.add(tally.sends);
-    }
-}
-
-/// A subscriber who joined in the middle of the turn has the front of the chunk already, by
-/// recovery. Its outbox cannot be full: it has just begun.
-fn offer_tail<D: Driver>(
-    driver: &mut D,
-    offer: &mut Offer<'_>,
-    conn: &mut Connection,
-    member: Member,
-    run: &[Pending],
-    counts: &mut [TurnCount],
-    tally: &mut Tally,
-) {
-    let (start, frames) = offer.part.chunk.seek(member.from);
-    if frames == 0 {
-        return;
-    }
-    if offer.to(driver, conn, member.conn, start, tally) == Taken::TooSlow {
-        conn.push(offer.charged(), start);
-    }
-    let tail = run[run.len() - frames..].iter();
-    for count in tail.filter_map(|pending| pending.count) {
-        counts[count as usize].queued += 1;
-    }
-    tally.late += frames as u64;
-    tally.late_bytes += u64::from(offer.part.len() - start);
-}
-
-impl<'a> Offer<'a> {
-    pub(super) fn new(part: &'a Part, usage: &'a Usage, outbox_bytes_max: usize) -> Self {
-        Self {
-            part,
-            charged: None,
-            usage,
-            outbox_bytes_max,
-        }
-    }
-
-    /// The whole chunk to one subscriber, whatever waits for it.
-    pub(super) fn whole<D: Driver>(
-        &mut self,
-        driver: &mut D,
-        conn: &mut Connection,
-        id: ConnId,
-        tally: &mut Tally,
-    ) {
-        if conn.is_clear() && self.part.len() as usize <= SEND_BATCH_BYTES_MAX {
-            self.send(driver, conn, id, 0, tally);
-        } else {
-            conn.push(self.charged(), 0);
-        }
-        tally.whole += 1;
-    }
-
-    /// Offers the chunk from `start` on to one subscriber.
-    #[inline]
-    fn to<D: Driver>(
-        &mut self,
-        driver: &mut D,
-        conn: &mut Connection,
-        id: ConnId,
-        start: u32,
-        tally: &mut Tally,
-    ) -> Taken {
-        debug_assert_eq!(
-            conn.state,
-            State::Open,
-            "only open connections are subscribed"
-        );
-        let len = (self.part.len() - start) as usize;
-        if conn.is_clear() && len <= SEND_BATCH_BYTES_MAX {
-            self.send(driver, conn, id, start, tally);
-            return Taken::Queued;
-        }
-        self.make_room(driver, conn, id, len, tally);
-        if self.is_too_much(conn, len) {
-            return Taken::TooSlow;
-        }
-        conn.push(self.charged(), start);
-        Taken::Queued
-    }
-
-    /// An empty outbox takes one chunk, whatever its size.
-    fn is_too_much(&self, conn: &Connection, len: usize) -> bool {
-        let pending = conn.pending();
-        pending > 0 && pending + len > self.outbox_bytes_max
-    }
-
-    /// Too slow is only whose socket has not taken what it was offered. What came into the
-    /// outbox in this turn (a 101 with its recovery, a publication longer than one send) was not
-    /// offered yet.
-    fn make_room<D: Driver>(
-        &self,
-        driver: &mut D,
-        conn: &mut Connection,
-        id: ConnId,
-        len: usize,
-        tally: &mut Tally,
-    ) {
-        let mut parts = Vec::new();
-        while self.is_too_much(conn, len) && conn.can_send() {
-            let Some(outbox) = &conn.outbox else { return };
-            outbox.batch(&mut parts);
-            let offered: usize = parts.iter().map(|part| part.len() as usize).sum();
-            tally.sends += 1;
-            match driver.send(id, &parts) {
-                SendStatus::Sent(sent) => {
-                    tally.sent_bytes += sent as u64;
-                    conn.advance(sent);
-                    conn.blocked = sent < offered;
-                }
-                SendStatus::Pending => conn.in_flight = u32::try_from(offered).unwrap_or(u32::MAX),
-                SendStatus::Gone => return,
-            }
-        }
-    }
-
-    fn send<D: Driver>(
-        &mut self,
-        driver: &mut D,
-        conn: &mut Connection,
-        id: ConnId,
-        start: u32,
-        tally: &mut Tally,
-    ) {
-        let status = if start == 0 {
-            driver.send(id, std::slice::from_ref(self.part))
-        } else {
-            driver.send(
-                id,
-                &[Part {
-                    start,
-                    ..self.part.clone()
-                }],
-            )
-        };
-        tally.sends += 1;
-        let len = self.part.len() - start;
-        match status {
-            SendStatus::Sent(sent) => {
-                tally.sent_bytes += sent as u64;
-                let sent = u32::try_from(sent).unwrap_or(u32::MAX);
-                if sent < len {
-                    conn.blocked = true;
-                    conn.push(self.charged(), start + sent);
-                }
-            }
-            SendStatus::Pending => {
-                conn.in_flight = len;
-                conn.push(self.charged(), start);
-            }
-            SendStatus::Gone => {}
-        }
-    }
-
-    fn charged(&mut self) -> Charged {
-        let part = self.part;
-        let usage = self.usage;
-        self.charged
-            .get_or_insert_with(|| usage.charge(part.chunk.clone()))
-            .clone()
     }
 }

@@ -5,68 +5,22 @@
 //! [`Membership`], and the two sides are changed together.
 //!
 //! A group whose members asked for the newest publication of an interval collects, and becomes
-//! dirty when its interval is over.
+//! dirty when its interval is over. A group with very many members is flushed over several turns;
+//! what it still has to do is [`UnderWay`], and what is published meanwhile waits behind that.
 
-use std::sync::Arc;
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use slab::Slab;
 
-use crate::base::{ConnId, HashKey, Map, Offset, Time, TimerWheel, TopicName};
+pub(crate) use super::group::{Group, Left, Member, Membership, Pending, UnderWay};
+use crate::base::{ConnId, HashKey, Map, Time, TimerWheel, TopicName};
 use crate::session::Manner;
-use crate::wire::prepared::PreparedMessage;
 
 /// How coarse intervals of conflation are.
 const CONFLATE_TICK: Duration = Duration::from_millis(10);
 /// No group.
 const NONE: u32 = u32::MAX;
-
-/// One subscriber in its group.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Member {
-    /// The connection.
-    pub(crate) conn: ConnId,
-    /// The first publication it has not got by recovery. Older ones are skipped, so recovery and
-    /// live delivery can neither overlap nor leave a gap.
-    pub(crate) from: Offset,
-}
-
-/// Where a connection is in the groups.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Membership {
-    /// The group's slot.
-    pub(crate) group: u32,
-    /// The member's place in it.
-    pub(crate) index: u32,
-}
-
-/// The subscribers of a topic that get the same bytes.
-#[derive(Debug)]
-pub(crate) struct Group {
-    pub(crate) topic: TopicName,
-    pub(crate) manner: Manner,
-    pub(crate) members: Vec<Member>,
-    /// Publications of this turn, in the order of their offsets; of an interval, the newest one.
-    pub(crate) pending: Vec<Pending>,
-    /// For how many publications the pending one stands, in a group that collects.
-    pub(crate) conflated: u32,
-    /// Not before this moment is it flushed again, in a group that collects.
-    due: Time,
-    /// Whether it is in the list of groups to flush.
-    dirty: bool,
-    /// The topic's next group, or [`NONE`].
-    next: u32,
-}
-
-/// A publication that waits for the end of the turn.
-#[derive(Clone, Debug)]
-pub(crate) struct Pending {
-    pub(crate) message: Arc<PreparedMessage>,
-    /// Which of the turn's counts it belongs to; `None` once that turn is over.
-    pub(crate) count: Option<u32>,
-    /// When it came into the node.
-    pub(crate) received: Time,
-}
 
 /// All groups of a shard.
 #[derive(Debug)]
@@ -76,6 +30,8 @@ pub(crate) struct Groups {
     groups: Slab<Group>,
     /// Groups with something to be flushed now, each once.
     dirty: Vec<u32>,
+    /// Groups whose flush goes on in the next turn, each once.
+    under_way: VecDeque<u32>,
     /// Groups that collect, by when they are due.
     collecting: TimerWheel<u32>,
     members: usize,
@@ -88,6 +44,7 @@ impl Groups {
             topics,
             groups: Slab::new(),
             dirty: Vec::new(),
+            under_way: VecDeque::new(),
             collecting: TimerWheel::new(now, CONFLATE_TICK),
             members: 0,
         }
@@ -110,20 +67,26 @@ impl Groups {
         Membership { group, index }
     }
 
-    /// Removes a subscriber; if another one took its place, that one's connection.
-    pub(crate) fn leave(&mut self, at: Membership) -> (TopicName, Option<ConnId>) {
+    /// Removes a subscriber. Others may take another place, none of them across the line between
+    /// those who were given what is under way and those who were not.
+    pub(crate) fn leave(&mut self, at: Membership) -> Left {
         let group = &mut self.groups[at.group as usize];
-        group.members.swap_remove(at.index as usize);
-        self.members -= 1;
-        let moved = group
-            .members
-            .get(at.index as usize)
-            .map(|member| member.conn);
-        let topic = group.topic.clone();
-        if group.members.is_empty() && group.pending.is_empty() {
-            self.remove(at.group);
+        let mut gap = at.index as usize;
+        let mut moved = [None; 2];
+        if let Some(UnderWay::FanOut { cursor, .. }) = group.under_way.as_deref_mut()
+            && gap < *cursor
+        {
+            *cursor -= 1;
+            group.members.swap(gap, *cursor);
+            moved[0] = place(&group.members, at.group, gap).filter(|_| gap != *cursor);
+            gap = *cursor;
         }
-        (topic, moved)
+        group.members.swap_remove(gap);
+        moved[1] = place(&group.members, at.group, gap);
+        let topic = group.topic.clone();
+        self.members -= 1;
+        self.settle(at.group);
+        Left { topic, moved }
     }
 
     /// Takes all members out of a group whose publications are being answered.
@@ -142,32 +105,90 @@ impl Groups {
         Membership { group, index }
     }
 
-    /// Queues a publication for the groups of its topic; says how many groups that are.
-    pub(crate) fn deliver(&mut self, topic: &TopicName, pending: &Pending, now: Time) -> usize {
-        let mut groups = 0;
+    /// Queues a publication for the groups of its topic; says how many of them have its count.
+    /// Counts of publications that this one supersedes are handed to `superseded`.
+    pub(crate) fn deliver(
+        &mut self,
+        topic: &TopicName,
+        pending: &Pending,
+        now: Time,
+        mut superseded: impl FnMut(u32),
+    ) -> u32 {
+        let mut counted = 0;
         let mut next = self.topics.get(topic).copied().unwrap_or(NONE);
         while next != NONE {
             let id = next;
             let group = &mut self.groups[id as usize];
             next = group.next;
-            groups += 1;
             let first = group.pending.is_empty();
             if matches!(group.manner, Manner::Newest(..)) {
-                group.pending.clear();
+                let older = group.pending.drain(..);
+                older
+                    .filter_map(|older| older.count)
+                    .for_each(&mut superseded);
                 group.conflated += 1;
             }
             let mut pending = pending.clone();
-            if group.due > now {
+            let counts = group.due <= now;
+            if counts {
+                counted += 1;
+            } else {
                 pending.count = None;
-                if first {
-                    self.collecting.set(group.due, id);
-                }
-            } else if !std::mem::replace(&mut group.dirty, true) {
-                self.dirty.push(id);
             }
             group.pending.push(pending);
+            // One that collects may be due by now, before the wheel has said so.
+            if first || counts {
+                self.wake(id, now);
+            }
         }
-        groups
+        counted
+    }
+
+    /// Sees to it that what is pending in a group is flushed in its time.
+    fn wake(&mut self, id: u32, now: Time) {
+        let group = &mut self.groups[id as usize];
+        if group.under_way.is_some() || group.pending.is_empty() {
+            return;
+        }
+        if group.due > now {
+            self.collecting.set(group.due, id);
+        } else if !std::mem::replace(&mut group.dirty, true) {
+            self.dirty.push(id);
+        }
+    }
+
+    /// How many publications wait behind a flush of this topic that takes several turns.
+    pub(crate) fn backlog(&self, topic: &TopicName) -> usize {
+        let mut backlog = 0;
+        let mut next = self.topics.get(topic).copied().unwrap_or(NONE);
+        while next != NONE {
+            let group = &self.groups[next as usize];
+            if group.under_way.is_some() {
+                backlog = backlog.max(group.pending.len());
+            }
+            next = group.next;
+        }
+        backlog
+    }
+
+    /// A group goes on with its flush in the next turn.
+    pub(crate) fn go_on_later(&mut self, group: u32, under_way: UnderWay) {
+        self.groups[group as usize].under_way = Some(Box::new(under_way));
+        self.under_way.push_back(group);
+    }
+
+    /// The group that waits longest to go on with its flush.
+    pub(crate) fn pop_under_way(&mut self) -> Option<(u32, UnderWay)> {
+        let id = self.under_way.pop_front()?;
+        let under_way = self.groups[id as usize].under_way.take()?;
+        Some((id, *under_way))
+    }
+
+    /// A group's flush is over: what came meanwhile is next, and it is forgotten if nobody is
+    /// left in it.
+    pub(crate) fn flushed(&mut self, group: u32, now: Time) {
+        self.wake(group, now);
+        self.settle(group);
     }
 
     /// Makes the groups dirty whose interval is over.
@@ -181,8 +202,9 @@ impl Groups {
         let mut early = Vec::new();
         collecting.expire(now, |id| {
             // A slot may have another group by now, and the wheel is coarse.
-            let waits = groups.get_mut(id as usize);
-            let Some(group) = waits.filter(|group| !group.pending.is_empty()) else {
+            let group = groups.get_mut(id as usize);
+            let waits = |group: &&mut Group| !group.pending.is_empty() && group.under_way.is_none();
+            let Some(group) = group.filter(waits) else {
                 return;
             };
             if group.due > now {
@@ -219,9 +241,9 @@ impl Groups {
         Some(id)
     }
 
-    /// Whether something is pending.
+    /// Whether something is to be flushed.
     pub(crate) fn is_dirty(&self) -> bool {
-        !self.dirty.is_empty()
+        !self.dirty.is_empty() || !self.under_way.is_empty()
     }
 
     /// The group in a slot.
@@ -229,10 +251,10 @@ impl Groups {
         &mut self.groups[group as usize]
     }
 
-    /// Forgets a flushed group if nobody is left in it.
-    pub(crate) fn settle(&mut self, group: u32) {
+    /// Forgets a group that has nobody and nothing left.
+    fn settle(&mut self, group: u32) {
         let g = &self.groups[group as usize];
-        if g.members.is_empty() && g.pending.is_empty() {
+        if g.members.is_empty() && g.pending.is_empty() && g.under_way.is_none() {
             self.remove(group);
         }
     }
@@ -266,6 +288,7 @@ impl Groups {
             conflated: 0,
             due: Time::ZERO,
             dirty: false,
+            under_way: None,
             next: first,
         };
         let id = u32::try_from(self.groups.insert(group)).unwrap_or(NONE);
@@ -313,7 +336,7 @@ impl Groups {
         for (id, group) in &self.groups {
             // With a coalescing window the last member may leave before the flush.
             assert!(
-                !group.members.is_empty() || !group.pending.is_empty(),
+                !group.members.is_empty() || !group.pending.is_empty() || group.under_way.is_some(),
                 "an empty group of {} was kept",
                 group.topic
             );
@@ -331,9 +354,19 @@ impl Groups {
     }
 }
 
+/// Who is at a place, if somebody is.
+fn place(members: &[Member], group: u32, index: usize) -> Option<(ConnId, Membership)> {
+    let member = members.get(index)?;
+    let index = u32::try_from(index).unwrap_or(u32::MAX);
+    Some((member.conn, Membership { group, index }))
+}
+
 #[cfg(test)]
 mod tests {
+
     use super::*;
+    use crate::base::{Chunk, Offset};
+    use crate::wire::prepared::PreparedMessage;
     use crate::wire::prepared::WireForm;
 
     const PLAIN: Manner = Manner::Each(WireForm::Plain);
@@ -374,9 +407,10 @@ mod tests {
         let places: Vec<Membership> = (0..3)
             .map(|i| groups.join(&topic, PLAIN, member(i)))
             .collect();
-        assert_eq!(groups.leave(places[0]).1, Some(conn(2)));
-        assert_eq!(groups.leave(places[0]).1, Some(conn(1)));
-        assert_eq!(groups.leave(places[0]).1, None);
+        let mut leave = || groups.leave(places[0]).moved;
+        assert_eq!(leave(), [None, Some((conn(2), places[0]))]);
+        assert_eq!(leave(), [None, Some((conn(1), places[0]))]);
+        assert_eq!(leave(), [None, None]);
         assert_eq!((groups.members(), groups.interned(&topic)), (0, None));
     }
 
@@ -385,12 +419,12 @@ mod tests {
         let mut groups = Groups::new(HashKey(0, 0), Time::ZERO);
         let topic = TopicName::new("a").unwrap();
         let place = groups.join(&topic, PLAIN, member(0));
-        groups.deliver(&topic, &pending(), Time::ZERO);
+        groups.deliver(&topic, &pending(), Time::ZERO, drop);
         groups.leave(place);
         groups.check_invariants(|_| None);
         let group = groups.pop_dirty().unwrap();
         groups.get_mut(group).pending.clear();
-        groups.settle(group);
+        groups.flushed(group, Time::ZERO);
         assert_eq!(groups.interned(&topic), None);
     }
 
@@ -401,9 +435,9 @@ mod tests {
         groups.join(&topic, PLAIN, member(0));
         groups.join(&topic, JSON, member(1));
         let pending = pending();
-        assert_eq!(groups.deliver(&topic, &pending, Time::ZERO), 2);
+        assert_eq!(groups.deliver(&topic, &pending, Time::ZERO, drop), 2);
         assert_eq!(
-            groups.deliver(&TopicName::new("b").unwrap(), &pending, Time::ZERO),
+            groups.deliver(&TopicName::new("b").unwrap(), &pending, Time::ZERO, drop),
             0
         );
         let first = groups.pop_dirty().unwrap();
@@ -421,13 +455,13 @@ mod tests {
         let at = |ms| Time::ZERO + Duration::from_millis(ms);
         groups.join(&topic, Manner::new(WireForm::Plain, interval), member(0));
 
-        groups.deliver(&topic, &pending(), at(1));
+        groups.deliver(&topic, &pending(), at(1), drop);
         let id = groups.pop_dirty().expect("the first one comes at once");
         groups.get_mut(id).pending.clear();
         assert_eq!(groups.begin_interval(id, at(1)), Some(1));
 
         for ms in [2, 3, 50] {
-            groups.deliver(&topic, &pending(), at(ms));
+            groups.deliver(&topic, &pending(), at(ms), drop);
         }
         assert_eq!(
             (groups.is_dirty(), groups.get_mut(id).pending.len()),
@@ -456,5 +490,68 @@ mod tests {
             }
             assert_eq!((groups.members(), groups.interned(&topic)), (0, None));
         }
+    }
+
+    /// Ten members of whom six were given what is under way.
+    fn half_way() -> (Groups, TopicName) {
+        let mut groups = Groups::new(HashKey(0, 0), Time::ZERO);
+        let topic = TopicName::new("a").unwrap();
+        (0..10).for_each(|i| {
+            groups.join(&topic, PLAIN, member(i));
+        });
+        groups.deliver(&topic, &pending(), Time::ZERO, drop);
+        let id = groups.pop_dirty().unwrap();
+        let pending = std::mem::take(&mut groups.get_mut(id).pending);
+        let chunk = Chunk::private(b"a".to_vec());
+        let chunks = VecDeque::from([(chunk, pending)]);
+        groups.go_on_later(id, UnderWay::FanOut { chunks, cursor: 6 });
+        (groups, topic)
+    }
+
+    #[test]
+    fn nobody_who_leaves_moves_others_across_the_line() {
+        for leaver in 0..10 {
+            let (mut groups, _) = half_way();
+            let index = leaver;
+            groups.leave(Membership { group: 0, index });
+            let (id, under_way) = groups.pop_under_way().unwrap();
+            let UnderWay::FanOut { cursor, .. } = under_way else {
+                panic!("{under_way:?}");
+            };
+            let members = &groups.get_mut(id).members;
+            let served = |members: &[Member]| {
+                let mut slots: Vec<u32> = members.iter().map(|m| m.conn.slot).collect();
+                slots.sort_unstable();
+                slots
+            };
+            let rest = |slots: std::ops::Range<u32>| slots.filter(|s| *s != leaver).collect();
+            let (before, behind): (Vec<u32>, Vec<u32>) = (rest(0..6), rest(6..10));
+            assert_eq!(served(&members[..cursor]), before, "{leaver} left");
+            assert_eq!(served(&members[cursor..]), behind, "{leaver} left");
+        }
+    }
+
+    #[test]
+    fn what_comes_during_a_flush_waits_for_its_end() {
+        let (mut groups, topic) = half_way();
+        groups.deliver(&topic, &pending(), Time::ZERO, drop);
+        assert_eq!((groups.pop_dirty(), groups.backlog(&topic)), (None, 1));
+        let (id, _) = groups.pop_under_way().unwrap();
+        groups.flushed(id, Time::ZERO);
+        assert_eq!((groups.pop_dirty(), groups.backlog(&topic)), (Some(id), 0));
+    }
+
+    #[test]
+    fn a_superseded_publication_is_counted_no_more() {
+        let mut groups = Groups::new(HashKey(0, 0), Time::ZERO);
+        let topic = TopicName::new("a").unwrap();
+        let manner = Manner::new(WireForm::Plain, Duration::from_secs(1));
+        groups.join(&topic, manner, member(0));
+        let mut superseded = Vec::new();
+        for _ in 0..2 {
+            let counted = groups.deliver(&topic, &pending(), Time::ZERO, |c| superseded.push(c));
+            assert_eq!(counted, 1);
+        }
+        assert_eq!(superseded, [0]);
     }
 }

@@ -3,63 +3,81 @@
 use std::sync::Arc;
 
 use super::Core;
-use super::fanout::{Offer, Tally};
-use super::groups::{Member, Pending};
+use super::groups::{Member, Pending, UnderWay};
+use super::offer::{Offer, Tally};
 use crate::base::{ConnId, Part, TopicName};
 use crate::io::driver::Driver;
+use crate::session::Reader;
 use crate::wire::answer;
 use crate::wire::prepared::PreparedMessage;
 
 impl<S> Core<S> {
-    /// Answers every member of a group of held polls with what is pending.
-    pub(super) fn answer_held<D: Driver<Socket = S>>(&mut self, driver: &mut D, id: u32) {
-        let group = self.groups.get_mut(id);
-        let pending = std::mem::take(&mut group.pending);
-        let topic = group.topic.clone();
+    /// Takes the members of whom something is new out of a group of held polls.
+    pub(super) fn begin_answers(&mut self, id: u32, pending: Vec<Pending>) -> UnderWay {
+        let newest = pending.last().map(|p| p.message.offset());
+        let mut waiting = Vec::new();
+        for member in self.groups.take_members(id) {
+            let knows_all = newest.is_none_or(|newest| newest < member.from);
+            let membership = knows_all.then(|| self.groups.put_back(id, member));
+            if !knows_all {
+                waiting.push(member);
+            }
+            if let Some(conn) = self.conn_mut(member.conn) {
+                conn.membership = membership;
+            }
+        }
+        let topic = self.groups.get_mut(id).topic.clone();
+        self.no_more(topic, waiting.len());
+        UnderWay::Answers { pending, waiting }
+    }
+
+    /// Answers as many of those that wait as are left; says whether that was all.
+    pub(super) fn answer_some<D: Driver<Socket = S>>(
+        &mut self,
+        driver: &mut D,
+        pending: &[Pending],
+        waiting: &mut Vec<Member>,
+        left: &mut usize,
+    ) -> bool {
         let messages: Vec<Arc<PreparedMessage>> = pending
             .iter()
             .map(|pending| Arc::clone(&pending.message))
             .collect();
-        let (shared, others) = self.split_members(id, &messages);
-        let answered = shared.len() + others.len();
-        self.answer_alike(driver, &shared, &pending, &messages);
-        for (member, known) in others {
-            self.answer_alone(member, &pending[known..], &messages[known..]);
-        }
-        self.observe(&pending);
-        self.no_more(topic, answered);
-    }
-
-    /// Takes the members of whom something is new out of the group: those that get the same
-    /// bytes, and the others with how many publications they know.
-    fn split_members(
-        &mut self,
-        id: u32,
-        messages: &[Arc<PreparedMessage>],
-    ) -> (Vec<ConnId>, Vec<(ConnId, usize)>) {
-        let is_draining = self.node.is_draining();
+        let now = waiting.len().min(*left);
+        *left -= now.max(1);
         let (mut shared, mut others) = (Vec::new(), Vec::new());
-        for Member { conn, from } in self.groups.take_members(id) {
+        for Member { conn, from } in waiting.split_off(waiting.len() - now) {
             let known = messages.partition_point(|message| message.offset() < from);
-            let Some(connection) = self.conn_mut(conn) else {
-                continue;
-            };
-            if known == messages.len() {
-                let membership = self.groups.put_back(id, Member { conn, from });
-                if let Some(connection) = self.conn_mut(conn) {
-                    connection.membership = Some(membership);
-                }
+            if !self.still_waits(conn) {
                 continue;
             }
-            connection.membership = None;
-            let alike = known == 0 && !is_draining && connection.session.takes_shared_answer();
-            if alike {
+            if known == 0 && self.takes_shared_answer(conn) {
                 shared.push(conn);
             } else {
                 others.push((conn, known));
             }
         }
-        (shared, others)
+        self.answer_alike(driver, &shared, pending, &messages);
+        for (conn, known) in others {
+            self.answer_alone(conn, &pending[known..], &messages[known..]);
+        }
+        if waiting.is_empty() {
+            self.was_given(pending);
+        }
+        waiting.is_empty()
+    }
+
+    /// Whether it has not been answered since, nor asked again.
+    fn still_waits(&self, id: ConnId) -> bool {
+        self.conn(id)
+            .is_some_and(|conn| conn.membership.is_none() && conn.reads == Some(Reader::Held))
+    }
+
+    fn takes_shared_answer(&self, id: ConnId) -> bool {
+        !self.node.is_draining()
+            && self
+                .conn(id)
+                .is_some_and(|conn| conn.session.takes_shared_answer())
     }
 
     fn answer_alike<D: Driver<Socket = S>>(
@@ -106,7 +124,7 @@ impl<S> Core<S> {
 
     fn count_answered(&mut self, pending: &[Pending], answered: u32) {
         for count in pending.iter().filter_map(|pending| pending.count) {
-            self.counts[count as usize].queued += answered;
+            self.counts.add(count, answered, 0);
         }
     }
 

@@ -8,13 +8,16 @@
 //! the other, here or on the shard where the topic lives.
 
 mod connection;
+mod counts;
 mod dispatch;
 mod drain;
 mod fanout;
 mod flush;
+mod group;
 mod groups;
 mod held;
 mod inbox;
+mod offer;
 pub(crate) mod outbox;
 mod publish;
 mod settings;
@@ -30,8 +33,9 @@ use slab::Slab;
 pub use settings::{Pages, Settings};
 
 use self::connection::{Connection, State};
+use self::counts::Counts;
 use self::drain::Drain;
-use self::fanout::TurnCount;
+use self::fanout::Budget;
 use self::groups::Groups;
 use self::outbox::Usage;
 use self::publish::Publications;
@@ -87,6 +91,8 @@ struct Core<S> {
     mesh: Mesh<S>,
     hub: Hub,
     groups: Groups,
+    counts: Counts,
+    budget: Budget,
     publications: Publications,
     conns: Slab<Connection>,
     /// How many connections lived in each slot before.
@@ -108,7 +114,6 @@ struct Core<S> {
     dirty: Vec<ConnId>,
     resumable: Vec<ConnId>,
     commands: Vec<Command>,
-    counts: Vec<TurnCount>,
     slow: Vec<ConnId>,
     outputs: Outputs,
     parts: Vec<Part>,
@@ -183,6 +188,7 @@ impl<D: Driver> Shard<D> {
             && core.groups.members() == 0
             && core.hub.subscribers() == 0
             && core.publications.is_empty()
+            && core.counts.is_empty()
             && core
                 .mesh
                 .unanswered(core.settings.rules.limits.mesh_credits_per_pair)
@@ -243,6 +249,8 @@ impl<S> Core<S> {
             mesh,
             hub,
             groups: Groups::new(settings.hash_key, now),
+            counts: Counts::default(),
+            budget: Budget::new(limits.fanout_per_turn_max),
             publications: Publications::default(),
             conns: Slab::new(),
             generations: Vec::new(),
@@ -259,7 +267,6 @@ impl<S> Core<S> {
             dirty: Vec::new(),
             resumable: Vec::new(),
             commands: Vec::new(),
-            counts: Vec::new(),
             slow: Vec::new(),
             outputs: Outputs::default(),
             parts: Vec::new(),
@@ -379,7 +386,8 @@ impl<S> Core<S> {
             self.flush_groups(driver);
             self.answer_publishes();
             self.resume_sessions();
-            if self.resumable.is_empty() && !self.is_flush_due() {
+            let flushed = !self.is_flush_due() || self.budget.is_spent();
+            if self.resumable.is_empty() && flushed {
                 return;
             }
         }
@@ -453,6 +461,7 @@ impl<S> Core<S> {
         metrics.history_publications.set(gauge(held.publications));
         metrics.outbox_bytes.set(gauge(self.usage.bytes()));
         metrics.turns.add(1);
+        self.budget = Budget::new(self.settings.rules.limits.fanout_per_turn_max);
         let now = (self.clock)();
         if let Some(since) = self.awake_since.take() {
             let busy = now.since(since);

@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use slab::Slab;
 
-use super::fanout::TurnCount;
 use super::groups::Pending;
 use super::{Core, slot_number};
 use crate::base::{ConnId, Position, ShardId, Time, TopicName};
@@ -125,12 +124,18 @@ impl<S> Core<S> {
         self.deliver_everywhere(origin, topic, &message, received);
     }
 
-    /// Nothing is sequenced that some interested shard has no room for.
+    /// Nothing is sequenced that some interested shard has no room for. This one has none while
+    /// as many publications as it would give another shard credits wait behind a flush.
     fn has_room_everywhere(&self, topic: &TopicName) -> bool {
-        let interest = self.hub.interest(topic).iter();
-        interest
-            .map(|i| i.shard)
-            .all(|shard| shard == self.id || self.mesh.has_credit(shard))
+        let most = self.settings.rules.limits.mesh_credits_per_pair as usize;
+        let mut interest = self.hub.interest(topic).iter().map(|i| i.shard);
+        interest.all(|shard| {
+            if shard == self.id {
+                self.groups.backlog(topic) < most
+            } else {
+                self.mesh.has_credit(shard)
+            }
+        })
     }
 
     fn deliver_everywhere(
@@ -174,9 +179,12 @@ impl<S> Core<S> {
         }
     }
 
-    /// Counts of other shards may take long; the origin is told what there is in time.
+    /// Counts of other shards, and of very many subscribers, may take long; the origin is told what
+    /// there is in time.
     fn expect_counts(&mut self, delivery: u32, interest: &[Interest]) {
-        if interest.iter().any(|i| i.shard != self.id) {
+        let one_turn = self.settings.rules.limits.fanout_per_turn_max;
+        let takes_long = |i: &Interest| i.shard != self.id || i.subscribers as usize > one_turn;
+        if interest.iter().any(takes_long) {
             let by = self.now + self.settings.rules.limits.publish_answer_timeout;
             let serial = self.publications.open[delivery as usize].serial;
             self.publications
@@ -195,47 +203,35 @@ impl<S> Core<S> {
         received: Time,
     ) {
         let was_dirty = self.groups.is_dirty();
-        let count = slot_number(self.counts.len());
-        self.counts.push(TurnCount {
-            home,
-            delivery,
-            queued: 0,
-            dropped: 0,
-        });
-        self.groups.deliver(
-            topic,
-            &Pending {
-                message,
-                count: Some(count),
-                received,
-            },
-            self.now,
-        );
+        let Self { groups, counts, .. } = self;
+        let count = counts.begin(home, delivery);
+        let pending = Pending {
+            message,
+            count: Some(count),
+            received,
+        };
+        let groups = groups.deliver(topic, &pending, self.now, |older| counts.close(older));
+        self.counts.wait_for(count, groups);
+        self.counts.close(count);
         if !was_dirty {
             self.flush_at = self.now + self.settings.coalesce;
         }
     }
 
-    /// After a flush: what was counted goes to the publications' homes.
+    /// What is counted goes to the publications' homes.
     pub(super) fn answer_publishes(&mut self) {
-        if self.groups.is_dirty() {
-            return;
-        }
-        let mut counts = std::mem::take(&mut self.counts);
-        counts.sort_by_key(|count| count.home);
-        for of_home in counts.chunk_by(|a, b| a.home == b.home) {
-            let delivered: Vec<Delivered> = of_home.iter().map(TurnCount::delivered).collect();
+        let done = self.counts.take_done();
+        for of_home in done.chunk_by(|a, b| a.home == b.home) {
             let home = of_home[0].home;
+            let delivered = of_home.iter().map(|done| done.delivered);
             if home == self.id {
-                delivered.into_iter().for_each(|counts| self.count(counts));
+                delivered.for_each(|counts| self.count(counts));
             } else {
-                self.mesh.answer(home, Answer::Delivered(delivered));
+                self.mesh
+                    .answer(home, Answer::Delivered(delivered.collect()));
             }
         }
-        counts.clear();
-        if self.counts.is_empty() {
-            self.counts = counts;
-        }
+        self.counts.give_back(done);
     }
 
     /// One shard has reported.

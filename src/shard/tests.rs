@@ -137,3 +137,67 @@ fn who_subscribes_in_the_turn_of_a_publication_is_not_too_slow() {
         assert!(is_told, "seed {seed}: {}", read.escape_ascii());
     }
 }
+
+#[test]
+fn who_joins_within_an_interval_is_told_for_how_many_a_publication_stands_to_it() {
+    let mut world = World::new(1, Limits::default(), Duration::ZERO);
+    let get =
+        "GET /topics/t?mode=stream&after=earliest&conflate=1s HTTP/1.1\r\nHost: a.test\r\n\r\n";
+    let (early, writer) = (world.connect(), world.connect());
+    early.write(get.as_bytes());
+    world.run();
+    for body in ["1", "2", "3"] {
+        writer.write(post(body).as_bytes());
+        world.run();
+    }
+    let late = world.connect();
+    late.write(get.as_bytes());
+    world.run();
+    writer.write(post("4").as_bytes());
+    for _ in 0..10 {
+        world.run();
+    }
+    let lines = |peer: &SimPeer| -> Vec<String> {
+        let text = String::from_utf8(peer.read(usize::MAX)).expect("answers are text");
+        let lines = text.lines().filter(|line| line.contains("conflated"));
+        lines.map(str::to_owned).collect()
+    };
+    assert_eq!(
+        lines(&early),
+        [
+            r#"{"offset":1,"text":"1","conflated":1}"#,
+            r#"{"offset":4,"text":"4","conflated":3}"#
+        ]
+    );
+    assert_eq!(
+        lines(&late),
+        [
+            r#"{"offset":3,"text":"3","conflated":3}"#,
+            r#"{"offset":4,"text":"4","conflated":1}"#
+        ]
+    );
+}
+
+#[test]
+fn a_long_poll_that_was_answered_at_its_end_is_no_subscriber() {
+    let mut world = World::new(1, Limits::default(), Duration::ZERO);
+    let (reader, writer) = (world.connect(), world.connect());
+    let get = "GET /topics/t?mode=longpoll&timeout=50ms HTTP/1.1\r\nHost: a.test\r\n\r\n";
+    for _ in 0..3 {
+        reader.write(get.as_bytes());
+        world.run();
+        world.run();
+        let answer = String::from_utf8(reader.read(usize::MAX)).expect("answers are text");
+        assert!(answer.ends_with("\"publications\":[]}"), "{answer}");
+    }
+    writer.write(post("1").as_bytes());
+    world.run();
+    let answer = String::from_utf8(writer.read(usize::MAX)).expect("answers are text");
+    assert!(answer.contains("\"subscribers\":0"), "{answer}");
+    assert_eq!(reader.readable(), 0, "nobody waits for that");
+    for peer in [reader, writer] {
+        peer.fin();
+    }
+    world.run();
+    assert!(world.shard.is_at_rest());
+}

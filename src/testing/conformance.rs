@@ -13,6 +13,7 @@ mod rig;
 mod scarcity;
 mod scripts;
 mod sim;
+mod uring;
 
 /// A driver under test and the world around it.
 pub(super) trait Harness {
@@ -85,6 +86,28 @@ macro_rules! conformance {
         }
         mod epoll_unix {
             $(#[test] fn $script() { super::scripts::$script(super::kernel::unix()); })*
+        }
+        mod uring_tcp {
+            use crate::io::UringOptions;
+            $(#[test] fn $script() {
+                super::kernel::on_uring::<true>(&UringOptions::default(), super::scripts::$script);
+            })*
+        }
+        mod uring_tcp_in_small_bounds {
+            $(#[test] fn $script() {
+                super::kernel::on_uring::<true>(&super::kernel::uring_small(), super::scripts::$script);
+            })*
+        }
+        mod uring_unix {
+            use crate::io::UringOptions;
+            $(#[test] fn $script() {
+                super::kernel::on_uring::<false>(&UringOptions::default(), super::scripts::$script);
+            })*
+        }
+        mod uring_unix_in_small_bounds {
+            $(#[test] fn $script() {
+                super::kernel::on_uring::<false>(&super::kernel::uring_small(), super::scripts::$script);
+            })*
         }
     };
 }

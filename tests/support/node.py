@@ -150,6 +150,30 @@ class Node:
         _CHILDREN.discard(self.child)
         return self.child.returncode
 
+    def kill(self):
+        """SIGKILL, as if the host were gone."""
+        self.signal(signal.SIGKILL)
+        self.child.wait()
+        _CHILDREN.discard(self.child)
+
+    def metric(self, name):
+        """The value of a metric without labels."""
+        text = self.request("GET", "/metrics")[2].decode()
+        for line in text.splitlines():
+            if line.startswith(f"{name} "):
+                return float(line.split(" ")[1])
+        raise KeyError(name)
+
+    def reaches(self, wanted, seconds=20):
+        """Waits until metrics have the values of a table; returns those that differ at the end."""
+        end = time.monotonic() + seconds
+        while True:
+            seen = {name: self.metric(name) for name in wanted}
+            differ = {name: value for name, value in seen.items() if value != wanted[name]}
+            if not differ or time.monotonic() > end:
+                return differ
+            time.sleep(0.02)
+
     def log_text(self, last=4000):
         """The end of what the node printed."""
         with open(self.log.name, "rb") as log:

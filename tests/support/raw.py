@@ -18,17 +18,22 @@ class Gone(Exception):
 
 
 class Link:
-    """A TCP connection with a read buffer."""
+    """A TCP connection with a read buffer; with `tls`, a context, through TLS; with `source`, from
+    that address."""
 
-    def __init__(self, port, timeout=10, receive_buffer=None, connect=True):
+    def __init__(self, port, timeout=10, receive_buffer=None, connect=True, tls=None, source=None):
         self.buffer = b""
         self.socket = socket.socket()
         self.socket.settimeout(timeout)
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         try:
+            if source:
+                self.socket.bind((source, 0))
             if connect:
                 self.socket.connect(("127.0.0.1", port))
+            if tls:
+                self.socket = tls.wrap_socket(self.socket, server_hostname="127.0.0.1")
         except OSError:
             self.socket.close()
             raise
@@ -55,14 +60,14 @@ class Link:
     def take(self, count):
         """Exactly `count` bytes."""
         while len(self.buffer) < count:
-            self._more()
+            self.more()
         data, self.buffer = self.buffer[:count], self.buffer[count:]
         return data
 
     def until(self, mark):
         """Everything up to and including `mark`."""
         while mark not in self.buffer:
-            self._more()
+            self.more()
         head, _, self.buffer = self.buffer.partition(mark)
         return head + mark
 
@@ -80,7 +85,8 @@ class Link:
                 return False
         return False
 
-    def _more(self):
+    def more(self):
+        """At least one more byte into the buffer; `Gone` where the other side has ended."""
         try:
             data = self.socket.recv(1 << 16)
         except ConnectionError as error:
@@ -99,9 +105,10 @@ class Link:
             headers[name.lower()] = value.strip()
         if head_only or status in (101, 204, 304) or 100 <= status < 200:
             return status, headers, b""
-        return status, headers, self._body(headers)
+        return status, headers, self.body(headers)
 
-    def _body(self, headers):
+    def body(self, headers):
+        """The body behind a head: sized, chunked, or until the end of the connection."""
         if "content-length" in headers:
             return self.take(int(headers["content-length"]))
         if headers.get("transfer-encoding") == "chunked":
@@ -112,7 +119,7 @@ class Link:
             return body
         try:
             while True:
-                self._more()
+                self.more()
         except Gone:
             body, self.buffer = self.buffer, b""
             return body

@@ -44,6 +44,8 @@ const GENERATOR_NODE: (&str, &[&str]) = ("loadgen/src/node.rs", &["cli", "server
 /// What meets the outside, and the only places (paths below `src/`) whose code names it.
 const EDGES: &[(&str, &[&str])] = &[
     ("mio::", &["io/"]),
+    ("io_uring::", &["io/uring"]),
+    ("libc::", &["io/uring", "io/sys"]),
     ("socket2::", &["io/"]),
     ("nix::", &["io/"]),
     // The clock, sockets and their limits, memory of the process, limits of the host.
@@ -65,8 +67,17 @@ const EDGES: &[(&str, &[&str])] = &[
     ),
     ("TcpStream", &["io/"]),
     ("UdpSocket", &["io/"]),
-    // A waker is shared with other threads by its nature.
-    ("atomic::", &["mesh/", "metrics/", "io/epoll/wake.rs"]),
+    // A waker is shared with other threads by its nature, and a queue with the kernel.
+    (
+        "atomic::",
+        &[
+            "mesh/",
+            "metrics/",
+            "io/epoll/wake.rs",
+            "io/uring/wake.rs",
+            "io/uring/buffers.rs",
+        ],
+    ),
     // All others take time as an argument.
     (
         "clock::",
@@ -75,6 +86,9 @@ const EDGES: &[(&str, &[&str])] = &[
             "server/",
             "metrics/process.rs",
             "io/epoll/acceptor.rs",
+            "io/uring/acceptor.rs",
+            "io/uring/linger.rs",
+            "io/uring/probe.rs",
         ],
     ),
     // Only where the kernel offers something that no crate has a safe call for.

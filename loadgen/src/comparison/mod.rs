@@ -7,7 +7,7 @@
 //! The JSON of a comparison holds everything, histograms included, so that a report can be drawn
 //! again and runs of several machines can be joined without loss.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -240,30 +240,79 @@ impl Comparison {
         Ok(comparison)
     }
 
+    /// What its arms are called, each once.
+    #[must_use]
+    pub fn arm_names(&self) -> Vec<String> {
+        let names: BTreeSet<&String> = self.arms().map(|arm| &arm.name).collect();
+        names.into_iter().cloned().collect()
+    }
+
     /// Every delivery of all arms.
     #[must_use]
     pub fn staleness(&self) -> Latency {
-        let mut all = Latency::new();
-        for arm in self.cells.iter().flat_map(|cell| &cell.arms) {
-            all.add(&arm.staleness());
-        }
-        all
+        joined(self.arms())
+    }
+
+    fn arms(&self) -> impl Iterator<Item = &ArmResult> {
+        self.cells.iter().flat_map(|cell| &cell.arms)
+    }
+
+    fn arms_of<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a ArmResult> {
+        self.arms().filter(move |arm| arm.name == name)
     }
 }
 
+fn joined<'a>(arms: impl Iterator<Item = &'a ArmResult>) -> Latency {
+    let mut all = Latency::new();
+    arms.for_each(|arm| all.add(&arm.staleness()));
+    all
+}
+
+fn percentile_us(staleness: &Latency, percentile: Option<f64>) -> Option<f64> {
+    match percentile {
+        None => staleness.mean().map(|nanos| nanos / 1e3),
+        Some(place) => staleness.percentile(place).map(micros),
+    }
+}
+
+/// Figures of an arm that add up over its repeats and workloads; of the others the worst counts.
+const SUMS: &[&str] = &[
+    "expected",
+    "received",
+    "lost",
+    "duplicated",
+    "reordered",
+    "late",
+    "broken",
+];
+
 impl Figures for Comparison {
     fn percentile(&self, prefix: &str, percentile: Option<f64>) -> Option<f64> {
-        let staleness = self.staleness();
-        match (prefix, percentile) {
-            ("", None) => staleness.mean().map(|nanos| nanos / 1e3),
-            ("", Some(place)) => staleness.percentile(place).map(micros),
-            _ => None,
+        prefix.is_empty().then(|| percentile_us(&self.staleness(), percentile))?
+    }
+
+    fn arm_percentile(&self, arm: &str, percentile: Option<f64>) -> Option<f64> {
+        percentile_us(&joined(self.arms_of(arm)), percentile)
+    }
+
+    fn arm_numbers(&self, arm: &str) -> BTreeMap<&'static str, f64> {
+        let mut numbers: BTreeMap<&'static str, f64> = BTreeMap::new();
+        let repeats = self.arms_of(arm).flat_map(|arm| &arm.repeats);
+        for (name, value) in repeats.flat_map(|repeat| repeat.arm.numbers()) {
+            let Some(value) = value else { continue };
+            let so_far = numbers.entry(name).or_insert(value);
+            *so_far = match name {
+                _ if SUMS.contains(&name) => *so_far + value,
+                "reach" | "connected" => so_far.min(value),
+                _ => so_far.max(value),
+            };
         }
+        numbers
     }
 
     /// Sums over all arms, and the worst of them where a sum makes no sense.
     fn numbers(&self) -> BTreeMap<&'static str, f64> {
-        let arms = || self.cells.iter().flat_map(|cell| &cell.arms);
+        let arms = || self.arms();
         let repeats = || arms().flat_map(|arm| &arm.repeats);
         let sum = |of: fn(&ArmDeliveries) -> u64| {
             let counts = repeats().map(|repeat| of(&repeat.arm.deliveries));

@@ -213,6 +213,7 @@ fn traffic(window: f64, deliveries: u64, requests: u64) -> ArmTraffic {
         broken_requests: 0,
         late_polls: 0,
         answer_time: Latency::new().summary(),
+        lateness: Latency::new().summary(),
         connections_opened: 0,
         app_up_bytes: up,
         app_down_bytes: down,

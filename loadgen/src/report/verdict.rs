@@ -44,6 +44,16 @@ pub fn limits(report: &Report) -> Vec<String> {
             lateness / 1e3
         ));
     }
+    for arm in &report.arms {
+        let (share, lateness) = tail(&arm.traffic.lateness);
+        if lateness > LATENESS_US_MAX {
+            limits.push(format!(
+                "the generator was the limit: {share} % of the polls of {} left over {:.1} ms late",
+                arm.name,
+                lateness / 1e3
+            ));
+        }
+    }
     if total.achieved_percent < ACHIEVED_PERCENT_MIN {
         let reason = if total.blocked > 0 {
             "; the server did not take them as fast"

@@ -72,7 +72,8 @@ pub struct Tried {
 /// # Errors
 /// When a bound is none, or not even the first level can be tried.
 pub fn run(options: &CapacityOptions, command_line: &str) -> Result<Capacity, Failure> {
-    let bounds = options.bounds.iter().map(|text| Threshold::parse(text));
+    let bounds = options.bounds.iter();
+    let bounds = bounds.map(|text| Threshold::parse(text, &[]));
     let bounds = bounds.collect::<Result<Vec<_>, _>>();
     let bounds = bounds.map_err(|e| Failure::usage(format!("--bound {e}")))?;
     let started = clock::unix();

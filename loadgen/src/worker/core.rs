@@ -12,9 +12,8 @@ use altavoz::io::{Address, Close, Driver, Event};
 use altavoz::wire::client::{ResponseParser, request};
 use altavoz::wire::frame::{Opcode, encode_masked};
 
-use crate::arms::seat;
 use crate::num::id;
-use crate::plan::{Plan, PublishBy, WorkerPlan};
+use crate::plan::{Plan, WorkerPlan};
 use crate::protocol::{Connects, Finished, count};
 use crate::sources::Sources;
 use crate::stamp::Stamp;
@@ -22,9 +21,10 @@ use crate::traffic::Tally;
 use crate::transport::Transport;
 
 use super::connection::{Connection, Kind, State};
-use super::meter::{Meter, Reader, Subscribers};
+use super::meter::{Meter, Reader};
+use super::places::{connections, first_connection};
 use super::request::fill_up;
-use super::rota::{Rota, phase};
+use super::rota::Rota;
 use super::tls::Tls;
 use super::windows::{Windows, note_end, note_gone};
 
@@ -188,6 +188,12 @@ impl Core {
         }
     }
 
+    /// Looks at what was counted, if a window begins or ends. For the moment behind a flush, when
+    /// what was asked was also sent.
+    pub fn look(&mut self, driver: &impl Driver, now: u64) {
+        self.windows.advance(now, &self.conns, driver);
+    }
+
     /// Sends what was collected.
     pub fn flush(&mut self, driver: &mut impl Driver) {
         let mut dirty = std::mem::take(&mut self.dirty);
@@ -209,21 +215,28 @@ impl Core {
                 .add(Tally::UpBytes, sent as u64);
         }
         if let Some(how) = conn.ending
-            && conn.outbox.waiting() == 0
+            && (how == Close::Reset || conn.outbox.waiting() == 0)
         {
-            if how == Close::Graceful {
-                // Its FIN, and on this host the answer to it, are counted too.
-                driver.shutdown_write(name);
-            }
-            note_end(&mut self.windows, conn, slot, driver);
-            driver.close(name, how);
+            self.end(driver, slot, how);
         }
+        let conn = &mut self.conns[slot];
         if conn.kind == Kind::Slow && conn.is_in {
             driver.receive(name, self.resumed);
         }
         if sent > 0 && conn.reader.is_some() {
             self.handle_asked(slot);
         }
+    }
+
+    /// Ends a connection, and looks before at what TCP counted on it.
+    fn end(&mut self, driver: &mut impl Driver, slot: usize, how: Close) {
+        let conn = &mut self.conns[slot];
+        if how == Close::Graceful {
+            // Its FIN, and on this host the answer to it, are counted too.
+            driver.shutdown_write(conn.id(slot));
+        }
+        note_end(&mut self.windows, conn, slot, driver);
+        driver.close(conn.id(slot), how);
     }
 
     /// Whether the connection of a stream takes another publication.
@@ -278,9 +291,8 @@ impl Core {
         let conn = &mut self.conns[slot];
         conn.is_in = false;
         if !matches!(conn.state, State::Idle | State::Closing) {
-            note_end(&mut self.windows, conn, slot, driver);
             conn.state = State::Closing;
-            driver.close(conn.id(slot), Close::Reset);
+            self.end(driver, slot, Close::Reset);
         }
     }
 
@@ -547,37 +559,6 @@ impl Core {
     }
 }
 
-/// The subscribers among a worker's connections, as the meter asks for them.
-#[derive(Debug)]
-pub struct SubscribersOf<'a>(pub &'a [Connection]);
-
-impl<'a> SubscribersOf<'a> {
-    /// Cuts them out: they stand first.
-    #[must_use]
-    pub fn new(conns: &'a [Connection]) -> Self {
-        let count = conns.partition_point(|conn| conn.kind == Kind::Subscriber);
-        Self(&conns[..count])
-    }
-}
-
-impl Subscribers for SubscribersOf<'_> {
-    fn count(&self) -> usize {
-        self.0.len()
-    }
-
-    fn is_open(&self, subscriber: usize) -> bool {
-        self.0[subscriber].is_in
-    }
-
-    fn topic(&self, subscriber: usize) -> usize {
-        self.0[subscriber].topic as usize
-    }
-
-    fn arm(&self, subscriber: usize) -> usize {
-        usize::from(self.0[subscriber].arm)
-    }
-}
-
 fn topic<'a>(plan: &'a Plan, conn: &Connection) -> &'a str {
     match conn.kind {
         Kind::Crowd => &plan.crowd_topic,
@@ -585,54 +566,6 @@ fn topic<'a>(plan: &'a Plan, conn: &Connection) -> &'a str {
             &plan.topics[conn.topic as usize]
         }
     }
-}
-
-/// By arm, the slots of those who poll with their phases.
-type Turns = Vec<Vec<(u32, u64)>>;
-
-fn connections(plan: &Plan, worker: u32) -> (Vec<Connection>, Turns) {
-    let mut conns = Vec::new();
-    let mut turns = vec![Vec::new(); plan.arms.len()];
-    let groups = [
-        (Kind::Subscriber, plan.subscribers),
-        (Kind::Slow, plan.slow),
-        (Kind::Crowd, plan.crowd),
-    ];
-    for (kind, total) in groups {
-        let share = plan.share(total, worker);
-        for client in share.start..share.start + share.count {
-            let seat = seat(client, total, plan.arms.len());
-            let arm = &plan.arms[seat.arm as usize];
-            if arm.transport.is_scheduled() {
-                let phase = phase(arm.interval, seat.place, seat.of);
-                turns[seat.arm as usize].push((id(conns.len()), phase));
-            }
-            let asks = arm.transport == Transport::Ask;
-            let arm = u8::try_from(seat.arm).unwrap_or(u8::MAX);
-            let kind = match (kind, asks) {
-                (Kind::Subscriber, true) => Kind::Asker,
-                _ => kind,
-            };
-            conns.push(Connection::new(kind, arm, plan.client_topic(client)));
-        }
-    }
-    let kind = match plan.publish {
-        PublishBy::Ws => Kind::Publisher,
-        PublishBy::Http => Kind::Poster,
-        PublishBy::Others => return (conns, turns),
-    };
-    if worker == 0 {
-        let publishers = 0..plan.publishers;
-        conns.extend(publishers.map(|p| Connection::new(kind, 0, plan.publisher_topic(p))));
-    }
-    (conns, turns)
-}
-
-fn first_connection(plan: &Plan, worker: u32) -> u64 {
-    let groups = [plan.subscribers, plan.slow, plan.crowd];
-    let before = groups.map(|total| u64::from(plan.share(total, worker).start));
-    let publishers = if worker == 0 { 0 } else { plan.publishers };
-    before.iter().sum::<u64>() + u64::from(publishers)
 }
 
 fn post_head(plan: &Plan, topic: &str) -> Vec<u8> {

@@ -205,6 +205,11 @@ impl Meter {
         self.book.arm(arm).unrecovered += 1;
     }
 
+    /// Enters how late the generator itself came to a poll.
+    pub fn note_turn(&mut self, arm: usize, nanos: u64) {
+        self.book.arm(arm).lateness.record(nanos);
+    }
+
     /// Enters how long the answer to a poll took.
     pub fn note_answer_time(&mut self, arm: usize, nanos: u64) {
         self.book.arm(arm).answer_time.record(nanos);

@@ -9,14 +9,16 @@ use std::thread;
 use std::time::Duration;
 
 use altavoz::base::clock;
-use altavoz::io::{Driver, EpollDriver, EpollOptions};
+use altavoz::io::{Address, Driver, EpollDriver, EpollOptions, UringDriver, UringOptions};
 
 use crate::doctor::raise_descriptors;
+use crate::options::DriverKind;
 use crate::plan::{Course, WorkerPlan};
-use crate::protocol::{ArmConnects, Back, Command, Connects, Notice, Tick};
+use crate::protocol::{ArmConnects, Command, Connects, Notice, Tick};
 
-use self::core::{Core, RECEIVE_BUFFER_BYTES, SubscribersOf};
+use self::core::{Core, RECEIVE_BUFFER_BYTES};
 use self::metronome::Metronome;
+use self::places::SubscribersOf;
 use self::publisher::Publisher;
 use self::storm::Storm;
 
@@ -27,6 +29,7 @@ pub mod cursor;
 pub mod meter;
 pub mod metronome;
 pub mod outbox;
+pub mod places;
 pub mod publisher;
 pub mod reader;
 pub mod request;
@@ -74,13 +77,28 @@ pub fn run() -> Result<(), String> {
         let id = core + plan.worker as usize;
         core_affinity::set_for_current(core_affinity::CoreId { id });
     }
-    let driver = EpollDriver::new(EpollOptions {
-        receive_buffer_bytes: RECEIVE_BUFFER_BYTES,
-        // Few, so that a publication does not wait long behind what arrives.
-        events_per_turn_max: 256,
-        ..EpollOptions::default()
-    });
-    let mut driver = driver.map_err(|e| format!("event loop: {e}"))?;
+    match plan.plan.driver {
+        DriverKind::Auto | DriverKind::Epoll => {
+            let driver = EpollDriver::new(EpollOptions {
+                receive_buffer_bytes: RECEIVE_BUFFER_BYTES,
+                // Few, so that a publication does not wait long behind what arrives.
+                events_per_turn_max: 256,
+                ..EpollOptions::default()
+            });
+            run_on(driver.map_err(|e| format!("event loop: {e}"))?, plan)
+        }
+        DriverKind::Uring => {
+            let connections = plan.plan.connections() / u64::from(plan.plan.workers) + 1;
+            let driver = UringDriver::new(UringOptions {
+                connections_max: usize::try_from(connections).unwrap_or(usize::MAX),
+                ..UringOptions::default()
+            });
+            run_on(driver.map_err(|e| format!("io_uring: {e}"))?, plan)
+        }
+    }
+}
+
+fn run_on(mut driver: impl Driver<Target = Address>, plan: WorkerPlan) -> Result<(), String> {
     let (to_worker, commands) = channel();
     let waker = driver.waker();
     thread::spawn(move || {
@@ -151,7 +169,7 @@ impl Worker {
 
     fn run(
         &mut self,
-        driver: &mut EpollDriver,
+        driver: &mut impl Driver<Target = Address>,
         commands: &Receiver<Command>,
     ) -> Result<(), String> {
         loop {
@@ -169,6 +187,7 @@ impl Worker {
             let now = clock::now().as_nanos();
             self.advance(driver, now);
             self.core.flush(driver);
+            self.core.look(driver, now);
             let sleep = self.sleep();
             let core = &mut self.core;
             driver
@@ -177,7 +196,7 @@ impl Worker {
         }
     }
 
-    fn obey(&mut self, driver: &mut EpollDriver, command: Command) {
+    fn obey(&mut self, driver: &mut impl Driver<Target = Address>, command: Command) {
         let now = clock::now().as_nanos();
         match command {
             Command::Connect => {
@@ -236,7 +255,7 @@ impl Worker {
         }
     }
 
-    fn begin(&mut self, driver: &EpollDriver, round: u8, now: u64) {
+    fn begin(&mut self, driver: &impl Driver, round: u8, now: u64) {
         self.core
             .meter
             .begin(round, &SubscribersOf::new(&self.core.conns));
@@ -259,7 +278,7 @@ impl Worker {
     }
 
     /// Everything that time brings.
-    fn advance(&mut self, driver: &mut EpollDriver, now: u64) {
+    fn advance(&mut self, driver: &mut impl Driver<Target = Address>, now: u64) {
         self.settle_places(driver, now);
         self.connect_more(driver, now);
         self.exchange_done();
@@ -272,7 +291,7 @@ impl Worker {
         }
     }
 
-    fn connect_more(&mut self, driver: &mut EpollDriver, now: u64) {
+    fn connect_more(&mut self, driver: &mut impl Driver<Target = Address>, now: u64) {
         let Phase::Connecting {
             next,
             start,
@@ -310,7 +329,7 @@ impl Worker {
     }
 
     /// Attempts that ended and places that became free.
-    fn settle_places(&mut self, driver: &mut EpollDriver, now: u64) {
+    fn settle_places(&mut self, driver: &mut impl Driver<Target = Address>, now: u64) {
         let ended = std::mem::take(&mut self.core.ended);
         for (slot, failure) in ended {
             if let Some(storm) = &mut self.storm {
@@ -379,7 +398,7 @@ impl Worker {
         }
     }
 
-    fn look_at_drain(&mut self, driver: &EpollDriver, now: u64) {
+    fn look_at_drain(&mut self, driver: &impl Driver, now: u64) {
         let Phase::Draining {
             published,
             until,
@@ -460,7 +479,7 @@ impl Worker {
         sleep.min(Duration::from_nanos(next))
     }
 
-    fn finish(&mut self, driver: &mut EpollDriver) {
+    fn finish(&mut self, driver: &mut impl Driver<Target = Address>) {
         let finished = std::mem::take(&mut self.core.finished);
         for slot in 0..self.core.conns.len() {
             self.core.cut(driver, slot);

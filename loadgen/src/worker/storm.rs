@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use altavoz::io::EpollDriver;
+use altavoz::io::{Address, Driver};
 
 use crate::protocol::{Back, count};
 
@@ -34,7 +34,7 @@ struct Churn {
 
 impl Storm {
     /// Cuts the whole crowd now.
-    pub fn all(driver: &mut EpollDriver, core: &mut Core, now: u64, jitter: u64) -> Self {
+    pub fn all(driver: &mut impl Driver<Target = Address>, core: &mut Core, now: u64, jitter: u64) -> Self {
         let crowd = crowd(core);
         let mut storm = Self::new(jitter, None);
         crowd
@@ -81,7 +81,7 @@ impl Storm {
     }
 
     /// Cuts and brings back whoever is due.
-    pub fn advance(&mut self, driver: &mut EpollDriver, core: &mut Core, gone: &[usize], now: u64) {
+    pub fn advance(&mut self, driver: &mut impl Driver<Target = Address>, core: &mut Core, gone: &[usize], now: u64) {
         self.plan_returns(gone, now, core);
         self.cut_due(driver, core, now);
         while let Some((_, slot)) = self.due.pop_if(|(at, _)| *at <= now) {
@@ -115,7 +115,7 @@ impl Storm {
         }
     }
 
-    fn cut_due(&mut self, driver: &mut EpollDriver, core: &mut Core, now: u64) {
+    fn cut_due(&mut self, driver: &mut impl Driver<Target = Address>, core: &mut Core, now: u64) {
         let Some(churn) = &mut self.churn else {
             return;
         };
@@ -130,7 +130,7 @@ impl Storm {
     }
 
     /// Whoever is not back yet is not cut again.
-    fn cut(&mut self, driver: &mut EpollDriver, core: &mut Core, slot: usize, now: u64) {
+    fn cut(&mut self, driver: &mut impl Driver<Target = Address>, core: &mut Core, slot: usize, now: u64) {
         if core.conns[slot].is_in && !self.cut_at.contains_key(&slot) {
             core.cut(driver, slot);
             self.cut_at.insert(slot, now);

@@ -219,3 +219,62 @@ pub fn note_gone(windows: &mut Windows, conn: &Connection) {
         windows.running(conn.arm).add(Tally::Unseen, 1);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use altavoz::io::{EpollDriver, EpollOptions};
+
+    use super::*;
+
+    fn counted(windows: &[(u64, Traffic)]) -> Vec<(u64, u64)> {
+        let of = |(nanos, traffic): &(u64, Traffic)| (*nanos, traffic.of(Tally::Requests));
+        windows.iter().map(of).collect()
+    }
+
+    #[test]
+    fn arms_count_from_the_common_moment_to_the_common_end() {
+        let driver = EpollDriver::new(EpollOptions::default()).expect("a driver");
+        let second = 1_000_000_000;
+        let mut windows = Windows::new(2);
+        let request = |windows: &mut Windows, arm: u8| {
+            windows.running(arm).add(Tally::Requests, 1);
+        };
+        request(&mut windows, 0);
+        windows.open(0, &[], &driver);
+        windows.set(2 * second, 5 * second);
+        for moment in 1..=7 {
+            windows.advance(moment * second, &[], &driver);
+            request(&mut windows, 0);
+            if moment % 2 == 0 {
+                request(&mut windows, 1);
+            }
+        }
+        // The requests of seconds 2, 3 and 4, and of seconds 2 and 4.
+        let found = windows.close(8 * second, &[], &driver);
+        assert_eq!(counted(&found), [(3 * second, 3), (3 * second, 2)]);
+    }
+
+    #[test]
+    fn a_window_that_is_cut_short_counts_what_there_was() {
+        let driver = EpollDriver::new(EpollOptions::default()).expect("a driver");
+        let mut windows = Windows::new(1);
+        windows.open(0, &[], &driver);
+        windows.set(0, 2_000_000_000);
+        windows.running(0).add(Tally::Requests, 1);
+        windows.end(700_000_000);
+        let found = windows.close(800_000_000, &[], &driver);
+        assert_eq!(counted(&found), [(800_000_000, 1)]);
+    }
+
+    #[test]
+    fn a_window_that_never_began_counts_nothing() {
+        let driver = EpollDriver::new(EpollOptions::default()).expect("a driver");
+        let mut windows = Windows::new(1);
+        windows.open(0, &[], &driver);
+        windows.set(900_000_000, 2_000_000_000);
+        windows.running(0).add(Tally::Requests, 1);
+        windows.end(700_000_000);
+        let found = windows.close(800_000_000, &[], &driver);
+        assert_eq!(counted(&found), [(0, 0)]);
+    }
+}

@@ -1,9 +1,12 @@
 //! Where to listen or connect to.
 
 use std::fmt;
+use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
+
+use socket2::SockAddr;
 
 /// A TCP address or a Unix-domain socket's path; written `HOST:PORT` or `unix:/path`.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -12,6 +15,19 @@ pub enum Address {
     Inet(SocketAddr),
     /// A stream socket in the file system.
     Unix(PathBuf),
+}
+
+impl Address {
+    /// As the kernel takes it.
+    ///
+    /// # Errors
+    /// When a path is too long for a Unix socket.
+    pub fn to_socket(&self) -> io::Result<SockAddr> {
+        match self {
+            Self::Inet(address) => Ok((*address).into()),
+            Self::Unix(path) => SockAddr::unix(path),
+        }
+    }
 }
 
 impl fmt::Display for Address {

@@ -28,12 +28,29 @@ pub fn connect(target: &Address, from: Option<IpAddr>) -> io::Result<OwnedFd> {
     }
 }
 
+/// A new socket for that target that blocks and is not connected; bound to `from`, as with
+/// [`connect`], if that is given.
+///
+/// # Errors
+/// When the system refuses: no descriptor, an address that is not ours.
+pub fn unconnected(target: &Address, from: Option<IpAddr>) -> io::Result<OwnedFd> {
+    match target {
+        Address::Inet(address) => bound(*address, from, SocketFlags::CLOEXEC),
+        Address::Unix(_) => stream(AddressFamily::UNIX, SocketFlags::CLOEXEC),
+    }
+}
+
 fn inet(target: SocketAddr, from: Option<IpAddr>) -> io::Result<OwnedFd> {
+    let socket = bound(target, from, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC)?;
+    begun(net::connect(&socket, &target)).map(|()| socket)
+}
+
+fn bound(target: SocketAddr, from: Option<IpAddr>, flags: SocketFlags) -> io::Result<OwnedFd> {
     let family = match target {
         SocketAddr::V4(_) => AddressFamily::INET,
         SocketAddr::V6(_) => AddressFamily::INET6,
     };
-    let socket = stream(family)?;
+    let socket = stream(family, flags)?;
     set_tcp_nodelay(&socket, true)?;
     if let Some(from) = from {
         // A port taken by bind is taken from all targets; with this option it is chosen by
@@ -41,17 +58,19 @@ fn inet(target: SocketAddr, from: Option<IpAddr>) -> io::Result<OwnedFd> {
         setsockopt(&socket, IpBindAddressNoPort, &true)?;
         net::bind(&socket, &SocketAddr::new(from, 0))?;
     }
-    begun(net::connect(&socket, &target)).map(|()| socket)
+    Ok(socket)
 }
 
 fn unix(path: &Path) -> io::Result<OwnedFd> {
-    let socket = stream(AddressFamily::UNIX)?;
+    let socket = stream(
+        AddressFamily::UNIX,
+        SocketFlags::NONBLOCK | SocketFlags::CLOEXEC,
+    )?;
     let target = SocketAddrUnix::new(path)?;
     begun(net::connect(&socket, &target)).map(|()| socket)
 }
 
-fn stream(family: AddressFamily) -> io::Result<OwnedFd> {
-    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+fn stream(family: AddressFamily, flags: SocketFlags) -> io::Result<OwnedFd> {
     Ok(net::socket_with(family, SocketType::STREAM, flags, None)?)
 }
 

@@ -1,6 +1,6 @@
 //! Drivers of the kernel's sockets under test, with peers over plain sockets on loopback.
 
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::net::Shutdown;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -9,14 +9,18 @@ use std::time::Duration;
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::io::sys;
-use crate::io::{Address, Driver, EpollDriver, EpollOptions, ListenOptions, ListenSocket};
+use crate::io::uring::probe;
+use crate::io::{
+    Address, Driver, EpollDriver, EpollOptions, ListenOptions, ListenSocket, UringDriver,
+    UringOptions,
+};
 
 use super::{Harness, RawPeer};
 
 /// A driver, where it listens, and a listener of peers. `TCP` or Unix.
 pub(super) struct KernelHarness<D, const TCP: bool> {
     driver: D,
-    options: EpollOptions,
+    accepts_per_turn_max: usize,
     address: SockAddr,
     /// The peers' side of `target`.
     answering: Socket,
@@ -45,15 +49,42 @@ pub(super) fn unix() -> KernelHarness<EpollDriver, false> {
     KernelHarness::epoll(EpollOptions::default())
 }
 
+/// Runs a script over io_uring; where the kernel has none, that is said instead.
+pub(super) fn on_uring<const TCP: bool>(
+    options: &UringOptions,
+    script: impl FnOnce(KernelHarness<UringDriver, TCP>),
+) {
+    if let Err(missing) = probe() {
+        // Past the test runner, which would keep it to itself.
+        let _ = writeln!(io::stderr(), "io_uring scripts are skipped: {missing}");
+        return;
+    }
+    let driver = UringDriver::new(options.clone()).expect("driver");
+    script(KernelHarness::new(driver, options.accepts_per_turn_max));
+}
+
+/// Queues, buffers and tables so small that everything runs short all the time.
+pub(super) fn uring_small() -> UringOptions {
+    UringOptions {
+        connections_max: 256,
+        ring_files_max: 40,
+        accepts_per_turn_max: 3,
+        submissions: 4,
+        completions: 8,
+        buffers: 2,
+        buffer_bytes: 500,
+    }
+}
+
 impl<const TCP: bool> KernelHarness<EpollDriver, TCP> {
     fn epoll(options: EpollOptions) -> Self {
-        let driver = EpollDriver::new(options.clone()).expect("driver");
-        Self::new(driver, options)
+        let accepts = options.accepts_per_turn_max;
+        Self::new(EpollDriver::new(options).expect("driver"), accepts)
     }
 }
 
 impl<D: Driver<Listener = ListenSocket>, const TCP: bool> KernelHarness<D, TCP> {
-    pub(super) fn new(mut driver: D, options: EpollOptions) -> Self {
+    pub(super) fn new(mut driver: D, accepts_per_turn_max: usize) -> Self {
         // As the node itself does: by default megabytes fit before a send is short.
         let listening = ListenOptions {
             send_buffer_bytes: Some(32 * 1024),
@@ -67,7 +98,7 @@ impl<D: Driver<Listener = ListenSocket>, const TCP: bool> KernelHarness<D, TCP> 
         drop(std::os::unix::net::UnixListener::bind(&dead).expect("bind"));
         Self {
             driver,
-            options,
+            accepts_per_turn_max,
             address,
             answering,
             target,
@@ -150,7 +181,7 @@ where
     }
 
     fn accepts_per_turn_max(&self) -> usize {
-        self.options.accepts_per_turn_max
+        self.accepts_per_turn_max
     }
 
     fn connect(&mut self) -> SocketPeer {

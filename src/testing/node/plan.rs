@@ -68,6 +68,7 @@ impl Plan {
         let limits = &self.limits;
         self.anonymous == Anonymous::Publish
             && limits.mesh_credits_per_pair >= 64
+            && limits.fanout_per_turn_max >= 64
             && limits.topics_max >= 1_000
     }
 
@@ -101,6 +102,7 @@ fn limits(rng: &mut Rng) -> Limits {
         publishes_in_flight_max: rng.usize(1..=16),
         mesh_credits_per_pair: or(rng, 60, 64, |rng| rng.u32(1..=8)),
         turn_chunk_bytes_max: *pick(rng, &[100, 1_000, 64 * 1024]),
+        fanout_per_turn_max: or(rng, 60, 1_024, |rng| rng.usize(1..=4)),
         ping_interval: millis(rng, 1_600..4_000),
         pong_timeout: millis(rng, 1_200..1_500),
         close_linger: millis(rng, 500..2_000),

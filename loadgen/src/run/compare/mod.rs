@@ -4,6 +4,7 @@
 //! and guard against holds here too. Arms that run alone take turns: first each once, then each
 //! again, so that a drift of the machine falls on all.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -41,6 +42,14 @@ pub fn announcement(options: &CompareOptions) -> String {
         seconds / 60,
         seconds % 60
     )
+}
+
+/// What the arms will be called, each once.
+#[must_use]
+pub fn arms(options: &CompareOptions) -> Vec<String> {
+    let cells = Scenario::new(options).cells;
+    let names = cells.iter().flat_map(|cell| &cell.arms).map(ArmSpec::name);
+    names.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 /// Runs it and gives back its result.

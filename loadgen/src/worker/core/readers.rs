@@ -20,19 +20,22 @@ use super::Core;
 /// How long a client waits after a refusal before it asks again, in nanoseconds.
 const RETRY_NANOS: u64 = 1_000_000_000;
 
+/// How long a poll is waited for, in nanoseconds: at the next turn behind it, its connection is
+/// given up and another one opened.
+const ANSWER_TIMEOUT_NANOS: u64 = 10_000_000_000;
+
 /// Polls that are begun in one turn: between them, answers are read.
 const POLLS_PER_TURN_MAX: usize = 1024;
 
 impl Core {
     /// Sends what is due by time alone.
     pub fn advance(&mut self, driver: &mut impl Driver<Target = Address>, now: u64) {
-        self.windows.advance(now, &self.conns, driver);
         for _ in 0..POLLS_PER_TURN_MAX {
             let mut rotas = self.rotas.iter_mut();
             let Some((slot, due)) = rotas.find_map(|rota| rota.poll_due(now)) else {
                 break;
             };
-            self.handle_turn(slot, due);
+            self.handle_turn(slot, due, now);
         }
         while let Some((at, slot)) = self.retries.front().copied()
             && at <= now
@@ -45,7 +48,7 @@ impl Core {
             match self.conns[slot].state {
                 State::Idle => self.begin(driver, slot),
                 // The server said that it ends the connection, and does not.
-                State::Closing => driver.close(self.conns[slot].id(slot), Close::Reset),
+                State::Closing => self.end(driver, slot, Close::Reset),
                 _ => {}
             }
         }
@@ -61,7 +64,7 @@ impl Core {
     }
 
     /// A client's turn to poll.
-    fn handle_turn(&mut self, slot: usize, due: u64) {
+    fn handle_turn(&mut self, slot: usize, due: u64, now: u64) {
         if self.transport(slot) == Transport::Ask {
             return self.ask_on_socket(slot, due);
         }
@@ -69,8 +72,15 @@ impl Core {
         let Some(reader) = conn.reader.as_mut().filter(|_| conn.is_in) else {
             return;
         };
-        if reader.is_asking || reader.is_owed {
+        let (is_late, arm) = (reader.is_asking || reader.is_owed, usize::from(conn.arm));
+        if is_late {
             self.tally(slot, Tally::Late);
+        }
+        self.meter.note_turn(arm, now.saturating_sub(due));
+        let conn = &mut self.conns[slot];
+        let is_lost = due.saturating_sub(conn.since) > ANSWER_TIMEOUT_NANOS;
+        if is_lost && conn.reader.as_ref().is_some_and(|it| it.is_asking) {
+            self.give_up_reading(slot, now);
         }
         let conn = &mut self.conns[slot];
         if let Some(reader) = &mut conn.reader {
@@ -240,6 +250,11 @@ impl Core {
         if self.transport(slot).is_push() || !self.conns[slot].is_in {
             return self.break_off(slot, why);
         }
+        self.give_up_reading(slot, now);
+    }
+
+    /// Ends the connection of a client that polls, with the request that is under way there.
+    fn give_up_reading(&mut self, slot: usize, now: u64) {
         self.break_request(slot, now);
         let conn = &mut self.conns[slot];
         conn.state = State::Closing;

@@ -1,0 +1,335 @@
+//! [`UringDriver`]: the driver contract over io_uring.
+//!
+//! Operations are queued and handed over some hundreds at a time; the kernel does them and says
+//! what came of it. Connections live in tables of descriptors that belong to the rings, so they
+//! are not counted against the process's limit. Who is behind a [`ConnId`], and what the bytes
+//! mean, is left to others; so is every deadline.
+//!
+//! `rings` waits and chooses, `connections` knows what follows what, `ring` is the only one that
+//! meets the kernel. Everything `unsafe` is in `ring`, `buffers`, `memory`, and in two lines where
+//! the kernel names a descriptor by its number.
+
+use std::cell::RefCell;
+use std::io;
+use std::net::IpAddr;
+use std::sync::mpsc::Receiver;
+use std::time::Duration;
+
+use io_uring::opcode;
+use io_uring::types::{Fd, Fixed};
+use rustix::net;
+
+use crate::base::{ConnId, ListenerId, Part};
+
+use super::driver::{Close, Driver, Event, Peer, SendStatus, Wake};
+use super::sys::{self, Address, ListenSocket};
+
+use acceptor::Acceptor;
+use actions::discard;
+use completion::Completion;
+use connections::Connections;
+use entry::{Flags, Kind, Token};
+use memory::InFlight;
+use rings::Rings;
+use socket::Taken;
+use wake::{Dropped, UringWaker};
+
+pub use options::UringOptions;
+pub use probe::probe;
+pub use socket::Socket;
+
+mod acceptor;
+mod actions;
+mod buffers;
+mod calls;
+mod completion;
+mod connections;
+mod entry;
+mod linger;
+mod memory;
+mod options;
+mod outcomes;
+mod places;
+mod probe;
+mod ring;
+mod rings;
+mod sends;
+mod socket;
+mod volley;
+mod wake;
+
+/// `SOCKET_URING_OP_SIOCOUTQ` of `linux/io_uring.h`.
+const ASK_UNSENT: u32 = 1;
+
+/// What a driver ran short of, and went on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Scarcity {
+    /// Rings, of which a further one is made when a table is nearly full.
+    pub rings: usize,
+    /// Receives that found no buffer, and were begun again.
+    pub no_buffer: u64,
+    /// Receives that ended for lack of room for completions, and were begun again.
+    pub receives_lost: u64,
+    /// How often completions did not fit into their queue.
+    pub overflows: u64,
+    /// Sends of volleys that did not go out whole.
+    pub rests: u64,
+}
+
+/// Moves bytes by completion: operations go to the kernel in volleys and come back.
+pub struct UringDriver {
+    /// Asking for a connection's peer needs them too, and does not have the driver for itself.
+    rings: RefCell<Rings>,
+    connections: Connections,
+    acceptors: Vec<Acceptor>,
+    waker: UringWaker,
+    /// Whether the poll of the waker is in flight.
+    waking: bool,
+    dropped: Receiver<Dropped>,
+    options: UringOptions,
+}
+
+impl UringDriver {
+    /// A driver without connections, for the thread that polls it first.
+    ///
+    /// # Errors
+    /// When the kernel has no io_uring or not what we need of it, or gives no memory: [`probe`]
+    /// says what is missing.
+    pub fn new(options: UringOptions) -> io::Result<Self> {
+        let (waker, dropped) = UringWaker::new()?;
+        let (size, rings_max) = options.plan();
+        Ok(Self {
+            rings: RefCell::new(Rings::new(size, rings_max, waker.fd())?),
+            connections: Connections::default(),
+            acceptors: Vec::new(),
+            waker,
+            waking: false,
+            dropped,
+            options,
+        })
+    }
+
+    /// What was short so far.
+    #[must_use]
+    pub fn scarcity(&self) -> Scarcity {
+        let rings = self.rings.borrow();
+        Scarcity {
+            rings: rings.len(),
+            overflows: rings.overflows(),
+            ..self.connections.scarcity()
+        }
+    }
+
+    /// Queues what goes on by itself: accepts, the waker's poll, closes of unwanted sockets.
+    fn arm(&mut self) {
+        let rings = self.rings.get_mut();
+        for (ring, file) in self.dropped.try_iter() {
+            discard(rings.at(ring), file);
+        }
+        if !self.waking {
+            self.waking = true;
+            let events = libc::POLLIN.cast_unsigned().into();
+            let poll = opcode::PollAdd::new(Fd(self.waker.fd()), events).multi(true);
+            rings.at(0).push(Token::new(Kind::Wake, 0), poll.build());
+        }
+        for acceptor in &mut self.acceptors {
+            acceptor.arm(rings);
+        }
+    }
+
+    /// How long the kernel may keep us waiting, given what is still to do.
+    fn sleep(&self, timeout: Option<Duration>) -> Option<Duration> {
+        if self.connections.has_queued() || self.rings.borrow().is_busy() {
+            return Some(Duration::ZERO);
+        }
+        let looks = self.acceptors.iter().filter_map(Acceptor::next_look);
+        let looks = looks.chain(self.connections.next_look());
+        looks.chain(timeout).min()
+    }
+
+    fn handle(&mut self, completion: Completion, on_event: &mut impl FnMut(Event<'_, Socket>)) {
+        let rings = self.rings.get_mut();
+        let freed = match completion.token.kind {
+            Kind::Ignored | Kind::Call => false,
+            Kind::Wake => {
+                self.waking &= completion.has_more();
+                if self.waker.handle_woken() {
+                    on_event(Event::Woken);
+                }
+                false
+            }
+            Kind::AcceptDirect | Kind::AcceptPlain => {
+                let acceptor = self.acceptors.get_mut(completion.token.index as usize);
+                if let Some(acceptor) = acceptor {
+                    acceptor.handle(rings, completion, &self.waker);
+                }
+                false
+            }
+            _ => self.connections.handle(rings, completion, on_event),
+        };
+        if freed {
+            self.handle_freed();
+        }
+    }
+
+    /// Sends of volleys that did not go out whole, and closes that wait for others.
+    fn care_for_sends(&mut self) {
+        let rings = self.rings.get_mut();
+        for ring in 0..rings.len() {
+            let ring = u8::try_from(ring).unwrap_or(u8::MAX);
+            if rings.at(ring).volley.has_rests() {
+                self.connections.care_for_rests(rings, ring);
+            }
+        }
+        self.connections.stop_lingering(rings);
+    }
+
+    fn handle_freed(&mut self) {
+        self.acceptors.iter_mut().for_each(Acceptor::handle_freed);
+    }
+
+    fn hand_out_accepted(&mut self, on_event: &mut impl FnMut(Event<'_, Socket>)) {
+        for (index, acceptor) in (0..).zip(&mut self.acceptors) {
+            let listener = ListenerId(index);
+            for _ in 0..self.options.accepts_per_turn_max {
+                match acceptor.next() {
+                    Some(Ok(socket)) => on_event(Event::Accepted { listener, socket }),
+                    Some(Err(error)) => on_event(Event::AcceptFailed { listener, error }),
+                    None => break,
+                }
+            }
+        }
+    }
+
+    fn begin(&mut self, id: ConnId, target: &Address, from: Option<IpAddr>) -> io::Result<()> {
+        let rings = self.rings.get_mut();
+        let socket = sys::unconnected(target, from)?;
+        let address = InFlight::Address(Box::new(target.to_socket()?));
+        let ring = rings.with_place()?;
+        let place = (ring, rings.at(ring).install(&socket)?);
+        let flags = match target {
+            Address::Inet(_) => 0,
+            Address::Unix(_) => Flags::UNIX,
+        };
+        self.connections.join(rings, id, place, flags, address);
+        Ok(())
+    }
+}
+
+impl Driver for UringDriver {
+    type Socket = Socket;
+    type Listener = ListenSocket;
+    type Target = Address;
+
+    fn listen(&mut self, listener: ListenSocket) -> io::Result<ListenerId> {
+        let index = u16::try_from(self.acceptors.len())
+            .map_err(|_| io::Error::other("a driver has at most 65,536 listeners"))?;
+        self.acceptors.push(Acceptor::new(listener, index)?);
+        Ok(ListenerId(index))
+    }
+
+    fn stop_listening(&mut self) {
+        let rings = self.rings.get_mut();
+        for acceptor in &mut self.acceptors {
+            acceptor.stop(rings);
+        }
+        // Nobody gets in from now on, not only from the next poll.
+        rings.submit();
+    }
+
+    fn open(&mut self, id: ConnId, socket: Socket) -> io::Result<()> {
+        let rings = self.rings.get_mut();
+        let (place, flags) = match socket.take(&self.waker) {
+            None => return Err(io::Error::other("this socket is in another driver's table")),
+            Some(Taken::Direct(ring, file)) => ((ring, file), 0),
+            Some(Taken::Plain { fd, is_unix }) => {
+                let ring = rings.with_place()?;
+                let file = rings.at(ring).install(&fd)?;
+                ((ring, file), if is_unix { Flags::UNIX } else { 0 })
+            }
+        };
+        self.connections.open(rings, id, place, flags);
+        Ok(())
+    }
+
+    fn connect(&mut self, id: ConnId, target: &Address, from: Option<IpAddr>) {
+        if let Err(error) = self.begin(id, target, from) {
+            self.connections.fail(id, &error);
+        }
+    }
+
+    fn send(&mut self, id: ConnId, parts: &[Part]) -> SendStatus {
+        self.connections.send(self.rings.get_mut(), id, parts)
+    }
+
+    fn receive(&mut self, id: ConnId, on: bool) {
+        self.connections.receive(self.rings.get_mut(), id, on);
+    }
+
+    fn shutdown_write(&mut self, id: ConnId) {
+        self.connections.shutdown_write(self.rings.get_mut(), id);
+    }
+
+    fn close(&mut self, id: ConnId, how: Close) {
+        self.connections.close(self.rings.get_mut(), id, how);
+    }
+
+    fn unsent(&self, id: ConnId) -> usize {
+        let Some((ring, file, unix)) = self.connections.place(id) else {
+            return 0;
+        };
+        let mut rings = self.rings.borrow_mut();
+        let rest = self.connections.rest_bytes(&mut rings, id);
+        let ring = rings.at(ring);
+        let kernels = if unix {
+            ring.export(file).map_or(0, sys::unacknowledged)
+        } else {
+            let ask = opcode::UringCmd16::new(Fixed(file), ASK_UNSENT).build();
+            ring.call(ask).map_or(0, |bytes| bytes as usize)
+        };
+        rest + kernels
+    }
+
+    fn peer(&self, id: ConnId) -> Option<Peer> {
+        let (ring, file, unix) = self.connections.place(id)?;
+        if unix {
+            return Some(Peer::Unix);
+        }
+        let socket = self.rings.borrow_mut().at(ring).export(file).ok()?;
+        let name = net::getpeername(&socket).ok()??;
+        name.try_into().ok().map(Peer::Inet)
+    }
+
+    fn waker(&self) -> Box<dyn Wake> {
+        Box::new(self.waker.clone())
+    }
+
+    fn poll(
+        &mut self,
+        timeout: Option<Duration>,
+        mut on_event: impl FnMut(Event<'_, Socket>),
+    ) -> io::Result<()> {
+        self.arm();
+        let timeout = self.sleep(timeout);
+        self.rings.get_mut().wait(timeout)?;
+        self.care_for_sends();
+        self.connections.serve(self.rings.get_mut(), &mut on_event);
+        for ring in 0..self.rings.get_mut().len() {
+            let ring = u8::try_from(ring).unwrap_or(u8::MAX);
+            // What an enter in between brings is for the next turn.
+            for _ in 0..self.rings.get_mut().at(ring).completions() {
+                let Some(completion) = self.rings.get_mut().at(ring).next() else {
+                    break;
+                };
+                if completion.token.kind == Kind::Discard {
+                    self.rings.get_mut().at(ring).places.free();
+                    self.handle_freed();
+                } else {
+                    self.handle(completion, &mut on_event);
+                }
+            }
+        }
+        self.hand_out_accepted(&mut on_event);
+        Ok(())
+    }
+}

@@ -1,0 +1,205 @@
+//! A chunk offered to one subscriber after the other.
+//!
+//! For a subscriber whose socket takes the bytes at once an offer is one send and nothing else.
+
+use super::connection::{Connection, State};
+use super::counts::Counts;
+use super::groups::{Member, Pending};
+use super::outbox::{Charged, Usage};
+use crate::base::{ConnId, Part};
+use crate::io::driver::{Driver, SEND_BATCH_BYTES_MAX, SendStatus};
+
+/// What one chunk's way through a group has come to.
+#[derive(Default)]
+pub(super) struct Tally {
+    /// Subscribers that were given the whole chunk.
+    pub(super) whole: u32,
+    /// Subscribers for whom the policy dropped the whole chunk.
+    pub(super) dropped: u32,
+    /// Bytes that the system took at once, and in how many sends.
+    pub(super) sent_bytes: u64,
+    pub(super) sends: u64,
+    /// Publications and bytes given to subscribers who joined in the middle of the turn.
+    pub(super) late: u64,
+    pub(super) late_bytes: u64,
+}
+
+/// A chunk on its way through a group.
+pub(super) struct Offer<'a> {
+    part: &'a Part,
+    /// Made when the first subscriber has to wait.
+    charged: Option<Charged>,
+    usage: &'a Usage,
+    outbox_bytes_max: usize,
+}
+
+/// What became of an offer to one subscriber.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Taken {
+    /// It was sent, or waits.
+    Queued,
+    /// The subscriber has too much waiting.
+    TooSlow,
+}
+
+/// A subscriber who joined in the middle of the turn has the front of the chunk already, by
+/// recovery. Its outbox cannot be full: it has just begun.
+pub(super) fn offer_tail<D: Driver>(
+    driver: &mut D,
+    offer: &mut Offer<'_>,
+    conn: &mut Connection,
+    member: Member,
+    run: &[Pending],
+    counts: &mut Counts,
+    tally: &mut Tally,
+) {
+    let (start, frames) = offer.part.chunk.seek(member.from);
+    if frames == 0 {
+        return;
+    }
+    if offer.to(driver, conn, member.conn, start, tally) == Taken::TooSlow {
+        conn.push(offer.charged(), start);
+    }
+    let tail = run[run.len() - frames..].iter();
+    for count in tail.filter_map(|pending| pending.count) {
+        counts.add(count, 1, 0);
+    }
+    tally.late += frames as u64;
+    tally.late_bytes += u64::from(offer.part.len() - start);
+}
+
+impl<'a> Offer<'a> {
+    pub(super) fn new(part: &'a Part, usage: &'a Usage, outbox_bytes_max: usize) -> Self {
+        Self {
+            part,
+            charged: None,
+            usage,
+            outbox_bytes_max,
+        }
+    }
+
+    /// The whole chunk to one subscriber, whatever waits for it.
+    pub(super) fn whole<D: Driver>(
+        &mut self,
+        driver: &mut D,
+        conn: &mut Connection,
+        id: ConnId,
+        tally: &mut Tally,
+    ) {
+        if conn.is_clear() && self.part.len() as usize <= SEND_BATCH_BYTES_MAX {
+            self.send(driver, conn, id, 0, tally);
+        } else {
+            conn.push(self.charged(), 0);
+        }
+        tally.whole += 1;
+    }
+
+    /// Offers the chunk from `start` on to one subscriber.
+    #[inline]
+    pub(super) fn to<D: Driver>(
+        &mut self,
+        driver: &mut D,
+        conn: &mut Connection,
+        id: ConnId,
+        start: u32,
+        tally: &mut Tally,
+    ) -> Taken {
+        debug_assert_eq!(
+            conn.state,
+            State::Open,
+            "only open connections are subscribed"
+        );
+        let len = (self.part.len() - start) as usize;
+        if conn.is_clear() && len <= SEND_BATCH_BYTES_MAX {
+            self.send(driver, conn, id, start, tally);
+            return Taken::Queued;
+        }
+        self.make_room(driver, conn, id, len, tally);
+        if self.is_too_much(conn, len) {
+            return Taken::TooSlow;
+        }
+        conn.push(self.charged(), start);
+        Taken::Queued
+    }
+
+    /// An empty outbox takes one chunk, whatever its size.
+    fn is_too_much(&self, conn: &Connection, len: usize) -> bool {
+        let pending = conn.pending();
+        pending > 0 && pending + len > self.outbox_bytes_max
+    }
+
+    /// Too slow is only whose socket has not taken what it was offered. What came into the
+    /// outbox in this turn (a 101 with its recovery, a publication longer than one send) was not
+    /// offered yet.
+    fn make_room<D: Driver>(
+        &self,
+        driver: &mut D,
+        conn: &mut Connection,
+        id: ConnId,
+        len: usize,
+        tally: &mut Tally,
+    ) {
+        let mut parts = Vec::new();
+        while self.is_too_much(conn, len) && conn.can_send() {
+            let Some(outbox) = &conn.outbox else { return };
+            outbox.batch(&mut parts);
+            let offered: usize = parts.iter().map(|part| part.len() as usize).sum();
+            tally.sends += 1;
+            match driver.send(id, &parts) {
+                SendStatus::Sent(sent) => {
+                    tally.sent_bytes += sent as u64;
+                    conn.advance(sent);
+                    conn.blocked = sent < offered;
+                }
+                SendStatus::Pending => conn.in_flight = u32::try_from(offered).unwrap_or(u32::MAX),
+                SendStatus::Gone => return,
+            }
+        }
+    }
+
+    fn send<D: Driver>(
+        &mut self,
+        driver: &mut D,
+        conn: &mut Connection,
+        id: ConnId,
+        start: u32,
+        tally: &mut Tally,
+    ) {
+        let status = if start == 0 {
+            driver.send(id, std::slice::from_ref(self.part))
+        } else {
+            driver.send(
+                id,
+                &[Part {
+                    start,
+                    ..self.part.clone()
+                }],
+            )
+        };
+        tally.sends += 1;
+        let len = self.part.len() - start;
+        match status {
+            SendStatus::Sent(sent) => {
+                tally.sent_bytes += sent as u64;
+                let sent = u32::try_from(sent).unwrap_or(u32::MAX);
+                if sent < len {
+                    conn.blocked = true;
+                    conn.push(self.charged(), start + sent);
+                }
+            }
+            SendStatus::Pending => {
+                conn.in_flight = len;
+                conn.push(self.charged(), start);
+            }
+            SendStatus::Gone => {}
+        }
+    }
+
+    fn charged(&mut self) -> Charged {
+        let part = self.part;
+        let usage = self.usage;
+        self.charged
+            .get_or_insert_with(|| usage.charge(part.chunk.clone()))
+            .clone()
+    }
+}

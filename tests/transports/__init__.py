@@ -1,0 +1,1 @@
+"""The transports' tests, one module a kind of promise; `run.py` is the program."""

@@ -1,0 +1,40 @@
+#!/usr/bin/env python3
+"""Every transport from outside, against docs/transports.md: `run.py BINARY`.
+
+Each section starts a node of its own. What was published and what each reader must get is known
+to `support.ledger`; the readers are those of `support.readers`. Python's standard library only.
+"""
+
+import os
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+# This folder's modules are imported as `transports.…`; its own names shall not shadow others.
+sys.path[:] = [path for path in sys.path if os.path.basename(path) != "transports"]
+from support import sections  # noqa: E402
+from support.sections import Section  # noqa: E402
+from transports import access, conflate, drain, gone, histories, matrix, rules, slow, waiting  # noqa: E402
+from support.scene import Scene  # noqa: E402
+
+RUN_SECONDS_MAX = 280
+
+SECTIONS = [
+    Section("matrix", matrix.run, matrix.FLAGS),
+    Section("collected", matrix.run_collected, matrix.COLLECTED_FLAGS),
+    Section("rules", rules.run),
+    Section("origins", access.run_origins, access.ORIGIN_FLAGS),
+    Section("keys", access.run_keys, access.KEY_FLAGS),
+    Section("beats", waiting.run_beats, waiting.BEAT_FLAGS),
+    Section("timeouts", waiting.run_timeouts),
+    Section("reuse", waiting.run_reuse),
+    Section("histories", histories.run, histories.FLAGS),
+    Section("conflate", conflate.run),
+    Section("gone", gone.run, gone.FLAGS),
+    Section("full", gone.run_full),
+    Section("pipelined", gone.pipelined_polls),
+    Section("slow", slow.run),
+    Section("drain", drain.run, drain.FLAGS),
+]
+
+if __name__ == "__main__":
+    sys.exit(sections.main(__doc__.splitlines()[0], SECTIONS, RUN_SECONDS_MAX, Scene))
