@@ -121,9 +121,7 @@ fn rows(out: &mut Vec<String>, arm: &ArmResult, kinds: &[&Kind], width: usize) {
             .map_or_else(String::new, |p| groups::value(kind, p))
     });
     let error = cell(&|_, figure| {
-        let error = figure
-            .error_percent
-            .filter(|_| figure.agrees() != Some(true));
+        let error = figure.error_percent;
         let mark = if figure.agrees() == Some(false) {
             "!"
         } else {
