@@ -246,6 +246,9 @@ pub struct CompareOptions {
     /// Processes; as many as the descriptor limit asks for by default.
     #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(1..=1000), help_heading = "Comparison")]
     pub workers: Option<u32>,
+    /// How the generator meets the kernel; with uring, TCP cannot be asked for bytes on the wire.
+    #[arg(long, value_enum, default_value_t = DriverKind::Auto, value_name = "NAME", help_heading = "Comparison")]
+    pub driver: DriverKind,
     /// Pin the generator to this core; further workers to the ones behind it.
     #[arg(long, value_name = "CORE", help_heading = "Comparison")]
     pub pin: Option<usize>,

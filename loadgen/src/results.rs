@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use crate::comparison::figures::{self, Better};
 use crate::comparison::{Cell, Comparison, Figure};
+use crate::report;
 
 /// The figures of one run.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -57,7 +58,16 @@ impl Results {
         let value: Value = serde_json::from_str(text).map_err(|e| format!("no JSON: {e}"))?;
         match value["command"].as_str() {
             Some("compare") => Ok(Self::of_comparison(&Comparison::parse(text)?)),
-            Some("fanout" | "connect") => Ok(Self::of_run(&value)),
+            Some("fanout" | "connect") => {
+                let version = value["schema_version"].as_u64();
+                if version != Some(u64::from(report::SCHEMA_VERSION)) {
+                    return Err(format!(
+                        "its form is not version {}, which this program reads",
+                        report::SCHEMA_VERSION
+                    ));
+                }
+                Ok(Self::of_run(&value))
+            }
             Some(other) => Err(format!("a result of `{other}` has no repeats to compare")),
             None => Err("not a result of loadgen: it has no `command`".to_owned()),
         }
@@ -210,7 +220,7 @@ mod tests {
 
     #[test]
     fn a_run_has_its_ranges_or_its_single_figures() {
-        let ranges = r#"{"command":"fanout","options":{"clients":5},
+        let ranges = r#"{"command":"fanout","schema_version":2,"options":{"clients":5},
             "over_repeats":{"p50_us":{"median":2.0,"min":1.0,"max":3.0}},
             "arms":[{"name":"sse","over_repeats":{"lost":{"median":0.0,"min":0.0,"max":0.0}}}]}"#;
         let results = Results::parse(ranges).expect("a result");
@@ -221,7 +231,7 @@ mod tests {
                 .context
                 .contains(&("clients".to_owned(), "5".to_owned()))
         );
-        let one = r#"{"command":"connect","connect":{"rate":9.0}}"#;
+        let one = r#"{"command":"connect","schema_version":2,"connect":{"rate":9.0}}"#;
         let results = Results::parse(one).expect("a result");
         assert_eq!((results.figures.len(), results.figures[0].repeats), (1, 1));
     }

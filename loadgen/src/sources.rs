@@ -120,7 +120,8 @@ mod tests {
 
     #[test]
     fn a_range_is_used_evenly_and_must_be_large_enough() {
-        let sources = Sources::parse("127.0.0.9-127.0.0.10", HERE, 10, SOURCE_PORTS_MAX).expect("a range");
+        let sources =
+            Sources::parse("127.0.0.9-127.0.0.10", HERE, 10, SOURCE_PORTS_MAX).expect("a range");
         assert_eq!(of(&sources, 4, 10).as_deref(), Some("127.0.0.9"));
         assert_eq!(of(&sources, 5, 10).as_deref(), Some("127.0.0.10"));
         assert!(Sources::parse("127.0.0.9-127.0.0.10", HERE, 50_001, SOURCE_PORTS_MAX).is_err());

@@ -118,7 +118,10 @@ mod tests {
         check("reconnect-storm:5s", 5, Event::ReconnectStorm);
         check("slow-readers:5s", 5, Event::SlowReaders);
         let ramp = Stage::parse("ramp:10s:5..50").expect("a stage");
-        assert_eq!((ramp.rates(), ramp.needs_crowd()), (Some((5.0, 50.0)), false));
+        assert_eq!(
+            (ramp.rates(), ramp.needs_crowd()),
+            (Some((5.0, 50.0)), false)
+        );
     }
 
     #[test]

@@ -134,7 +134,7 @@ fn polls_that_come_due_before_the_answer_are_late() {
 fn a_poll_that_is_never_answered_is_given_up() {
     let pace = "--rate 5 --duration 14s --drain 12s";
     let report = run(Fault::Swallow, "poll --interval 500ms", pace);
-    assert_eq!(ledger(&report), [350, 350, 0, 0, 0]);
+    assert_eq!(ledger(&report), [360, 360, 0, 0, 0]);
     let traffic = traffic(&report);
     assert!(count(traffic, "broken_requests") >= 5, "{traffic}");
     assert!(count(traffic, "late_polls") >= 5, "{traffic}");
@@ -234,7 +234,7 @@ fn a_node_of_our_own_serves_all_arms_at_once() {
         assert_eq!(arm["name"], name);
         let got = &arm["deliveries"];
         assert_eq!(count(got, "received"), count(got, "expected"), "{arm}");
-        assert_eq!(count(got, "expected"), 5 * 40, "{arm}");
+        assert_eq!(count(got, "expected"), 5 * 45, "{arm}");
         for wrong in ["lost", "duplicated", "reordered", "unrecovered"] {
             assert_eq!(count(got, wrong), 0, "{wrong}: {arm}");
         }
@@ -244,7 +244,7 @@ fn a_node_of_our_own_serves_all_arms_at_once() {
         );
         assert_eq!(arm["request_head_bytes"], 850);
     }
-    assert_eq!(count(&report["total"], "received"), 6 * 5 * 40);
+    assert_eq!(count(&report["total"], "received"), 6 * 5 * 45);
     // A poll is one request of that size, and so is what TCP carried up.
     let polls = &arms[4]["traffic"];
     assert_eq!(count(polls, "app_up_bytes"), 850 * count(polls, "requests"));

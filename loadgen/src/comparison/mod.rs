@@ -288,7 +288,9 @@ const SUMS: &[&str] = &[
 
 impl Figures for Comparison {
     fn percentile(&self, prefix: &str, percentile: Option<f64>) -> Option<f64> {
-        prefix.is_empty().then(|| percentile_us(&self.staleness(), percentile))?
+        prefix
+            .is_empty()
+            .then(|| percentile_us(&self.staleness(), percentile))?
     }
 
     fn arm_percentile(&self, arm: &str, percentile: Option<f64>) -> Option<f64> {

@@ -182,7 +182,8 @@ fn of_long_poll(result: &ArmResult, arm: &Arm, workload: &Workload, alone: bool)
     };
     let mut found = Predictions::new();
     let tolerance = Some(LONG_POLL_TOLERANCE_PERCENT);
-    requests(&mut found, model.requests(), workload, tolerance);
+    let each = model.requests_within(arm.traffic.window_seconds);
+    requests(&mut found, each, workload, tolerance);
     found.insert("empty_percent", (100.0 * model.empty_share(), None));
     found.insert("merged_percent", (100.0 * (1.0 - model.seen_share()), None));
     if alone && drain.is_some() {
@@ -193,7 +194,8 @@ fn of_long_poll(result: &ArmResult, arm: &Arm, workload: &Workload, alone: bool)
         p50.and_modify(|(_, bound)| *bound = tolerance);
     }
     everything_arrives(&mut found);
-    bytes(&mut found, model.cost(), workload.rate_of_a_client(), arm);
+    let cost = model.cost() * (each / model.requests());
+    bytes(&mut found, cost, workload.rate_of_a_client(), arm);
     found
 }
 

@@ -43,6 +43,16 @@ impl LongPoll {
         }
     }
 
+    /// Requests a second within a window of so many seconds: where nothing is published, clients
+    /// that connected together ask in step, and the window holds whole rounds of all of them.
+    #[must_use]
+    pub fn requests_within(&self, window: f64) -> f64 {
+        if self.traffic.rate > 0.0 {
+            return self.requests();
+        }
+        (window * self.requests()).floor() / window
+    }
+
     /// The share of answers that bring nothing, those at the timeout: e^(−λ(R+τ)).
     #[must_use]
     pub fn empty_share(&self) -> f64 {
@@ -174,6 +184,15 @@ mod tests {
         let frequent = example(1000.0, 0.1);
         assert!((frequent.requests() - 10.0).abs() < 1e-6);
         assert!((frequent.staleness(0.5) - 0.1).abs() < 1e-6);
+    }
+
+    #[test]
+    fn who_asks_in_step_asks_whole_rounds() {
+        let idle = example(0.0, 0.1);
+        assert_eq!(idle.requests_within(29.0), 0.0);
+        assert_eq!(idle.requests_within(70.0), 2.0 / 70.0);
+        let busy = example(5.0, 0.1);
+        assert_eq!(busy.requests_within(1.0), busy.requests());
     }
 
     #[test]

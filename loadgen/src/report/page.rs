@@ -306,7 +306,10 @@ fn stages(report: &Report) -> Option<Section> {
     }
     let rows = stages.iter().zip(&report.repeats);
     let latency = rows.map(|(stage, figures)| (stage.name.as_str(), &figures.latency));
-    let mut blocks = vec![Block::Table(summaries("Delivery latency by stage", latency))];
+    let mut blocks = vec![Block::Table(summaries(
+        "Delivery latency by stage",
+        latency,
+    ))];
     let back = |stage: &'_ StageFigures| {
         let back = stage.back.clone()?;
         Some((stage.name.clone(), back.reconnect))

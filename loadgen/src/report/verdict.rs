@@ -76,7 +76,11 @@ fn ports(report: &Report, plan: &Plan) -> Option<String> {
     let addresses = plan.sources().ok()?.count().max(1) as u64;
     let connected = report.connect.connected;
     let range = report.run.port_range.as_deref().unwrap_or("unknown");
-    let is_full = report.connect.failures.keys().any(|why| is_port_shortage(why));
+    let is_full = report
+        .connect
+        .failures
+        .keys()
+        .any(|why| is_port_shortage(why));
     let end = if is_full {
         "no port was left, since a connection is its two addresses and its two ports, and only \
          the client's port can differ"

@@ -6,6 +6,7 @@ use std::time::Duration;
 use altavoz::base::clock;
 use serde::{Deserialize, Serialize};
 
+use crate::arms;
 use crate::failure::Failure;
 use crate::html::number;
 use crate::options::{CapacityOf, CapacityOptions, FanoutOptions};
@@ -72,8 +73,10 @@ pub struct Tried {
 /// # Errors
 /// When a bound is none, or not even the first level can be tried.
 pub fn run(options: &CapacityOptions, command_line: &str) -> Result<Capacity, Failure> {
+    let arms = arms::names(&options.load.reading)?;
+    let arms: Vec<&str> = arms.iter().map(String::as_str).collect();
     let bounds = options.bounds.iter();
-    let bounds = bounds.map(|text| Threshold::parse(text, &[]));
+    let bounds = bounds.map(|text| Threshold::parse(text, &arms));
     let bounds = bounds.collect::<Result<Vec<_>, _>>();
     let bounds = bounds.map_err(|e| Failure::usage(format!("--bound {e}")))?;
     let started = clock::unix();
@@ -185,7 +188,10 @@ impl Capacity {
             "publications/s"
         };
         let mut lines = vec![
-            format!("loadgen capacity: {what} that keep {}", self.bounds.join(", ")),
+            format!(
+                "loadgen capacity: {what} that keep {}",
+                self.bounds.join(", ")
+            ),
             format!("  {}", self.machine),
         ];
         let of = if self.of == "clients" {

@@ -34,7 +34,12 @@ struct Churn {
 
 impl Storm {
     /// Cuts the whole crowd now.
-    pub fn all(driver: &mut impl Driver<Target = Address>, core: &mut Core, now: u64, jitter: u64) -> Self {
+    pub fn all(
+        driver: &mut impl Driver<Target = Address>,
+        core: &mut Core,
+        now: u64,
+        jitter: u64,
+    ) -> Self {
         let crowd = crowd(core);
         let mut storm = Self::new(jitter, None);
         crowd
@@ -81,7 +86,13 @@ impl Storm {
     }
 
     /// Cuts and brings back whoever is due.
-    pub fn advance(&mut self, driver: &mut impl Driver<Target = Address>, core: &mut Core, gone: &[usize], now: u64) {
+    pub fn advance(
+        &mut self,
+        driver: &mut impl Driver<Target = Address>,
+        core: &mut Core,
+        gone: &[usize],
+        now: u64,
+    ) {
         self.plan_returns(gone, now, core);
         self.cut_due(driver, core, now);
         while let Some((_, slot)) = self.due.pop_if(|(at, _)| *at <= now) {
@@ -130,7 +141,13 @@ impl Storm {
     }
 
     /// Whoever is not back yet is not cut again.
-    fn cut(&mut self, driver: &mut impl Driver<Target = Address>, core: &mut Core, slot: usize, now: u64) {
+    fn cut(
+        &mut self,
+        driver: &mut impl Driver<Target = Address>,
+        core: &mut Core,
+        slot: usize,
+        now: u64,
+    ) {
         if core.conns[slot].is_in && !self.cut_at.contains_key(&slot) {
             core.cut(driver, slot);
             self.cut_at.insert(slot, now);

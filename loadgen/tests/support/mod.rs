@@ -1,9 +1,8 @@
 //! Somebody else's server to measure ([`server`]), TLS in front of one, and the program itself,
-//! run and read.
+//! run and read ([`program`]).
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::process::{Command, Output};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -11,10 +10,12 @@ use std::time::Duration;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
-use serde_json::Value;
 
 pub(crate) mod http;
+mod program;
 pub(crate) mod server;
+
+pub(crate) use program::{loadgen, report};
 
 /// TLS in front of another server.
 pub(crate) fn tls_in_front_of(inner: SocketAddr) -> SocketAddr {
@@ -72,20 +73,4 @@ fn read(from: &mut impl Read, buffer: &mut [u8]) -> Option<Option<usize>> {
         Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => Some(None),
         Err(_) => None,
     }
-}
-
-/// Runs the program.
-pub(crate) fn loadgen(line: &str) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_loadgen"))
-        .args(line.split(' '))
-        .output()
-        .expect("the program runs")
-}
-
-/// Runs it quietly and reads its JSON; the exit code too.
-pub(crate) fn report(line: &str) -> (Value, Option<i32>) {
-    let output = loadgen(&format!("{line} --quiet --json -"));
-    let words = String::from_utf8_lossy(&output.stderr);
-    let value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{words}"));
-    (value, output.status.code())
 }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::comparison::Basis;
 use crate::options::{
-    CompareOptions, ConnectOptions, DriverKind, FanoutOptions, HeaderPreset, LoadOptions,
-    OutputOptions, Publish, ReadingOptions, TargetOptions,
+    CompareOptions, ConnectOptions, FanoutOptions, HeaderPreset, LoadOptions, OutputOptions,
+    Publish, ReadingOptions, TargetOptions,
 };
 use crate::presets::{ArmSpec, CellPlan, Head};
 
@@ -132,7 +132,7 @@ fn load(options: &CompareOptions, cell: &CellPlan, arms: &[ArmSpec]) -> LoadOpti
         publishers: cell.workload.publishers,
         source: options.source.clone(),
         workers: options.workers,
-        driver: DriverKind::Auto,
+        driver: options.driver,
         pin: options.pin,
         seed: options.seed,
     }
