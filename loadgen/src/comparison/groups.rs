@@ -135,15 +135,15 @@ pub fn head(kind: &Kind) -> String {
     kind.title.to_owned()
 }
 
-/// The prediction and how far off it was; empty without one.
+/// The prediction and how far off it was, each of which stays on its line; empty without one.
 #[must_use]
 pub fn prediction(kind: &Kind, figure: &Figure) -> String {
     let Some(predicted) = figure.predicted else {
         return String::new();
     };
     let error = figure.error_percent;
-    let error = error.map_or_else(String::new, |error| format!(" {} %", signed(error)));
-    format!("{}{error}", value(kind, predicted))
+    let error = error.map_or_else(String::new, |error| format!(" {}{TIE}%", signed(error)));
+    format!("{}{error}", tied(&value(kind, predicted)))
 }
 
 /// The range over repeats; empty where all are the same.
@@ -153,7 +153,16 @@ pub fn range(kind: &Kind, figure: &Figure) -> String {
     if min == max {
         return String::new();
     }
-    format!("{min} to {max}")
+    format!("{} to {}", tied(&min), tied(&max))
+}
+
+/// A space at which no line breaks.
+const TIE: char = '\u{a0}';
+
+/// A number and its unit, which stay together.
+#[must_use]
+pub fn tied(text: &str) -> String {
+    text.replace(' ', &TIE.to_string())
 }
 
 /// A percentage with a sign and one digit that matters behind the point at most.

@@ -17,6 +17,7 @@ use crate::sample::Machine;
 use crate::stats::{Latency, micros};
 use crate::thresholds::{Figures, Outcome};
 
+pub mod bytes;
 pub mod crossing;
 pub mod figures;
 pub mod groups;
@@ -64,6 +65,9 @@ pub struct Comparison {
     pub notes: Vec<String>,
     /// The workloads, each with its arms.
     pub cells: Vec<Cell>,
+    /// What an update, a poll and an idle hour cost, if that was asked for.
+    #[serde(default)]
+    pub bytes: Vec<bytes::Row>,
     /// The three cases of Lubbers and Greco, if they were asked for.
     pub lubbers: Vec<lubbers::Row>,
     /// Update rates at which polling becomes cheaper, if they were looked for.

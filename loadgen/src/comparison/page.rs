@@ -27,6 +27,7 @@ pub fn page(comparison: &Comparison) -> Page {
             blocks: Vec::new(),
         });
     }
+    sections.extend(super::tables::bytes(comparison));
     for cell in &comparison.cells {
         sections.push(self::cell(cell, &names));
     }
@@ -170,7 +171,7 @@ fn table(cell: &Cell, group: &Group, kinds: &[&Kind]) -> Table {
 fn table_cell(kind: &Kind, figure: &Figure) -> TableCell {
     let prediction = groups::prediction(kind, figure);
     TableCell {
-        main: groups::value(kind, figure.median),
+        main: groups::tied(&groups::value(kind, figure.median)),
         below: if prediction.is_empty() {
             groups::range(kind, figure)
         } else {

@@ -10,7 +10,8 @@ use crate::transport::Transport;
 
 use super::crossing::{Crossing, Point};
 use super::{
-    ArmResult, Basis, Cell, Comparison, Repeat, SCHEMA_VERSION, Second, Workload, lubbers, predict,
+    ArmResult, Basis, Cell, Comparison, Repeat, SCHEMA_VERSION, Second, Workload, bytes, lubbers,
+    predict,
 };
 
 const ARMS: [&str; 7] = [
@@ -51,7 +52,9 @@ pub(crate) fn comparison() -> Comparison {
         predict::enter(&mut cell);
         cell
     });
+    let cells = cells.to_vec();
     Comparison {
+        bytes: bytes::rows(&cells),
         schema_version: SCHEMA_VERSION,
         generator: "loadgen".to_owned(),
         generator_version: "0.1.0".to_owned(),
@@ -70,7 +73,7 @@ pub(crate) fn comparison() -> Comparison {
         target: "a node of its own".to_owned(),
         latency_basis: "from the intended publish time".to_owned(),
         notes: vec!["polls are spread evenly over their interval".to_owned()],
-        cells: cells.to_vec(),
+        cells,
         lubbers: vec![
             lubbers::Row::new(1_000, 1_000),
             lubbers::Row::new(100_000, 9_000),

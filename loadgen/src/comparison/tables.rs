@@ -7,7 +7,58 @@ use crate::html::{Block, Lines, Section, Series, Style, number};
 
 use super::crossing::{Crossing, Point};
 use super::lubbers::Row;
-use super::{Comparison, figures};
+use super::{Comparison, bytes, figures};
+
+/// What a request, an update and an idle hour cost, beside what is claimed of them.
+#[must_use]
+pub fn bytes(comparison: &Comparison) -> Option<Section> {
+    let first = comparison.bytes.first()?;
+    let head = [
+        "arm",
+        "claimed (B)",
+        "a request, app (B)",
+        "an update, app (B)",
+        "an update, wire (B)",
+        "idle hour, app (B)",
+        "idle hour, wire (B)",
+    ];
+    Some(Section {
+        title: "Bytes, beside what is claimed".to_owned(),
+        text: Vec::new(),
+        blocks: vec![Block::Table(Table {
+            title: format!(
+                "Bytes of a client, up and down, at {} updates a second",
+                number::figure(first.updates_per_second)
+            ),
+            note: "Claimed: of a polling request, and of a WebSocket message. A request is one \
+                   with its answer, whether that brings something or not. Wire: with TCP and IP \
+                   and every acknowledgement."
+                .to_owned(),
+            head: head.map(str::to_owned).to_vec(),
+            rows: comparison.bytes.iter().map(bytes_row).collect(),
+        })],
+    })
+}
+
+fn bytes_row(row: &bytes::Row) -> Vec<Cell> {
+    let each = |bytes: Option<f64>| Cell::new(bytes.map_or_else(|| "–".to_owned(), number::figure));
+    vec![
+        Cell::new(row.arm.clone()),
+        Cell::new(claim(row)),
+        each(row.app_bytes_per_request),
+        each(row.app_bytes_per_delivery),
+        each(row.wire_bytes_per_delivery),
+        each(row.app_bytes_per_idle_hour),
+        each(row.wire_bytes_per_idle_hour),
+    ]
+}
+
+/// The claim about an arm as people read it.
+#[must_use]
+pub fn claim(row: &bytes::Row) -> String {
+    let words = |(from, to)| format!("{} to {}", number::figure(from), number::figure(to));
+    row.claimed_bytes.map_or_else(|| "-".to_owned(), words)
+}
 
 /// The crossings, if they were looked for.
 #[must_use]

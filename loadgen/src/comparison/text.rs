@@ -21,6 +21,7 @@ pub fn text(comparison: &Comparison) -> String {
         self::cell(&mut out, cell);
     }
     findings(&mut out, comparison);
+    bytes(&mut out, comparison);
     crossings(&mut out, comparison);
     lubbers(&mut out, comparison);
     verdict(&mut out, comparison);
@@ -121,9 +122,7 @@ fn rows(out: &mut Vec<String>, arm: &ArmResult, kinds: &[&Kind], width: usize) {
             .map_or_else(String::new, |p| groups::value(kind, p))
     });
     let error = cell(&|_, figure| {
-        let error = figure
-            .error_percent
-            .filter(|_| figure.agrees() != Some(true));
+        let error = figure.error_percent;
         let mark = if figure.agrees() == Some(false) {
             "!"
         } else {
@@ -151,6 +150,34 @@ fn findings(out: &mut Vec<String>, comparison: &Comparison) {
     out.push("== what follows ==".to_owned());
     for finding in &comparison.findings {
         wrap(out, "  ", finding);
+    }
+}
+
+fn bytes(out: &mut Vec<String>, comparison: &Comparison) {
+    if comparison.bytes.is_empty() {
+        return;
+    }
+    out.push(String::new());
+    out.push("== bytes up and down, beside what is claimed ==".to_owned());
+    out.push(format!(
+        "  {:<18}{:>12}{:>12}{:>12}{:>12}{:>12}",
+        "", "claimed", "a request", "an update", "an update", "idle hour"
+    ));
+    out.push(format!(
+        "  {:<18}{:>12}{:>12}{:>12}{:>12}{:>12}",
+        "", "(B)", "app (B)", "app (B)", "wire (B)", "wire (B)"
+    ));
+    let each = |bytes: Option<f64>| bytes.map_or_else(|| "-".to_owned(), number::figure);
+    for row in &comparison.bytes {
+        out.push(format!(
+            "  {:<18}{:>12}{:>12}{:>12}{:>12}{:>12}",
+            row.arm,
+            super::tables::claim(row),
+            each(row.app_bytes_per_request),
+            each(row.app_bytes_per_delivery),
+            each(row.wire_bytes_per_delivery),
+            each(row.wire_bytes_per_idle_hour),
+        ));
     }
 }
 

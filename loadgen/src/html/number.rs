@@ -45,9 +45,10 @@ pub fn signed(value: f64) -> String {
 /// Microseconds in the unit that suits them: `950 µs`, `12.3 ms`, `4.2 s`.
 #[must_use]
 pub fn micros(value: f64) -> String {
+    // What would be rounded to a thousand is one of the next unit.
     match value.abs() {
-        ..1e3 => format!("{} µs", figure(value)),
-        ..1e6 => format!("{} ms", figure(value / 1e3)),
+        ..999.5 => format!("{} µs", figure(value)),
+        ..999_500.0 => format!("{} ms", figure(value / 1e3)),
         _ => format!("{} s", figure(value / 1e6)),
     }
 }
@@ -98,8 +99,8 @@ mod tests {
     #[test]
     fn times_have_the_unit_that_suits_them() {
         assert_eq!(
-            [950.0, 12_345.0, 4.2e6].map(micros),
-            ["950 µs", "12.3 ms", "4.2 s"]
+            [950.0, 999.7, 12_345.0, 999_700.0, 4.2e6].map(micros),
+            ["950 µs", "1 ms", "12.3 ms", "1 s", "4.2 s"]
         );
     }
 }

@@ -91,6 +91,7 @@ pub fn run(options: &CompareOptions, command_line: &str) -> Result<Comparison, F
             .to_owned(),
         notes: notes(options),
         cells,
+        bytes: Vec::new(),
         lubbers: Vec::new(),
         crossings: Vec::new(),
         findings: Vec::new(),

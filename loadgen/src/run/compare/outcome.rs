@@ -2,9 +2,9 @@
 //! Greco, ratios of CPU, and the bytes of an idle hour and of an update.
 
 use crate::comparison::crossing::{Crossing, Point};
-use crate::comparison::{ArmResult, Cell, Comparison, Workload, lubbers, predict};
+use crate::comparison::{ArmResult, Cell, Comparison, Workload, bytes, lubbers, predict};
 use crate::html::number::figure;
-use crate::model::claims::{LUBBERS_CLIENTS, SEED_POLL_BYTES, SEED_PUSH_BYTES};
+use crate::model::claims::LUBBERS_CLIENTS;
 use crate::model::{Cost, Poll, Push, crossover};
 use crate::presets::{Scenario, Shows};
 use crate::transport::Transport;
@@ -23,10 +23,7 @@ pub(super) fn enter(comparison: &mut Comparison, scenario: &Scenario) {
                 let ratios = comparison.cells.iter().flat_map(cpu_ratios);
                 comparison.findings.extend(ratios);
             }
-            Shows::Bytes => {
-                let bytes = bytes(&comparison.cells);
-                comparison.findings.extend(bytes);
-            }
+            Shows::Bytes => comparison.bytes = bytes::rows(&comparison.cells),
         }
     }
 }
@@ -184,34 +181,4 @@ fn cpu_ratios(cell: &Cell) -> Vec<String> {
         }
     }
     ratios
-}
-
-/// The bytes of an idle hour, and of an update where updates are frequent, for each arm.
-fn bytes(cells: &[Cell]) -> Vec<String> {
-    let idle = cells
-        .iter()
-        .find(|cell| cell.workload.rate <= 0.0 && cell.side_by_side);
-    let Some(busy) = cells.iter().find(|cell| cell.workload.rate > 0.0) else {
-        return Vec::new();
-    };
-    let mut lines = vec![format!(
-        "claimed: {} to {} B a polling request, {} to {} B a WebSocket message",
-        SEED_POLL_BYTES.0, SEED_POLL_BYTES.1, SEED_PUSH_BYTES.0, SEED_PUSH_BYTES.1
-    )];
-    for arm in &busy.arms {
-        let each = |name: &str| arm.median(name).map_or_else(|| "-".to_owned(), figure);
-        let idle = idle.and_then(|cell| cell.arms.iter().find(|other| other.name == arm.name));
-        let hour = idle.and_then(|arm| arm.median("wire_bytes_per_client_second"));
-        let hour = hour.map_or_else(String::new, |bytes| {
-            format!("; an idle hour {} B on the wire", figure(3600.0 * bytes))
-        });
-        lines.push(format!(
-            "{}: an update at {}/s takes {} B at the socket, {} B on the wire{hour}",
-            arm.name,
-            figure(busy.workload.rate_of_a_client()),
-            each("app_bytes_per_delivery"),
-            each("wire_bytes_per_delivery"),
-        ));
-    }
-    lines
 }
