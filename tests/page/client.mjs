@@ -294,6 +294,7 @@ async function fallsBack(context, node) {
     box.rules = { sse: "cut" };
     box.breakAll();
     const waits = await until("nine tries", async () => { const all = closes(await reader.log()); return all.length >= 9 && all.map((one) => one.wait); }, PATIENCE_MS);
+    equal(closes(await reader.log()).slice(1).every((one) => one.reason === "the node does not answer" && !one.opened), true, "reasons");
     const bounds = waits.map((_, i) => Math.min(TIMING.backoffMost, TIMING.backoffFirst * 2 ** i));
     equal(waits.filter((wait, i) => wait > bounds[i]), [], "longer waits than they may be");
     equal(new Set(waits).size > 1 && waits.some((wait) => wait > TIMING.backoffFirst), true, "waits that differ and grow");

@@ -9,7 +9,14 @@ export const DEADLINE_MS = 10_000;
 const ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
   "--disable-background-networking", "--disable-component-update", "--disable-sync"];
 
+/** A run that hangs ends all the same, and takes along what it started. */
+const RUN_MAX_MS = 10 * 60_000;
+
 let passed = 0, failed = 0;
+const children = new Set();
+process.on("exit", () => { for (const child of children) child.kill("SIGKILL"); });
+for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"]) process.on(signal, () => process.exit(1));
+setTimeout(() => { console.log(`not done after ${RUN_MAX_MS / 60_000} minutes`); process.exit(1); }, RUN_MAX_MS).unref();
 
 /** Prints "ok - NAME" or "not ok - NAME" with why. */
 export async function check(name, body) {
@@ -102,6 +109,8 @@ export class Node {
     const environment = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("ALTAVOZ_")));
     const flags = ["--listen", `127.0.0.1:${this.#port}`, "--log-level", "error", "--drain", "300ms", ...this.#flags];
     const child = this.#process = spawn(this.#binary, flags, { stdio: ["ignore", "pipe", "inherit"], env: environment });
+    children.add(child);
+    child.once("exit", () => children.delete(child));
     let said = "";
     child.stdout.on("data", (bytes) => { said += bytes; });
     await until("the node says that it listens", () => {

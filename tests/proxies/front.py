@@ -6,12 +6,12 @@ import tempfile
 import time
 from contextlib import ExitStack
 
-from support.ledger import Ledger, Publisher
+from support.ledger import Ledger, Publisher, compare
 from support.node import Node, free_port, spawn
 from support.payloads import PAYLOADS, numbered, octets
 from support.proxies import Certificate, Haproxy, Httpd, Nginx, PlainNginx, find
 from support.raw import Gone, Link, post_request
-from support.readers import BY_NAME, READ_SECONDS, TRANSPORTS, Close, refusal
+from support.readers import BY_NAME, READ_SECONDS, TRANSPORTS, Start, refusal
 from support.scene import Scene
 
 UPDATES = 50
@@ -173,7 +173,7 @@ def gone_cell(trial, front, transport):
     one = ledger.publish(numbered(1))
     trial.compare(transport.form, reader.next(), one)
     if not transport.held:
-        reader.link.send(transport.request(ledger.topic, reader.position))
+        reader.hold()
     wait_until(trial, "it is subscribed", lambda: metric() > others)
     reader.close()
     end = time.monotonic() + NOTICE_SECONDS
@@ -312,10 +312,10 @@ def open_kinds(front, words):
     return visitors
 
 
-def next_update(trial, transport, ledger, reader):
+def next_update(transport, ledger, reader):
     """One more update comes."""
     one = ledger.publish(numbered(ledger.last))
-    trial.compare(transport.form, reader.next(), one)
+    compare(transport.form, reader.next(), one)
 
 
 def restarts(front):
@@ -337,13 +337,13 @@ def reload_cell(trial, front):
     visitors = open_kinds(front, "reload")
     for transport, ledger, reader in visitors:
         trial.readers.append(reader)
-        next_update(trial, transport, ledger, reader)
+        next_update(transport, ledger, reader)
     front.proxy.reload()
     for _ in range(20):
         for transport, ledger, reader in visitors:
             # Between two questions a proxy may close the connection: then one asks on another.
             if transport.held:
-                next_update(trial, transport, ledger, reader)
+                next_update(transport, ledger, reader)
         newcomer = BY_NAME["SSE"].open(front.port, topic_of(front, "reload/new"), "earliest")
         trial.readers.append(newcomer)
         trial.equal("a newcomer", newcomer.start.recovered, True)
@@ -354,11 +354,9 @@ def killed(front):
     """Each reader with what it saw when the proxy was killed; the proxy is back then."""
     visitors = open_kinds(front, "killed")
     for transport, ledger, reader in visitors:
-        one = ledger.publish(numbered(1))
-        reader.next()
+        next_update(transport, ledger, reader)
         if transport.waits and not transport.held:
-            reader.link.send(transport.request(ledger.topic, one.position))
-            reader._asked = True
+            reader.hold()
     front.proxy.kill()
     seen = []
     for transport, ledger, reader in visitors:
@@ -383,23 +381,18 @@ def drain_cell(trial, front):
     visitors = open_kinds(front, "drain")
     for transport, ledger, reader in visitors:
         trial.readers.append(reader)
-        next_update(trial, transport, ledger, reader)
+        next_update(transport, ledger, reader)
         if transport.waits and not transport.held:
-            reader.link.send(transport.request(ledger.topic, reader.position))
-            reader._asked = True
+            reader.hold()
     held = [visitor for visitor in visitors if visitor[0].waits]
     wait_until(trial, "all are there", lambda: front.node.metric("altavoz_subscriptions")
                == len(held))
     front.node.child.terminate()
     for transport, _, reader in held:
         if not transport.held:
-            trial.equal("the last answer", (reader.ask(), reader.take()), (reader.start, []))
+            trial.equal("the last answer", (reader.ask(), reader.take()), (Start(reader.position, True), []))
             continue
-        item = reader.next()
-        trial.demand(isinstance(item, Close), f"{transport}: expected a close, saw {item!r:.200}")
-        trial.equal(f"{transport}'s code", item.code, 1001)
-        trial.demand(item.reason.startswith("retry="), item.reason)
-        trial.ends(reader)
+        trial.closes(reader, reader.next(), 1001)
     trial.equal("exit code", front.node.wait(20), 0)
 
 

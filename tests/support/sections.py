@@ -54,7 +54,8 @@ def run_section(section, report, options, prepare):
     report.note(f"section {section.name}")
     node = None
     try:
-        with Node(options.binary, *DRAIN, *section.flags, *options.node_flag,
+        drain = () if "--drain" in section.flags else DRAIN
+        with Node(options.binary, *drain, *section.flags, *options.node_flag,
                   **section.options) as node:
             section.run(prepare(node, report))
             report.equal(f"section {section.name}: the node exits with 0", node.stop(), 0,

@@ -21,7 +21,9 @@ from transports.waiting import DefaultTimeout
 TOPICS = 4
 HISTORY, HISTORY_BYTES = 8, 2048
 FLAGS = ("--history-publications", str(HISTORY), "--history-bytes", f"{HISTORY_BYTES}B",
-         "--shards", "2")
+         "--shards", "2",
+         # Readers that are left alone for a while do not answer pings.
+         "--ping-interval", "10m")
 SECONDS = 25
 HELD_MAX = 24
 REMEMBERED_MAX = 200

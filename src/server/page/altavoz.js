@@ -54,7 +54,7 @@ async function websocket(link) {
   if (link.opened || end.code !== 1006) return end;
   // A browser hides why a handshake failed; a plain request to the same topic is told.
   await link.poll(after);
-  return { ...end, reason: "no WebSocket gets through, though the node answers" };
+  return { ...end, reason: "the handshake failed, though the node answers" };
 }
 
 /** By fetch and not by EventSource, which hides the status, the first id and the signs of life. */
@@ -116,7 +116,8 @@ class Link {
   }
   async ask(query, accept = "application/json") {
     const headers = { Accept: accept, ...(this.token && { Authorization: `Bearer ${this.token}` }) };
-    const answer = await fetch(this.address(query), { headers, cache: "no-store", signal: this.signal });
+    const asked = fetch(this.address(query), { headers, cache: "no-store", signal: this.signal });
+    const answer = await asked.catch((error) => { throw error instanceof TypeError ? new Error("the node does not answer") : error; });
     if (!answer.ok) throw await refusal(answer);
     return answer;
   }
@@ -178,8 +179,7 @@ class Altavoz extends EventTarget {
     if (!(conflate >= 0)) throw new TypeError(`conflate is a number of milliseconds, not ${conflate}`);
     const { href } = new URL(url, globalThis.document?.baseURI ?? globalThis.location?.href);
     this.#options = { url: href, token, conflate: conflate && `${conflate}ms` };
-    this.#position = after;
-    [this.#ladder, this.#queue] = [[...transports], [...transports]];
+    [this.#position, this.#ladder, this.#queue] = [after, [...transports], [...transports]];
     const { signal } = this.#listening;
     globalThis.addEventListener?.("online", () => this.#hurry(true), { signal });
     globalThis.document?.addEventListener("visibilitychange", () => document.hidden || this.#hurry(false), { signal });
