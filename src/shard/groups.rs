@@ -269,6 +269,15 @@ impl Groups {
         self.members
     }
 
+    /// Whether there is no group, nor anything that waits for one.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        self.groups.is_empty()
+            && self.topics.is_empty()
+            && self.collecting.is_empty()
+            && self.members == 0
+            && !self.is_dirty()
+    }
+
     fn group_of(&mut self, topic: &TopicName, manner: Manner) -> u32 {
         let first = self.topics.get(topic).copied().unwrap_or(NONE);
         let mut next = first;
