@@ -160,22 +160,22 @@ async function hiding(context) {
 async function growth(body) {
   const read = async () => { const text = await (await fetch(`${base}/metrics`)).text(); return ["received", "sent"].map((way) => Number(new RegExp(`^altavoz_${way}_bytes_total (\\S+)`, "m").exec(text)[1])); };
   // A shard counts what it has sent when the client may have it already, and asked another shard:
-  // a reading holds if the two after it cost alike, but for a digit or two.
+  // a reading holds if it and the one before it cost alike, but for some digits.
   const settled = async () => {
-    let held = [];
+    let readings = [], costs = [];
     await until("counters that rest", async () => {
-      const [first, second, third] = [await read(), await read(), await read()];
-      const costs = first.map((n, i) => [second[i] - n, third[i] - second[i]]);
-      held = third.map((n, i) => ({ bytes: n, cost: costs[i][1] }));
-      return costs.every(([one, other]) => one > 0 && Math.abs(one - other) <= 16);
+      readings = [...readings, await read()];
+      if (readings.length < 3) return false;
+      const [first, second, third] = readings.slice(-3);
+      costs = third.map((n, i) => n - second[i]);
+      return costs.every((cost, i) => cost > 0 && Math.abs(cost - (second[i] - first[i])) <= 32);
     });
-    return held;
+    return { bytes: readings.at(-1), costs, count: readings.length };
   };
   const before = await settled();
   await body();
-  const after = await settled();
-  // The last reading of the first three, and the first two of the others.
-  return before.map(({ bytes, cost }, i) => after[i].bytes - bytes - 3 * cost);
+  const { bytes, costs, count } = await settled();
+  return bytes.map((n, i) => n - before.bytes[i] - count * costs[i]);
 }
 function inBytes(text) {
   const [, n, unit] = /([\d,.]+) (B|KiB|MiB)$/.exec(text);
