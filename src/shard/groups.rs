@@ -184,6 +184,15 @@ impl Groups {
         Some((id, *under_way))
     }
 
+    /// How many flushes go on in the next turn: fan-outs, and answers.
+    pub(crate) fn flushes_under_way(&self) -> (usize, usize) {
+        let groups = self.groups.iter();
+        let flushes = groups.filter_map(|(_, group)| group.under_way.as_deref());
+        let (fan_outs, answers): (Vec<_>, Vec<_>) =
+            flushes.partition(|flush| matches!(flush, UnderWay::FanOut { .. }));
+        (fan_outs.len(), answers.len())
+    }
+
     /// A group's flush is over: what came meanwhile is next, and it is forgotten if nobody is
     /// left in it.
     pub(crate) fn flushed(&mut self, group: u32, now: Time) {

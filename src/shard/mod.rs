@@ -220,6 +220,13 @@ impl<D: Driver> Shard<D> {
         (largest(true), largest(false))
     }
 
+    /// How many groups go on with their flush in the next turn: with a fan-out, and with answers
+    /// to long polls. For tests.
+    #[must_use]
+    pub fn flushes_under_way(&self) -> (usize, usize) {
+        self.core.groups.flushes_under_way()
+    }
+
     /// Asserts what must hold between turns.
     ///
     /// # Panics

@@ -267,6 +267,9 @@ impl Poller {
                 cx.model.polls[id].prompt = false;
             }
         }
+        if self.is_held(cx) {
+            cx.report.count(Seen::LongPollsLeft);
+        }
         match self.temper.goodbye {
             Goodbye::Close | Goodbye::Fin => self.line.fin(),
             Goodbye::Hurry => {
@@ -277,6 +280,12 @@ impl Poller {
             Goodbye::Vanish => self.line.be_deaf(cx.now, Duration::from_secs(1 << 20)),
         }
         self.left = true;
+    }
+
+    /// Whether the request whose turn it is may be held.
+    fn is_held(&self, cx: &Cx<'_>) -> bool {
+        let what = self.waiting.front().map(|request| request.what);
+        matches!(what, Some(What::Poll(id)) if cx.model.polls[id].held.is_some())
     }
 
     fn note_end(&mut self, cx: &mut Cx<'_>) {
@@ -367,8 +376,7 @@ impl Client for Poller {
             .is_some_and(|at| at.since(self.idle_since) >= patience)
             && (waits_long || !self.line.has_finned());
         // A held poll's client that ends its direction has gone.
-        let gave_up = self.line.has_finned()
-            && matches!(request.what, What::Poll(id) if cx.model.polls[id].held.is_some());
+        let gave_up = self.line.has_finned() && self.is_held(cx);
         let met_full = cx.plan.connections_max < 1_000;
         assert!(
             self.closing || met_idle || gave_up || met_full || cx.is_draining,

@@ -307,6 +307,9 @@ impl World {
                 .turn(Some(Duration::ZERO))
                 .expect("the simulator works");
             self.node.check(&self.plan);
+            let (fan_outs, answers) = self.node.shards[shard].flushes_under_way();
+            self.report.add(Seen::LongFanOuts, fan_outs as u64);
+            self.report.add(Seen::LongAnswers, answers as u64);
             if self.phase == Phase::Busy && percent(&mut self.rng, self.plan.stalls_percent) {
                 self.node.stalled[shard] = now + millis(&mut self.rng, 0..STALL_MILLIS);
             }
@@ -342,7 +345,7 @@ impl World {
         let report = &mut self.report;
         report.add(Seen::ShortSends, counts.short_sends);
         report.add(Seen::PendingSends, counts.pending_sends);
-        report.add(Seen::Resets, counts.resets);
+        report.add(Seen::Broken, counts.resets);
         report.add(Seen::Epochs, model::epochs(&self.model) as u64);
         for metrics in &self.node.metrics {
             report.add(

@@ -87,6 +87,11 @@ impl Order<'_> {
         self.check_told(&told, report);
         let replayed = self.replayed(&told).count();
         report.add(Happened::Replayed, replayed as u64);
+        let is_reset = greeting.begins.is_some() && !greeting.recovered;
+        report.add(Happened::Resets, u64::from(is_reset));
+        let for_many = told.seen.first().and_then(|seen| seen.stands_for) > Some(1);
+        let stands_for_all = replayed > 0 && for_many;
+        report.add(Happened::ConflatedReplays, u64::from(stands_for_all));
     }
 
     /// The same for all readers who said from where on they want to read.
@@ -98,14 +103,18 @@ impl Order<'_> {
                 self.check_all_kept(told);
             }
             Asked::Position(epoch, offset) if told.recovered => {
-                report.count(Happened::Recovered);
+                report.count(if told.is_all {
+                    Happened::PollsRecovered
+                } else {
+                    Happened::Recovered
+                });
                 assert_eq!(epoch, told.epoch, "recovered from another life");
                 assert!(Some(*offset) <= told.last.or(Some(u64::MAX)), "the future");
                 let base = told.base().unwrap_or(*offset);
                 assert_eq!(base, *offset, "a gap, or a repeat: {:?}", told.seen);
             }
             Asked::Position(epoch, offset) => {
-                report.count(Happened::NotRecovered);
+                report.add(Happened::NotRecovered, u64::from(!told.is_all));
                 self.check_loss(told, epoch, *offset, report);
                 self.check_all_kept(told);
             }
