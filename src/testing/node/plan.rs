@@ -31,6 +31,8 @@ pub(super) struct Plan {
     pub(super) busy: Duration,
     /// Few come, and nobody stays, so that topics are left and forgotten.
     pub(super) restless: bool,
+    /// Most poll one topic, and a turn answers few of them.
+    pub(super) crowd: bool,
     /// How hard shards are held back at random, in percent of the turns.
     pub(super) stalls_percent: u8,
     pub(super) drain: Option<DrainPlan>,
@@ -48,11 +50,12 @@ pub(super) struct DrainPlan {
 impl Plan {
     pub(super) fn draw(rng: &mut Rng) -> Self {
         let busy = millis(rng, 3_000..10_000);
-        let topics = rng.usize(1..=4);
         let restless = percent(rng, 20);
+        let crowd = !restless && percent(rng, 12);
+        let topics = rng.usize(1..=if crowd { 1 } else { 4 });
         Self {
-            shards: rng.usize(1..=4),
-            limits: limits(rng, restless),
+            shards: rng.usize(1..=if crowd { 2 } else { 4 }),
+            limits: limits(rng, restless, crowd),
             coalesce: or(rng, 30, Duration::ZERO, |rng| millis(rng, 1..20)),
             shared_door: percent(rng, 30),
             anonymous: or(rng, 6, Anonymous::Publish, |_| Anonymous::Subscribe),
@@ -62,6 +65,7 @@ impl Plan {
             clients: rng.usize(if restless { 6..=16 } else { 12..=36 }),
             busy,
             restless,
+            crowd,
             stalls_percent: rng.u8(0..25),
             drain: percent(rng, 20).then(|| DrainPlan {
                 after: busy.mul_f64(rng.f64()),
@@ -115,7 +119,8 @@ impl Plan {
     }
 }
 
-fn limits(rng: &mut Rng, restless: bool) -> Limits {
+fn limits(rng: &mut Rng, restless: bool, crowd: bool) -> Limits {
+    let few_at_once = if crowd { 100 } else { 50 };
     let age_max = if restless { 1_500 } else { 15_000 };
     Limits {
         message_bytes_max: 4_096,
@@ -128,7 +133,7 @@ fn limits(rng: &mut Rng, restless: bool) -> Limits {
         publishes_in_flight_max: rng.usize(1..=16),
         mesh_credits_per_pair: or(rng, 50, 64, |rng| rng.u32(1..=8)),
         turn_chunk_bytes_max: *pick(rng, &[100, 1_000, 64 * 1024]),
-        fanout_per_turn_max: or(rng, 50, 1_024, |rng| rng.usize(1..=4)),
+        fanout_per_turn_max: or(rng, few_at_once, 1_024, |rng| rng.usize(1..=4)),
         ping_interval: millis(rng, 1_600..4_000),
         pong_timeout: millis(rng, 1_200..1_500),
         close_linger: millis(rng, 500..2_000),

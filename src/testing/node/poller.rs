@@ -254,7 +254,7 @@ impl Poller {
     fn pause(&self, cx: &mut Cx<'_>) -> Duration {
         match () {
             () if cx.is_quiet => millis(cx.rng, 300..2_000),
-            () if self.temper.witness => millis(cx.rng, 1..10),
+            () if self.temper.witness || cx.plan.crowd => millis(cx.rng, 1..10),
             () if percent(cx.rng, 3) => millis(cx.rng, 1_000..6_000),
             () => millis(cx.rng, 5..400),
         }

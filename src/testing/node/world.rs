@@ -245,7 +245,9 @@ impl World {
         let leaves = temper.leaves;
         let conflate = some_interval(rng, 30);
         let topic = rng.usize(..self.plan.topics.len());
-        match rng.u8(0..20) {
+        let polls = self.plan.crowd && percent(rng, 75);
+        let kind = if polls { 11 } else { rng.u8(0..20) };
+        match kind {
             0..7 => {
                 let manner = manner(rng, temper, conflate, lags);
                 self.begin(|cx, name, peer| {
