@@ -59,10 +59,16 @@ impl Plan {
             coalesce: or(rng, 30, Duration::ZERO, |rng| millis(rng, 1..20)),
             shared_door: percent(rng, 30),
             anonymous: or(rng, 6, Anonymous::Publish, |_| Anonymous::Subscribe),
-            connections_max: or(rng, 15, 1_000, |rng| rng.usize(6..14)),
+            connections_max: or(rng, if crowd { 0 } else { 15 }, 1_000, |rng| {
+                rng.usize(6..14)
+            }),
             topics: (0..topics).map(|i| format!("t/{i}")).collect(),
             witnesses: !restless && percent(rng, 60),
-            clients: rng.usize(if restless { 6..=16 } else { 12..=36 }),
+            clients: rng.usize(match () {
+                () if restless => 6..=16,
+                () if crowd => 24..=48,
+                () => 12..=36,
+            }),
             busy,
             restless,
             crowd,

@@ -231,7 +231,7 @@ impl World {
         let lags = far && longest > 2_000;
         let lossy = profile.resets_percent > 0;
         self.net.set_profile(profile);
-        let stays = percent(rng, 40);
+        let stays = percent(rng, if self.plan.crowd { 70 } else { 40 });
         let leaves = now + millis(rng, 0..8_000);
         let leaves = if stays { Time::NEVER } else { leaves };
         let mut temper = Temper {
@@ -245,7 +245,7 @@ impl World {
         let leaves = temper.leaves;
         let conflate = some_interval(rng, 30);
         let topic = rng.usize(..self.plan.topics.len());
-        let polls = self.plan.crowd && percent(rng, 75);
+        let polls = self.plan.crowd && percent(rng, 85);
         let kind = if polls { 11 } else { rng.u8(0..20) };
         match kind {
             0..7 => {
