@@ -171,6 +171,13 @@ impl Groups {
         backlog
     }
 
+    /// The most publications that wait behind such a flush.
+    pub(crate) fn largest_backlog(&self) -> usize {
+        let groups = self.groups.iter().map(|(_, group)| group);
+        let busy = groups.filter(|group| group.under_way.is_some());
+        busy.map(|group| group.pending.len()).max().unwrap_or(0)
+    }
+
     /// A group goes on with its flush in the next turn.
     pub(crate) fn go_on_later(&mut self, group: u32, under_way: UnderWay) {
         self.groups[group as usize].under_way = Some(Box::new(under_way));

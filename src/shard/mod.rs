@@ -227,6 +227,13 @@ impl<D: Driver> Shard<D> {
         self.core.groups.flushes_under_way()
     }
 
+    /// How many publications wait, for the group for which most do, behind a flush that takes
+    /// several turns. For tests.
+    #[must_use]
+    pub fn largest_backlog(&self) -> usize {
+        self.core.groups.largest_backlog()
+    }
+
     /// Asserts what must hold between turns.
     ///
     /// # Panics

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
+use crate::base::Time;
 use crate::config::{Anonymous, Limits};
 use crate::testing::sim::Profile;
 
@@ -12,6 +13,9 @@ use crate::testing::sim::Profile;
 /// nothing else is in its way: the way to a topic's home and back, a tick of its timers, and a
 /// coalescing window.
 pub(super) const SLACK: Duration = Duration::from_millis(700);
+
+/// When the clocks of the simulated network begin.
+const BEGUN: Time = Time::from_nanos(1_000_000_000);
 
 /// One run.
 #[derive(Debug)]
@@ -45,6 +49,18 @@ pub(super) struct DrainPlan {
     pub(super) after: Duration,
     pub(super) grace: Duration,
     pub(super) window: Duration,
+}
+
+impl DrainPlan {
+    /// When the node is told to go away.
+    pub(super) fn begins(&self) -> Time {
+        BEGUN + self.after
+    }
+
+    /// When everybody was told.
+    pub(super) fn ends(&self) -> Time {
+        self.begins() + self.grace + self.window
+    }
 }
 
 impl Plan {

@@ -34,6 +34,9 @@ pub(super) struct Poller {
     reached: Option<(String, u64)>,
     next: Time,
     left: bool,
+    /// When it ended its direction with nothing under way but a long poll, on a network that
+    /// takes no time.
+    gave_up: Option<Time>,
     /// An answer said that it is the last one, or a request asked for that.
     closing: bool,
     asked_to_close: bool,
@@ -50,6 +53,8 @@ struct Request {
     piped: bool,
     written: Time,
     begun_by: Time,
+    /// The node was going away by then.
+    draining: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -79,6 +84,7 @@ impl Poller {
             reached: None,
             next: cx.now,
             left: false,
+            gave_up: None,
             closing: false,
             asked_to_close: false,
             idle_since: cx.now,
@@ -156,6 +162,10 @@ impl Poller {
             !self.closing || explained,
             "{request:?} was the last: {}",
             head.text
+        );
+        assert!(
+            self.closing || !request.draining,
+            "the node goes away, and {request:?} was not the last"
         );
     }
 
@@ -269,6 +279,9 @@ impl Poller {
         }
         if self.is_held(cx) {
             cx.report.count(Seen::LongPollsLeft);
+            let fins = matches!(self.temper.goodbye, Goodbye::Close | Goodbye::Fin);
+            let alone = self.waiting.len() == 1 && !self.temper.may_be_reset();
+            self.gave_up = (fins && alone).then_some(cx.now);
         }
         match self.temper.goodbye {
             Goodbye::Close | Goodbye::Fin => self.line.fin(),
@@ -297,6 +310,15 @@ impl Poller {
                 }
             }
         }
+    }
+
+    /// A long poll is not held for a client that has gone.
+    fn check_let_go(&self, cx: &Cx<'_>) {
+        let Some(at) = self.gave_up.filter(|_| cx.plan.is_prompt()) else {
+            return;
+        };
+        let until = self.ended.unwrap_or(cx.now);
+        assert!(until <= at + SLACK, "held for nobody since {at:?}");
     }
 
     /// Whoever listens is answered: a witness in time, and everybody in the end.
@@ -333,7 +355,9 @@ impl Client for Poller {
         let more = self.line.pump(cx.now, cx.rng);
         self.understand(cx);
         self.note_end(cx);
+        self.temper.check_drained(cx, self.line.is_over());
         self.check_patience(cx);
+        self.check_let_go(cx);
         if cx.now >= self.next {
             self.act(cx);
         }

@@ -418,6 +418,7 @@ impl Client for Subscriber {
         let more = self.line.pump(cx.now, cx.rng);
         self.understand(cx);
         self.note_end(cx);
+        self.manner.temper.check_drained(cx, self.line.is_over());
         if cx.now >= self.next {
             self.act(cx);
         }

@@ -270,9 +270,8 @@ impl World {
         let Some(drain) = self.plan.drain else {
             return;
         };
-        let begun = Time::from_nanos(1_000_000_000);
         let state = &self.node.state;
-        if !state.is_draining() && self.net.now() >= begun + drain.after {
+        if !state.is_draining() && self.net.now() >= drain.begins() {
             state.set_draining();
             let (grace, window) = (drain.grace, drain.window);
             let remotes = self.node.remotes.iter();
@@ -412,6 +411,8 @@ impl Node {
                 backlog <= backlog_max,
                 "{backlog} messages wait in an inbox"
             );
+            let waiting = shard.largest_backlog();
+            assert!(waiting <= credits, "{waiting} wait behind a flush");
             let (of_reader, of_answers) = shard.largest_outbox_bytes();
             let peaks = (plan.outbox_bytes_peak(), plan.answer_bytes_peak());
             assert!(of_reader <= peaks.0, "an outbox holds {of_reader} bytes");

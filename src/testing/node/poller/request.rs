@@ -121,6 +121,7 @@ impl Poller {
             piped: !self.waiting.is_empty(),
             written: cx.now,
             begun_by: cx.now,
+            draining: cx.is_draining,
         });
         self.line.write(request.as_bytes());
     }
