@@ -89,9 +89,9 @@ impl Plan {
             restless,
             crowd,
             stalls_percent: rng.u8(0..25),
-            drain: percent(rng, 20).then(|| DrainPlan {
+            drain: percent(rng, if crowd { 50 } else { 20 }).then(|| DrainPlan {
                 after: busy.mul_f64(rng.f64()),
-                grace: millis(rng, 0..500),
+                grace: millis(rng, 0..1_000),
                 window: millis(rng, 0..2_000),
             }),
             payload_bytes_max: *pick(rng, &[40, 300, 2_000]),

@@ -40,6 +40,7 @@ pub(super) struct Poller {
     /// An answer said that it is the last one, or a request asked for that.
     closing: bool,
     asked_to_close: bool,
+    came: Time,
     /// When the connection began, or the last request that was answered. The node may believe it
     /// idle since then.
     idle_since: Time,
@@ -87,6 +88,7 @@ impl Poller {
             gave_up: None,
             closing: false,
             asked_to_close: false,
+            came: cx.now,
             idle_since: cx.now,
             ended: None,
         }
@@ -355,7 +357,8 @@ impl Client for Poller {
         let more = self.line.pump(cx.now, cx.rng);
         self.understand(cx);
         self.note_end(cx);
-        self.temper.check_drained(cx, self.line.is_over());
+        let listens = !self.left && self.line.hears(cx.now) && !self.line.is_over();
+        self.temper.check_drained(cx, self.came, listens);
         self.check_patience(cx);
         self.check_let_go(cx);
         if cx.now >= self.next {

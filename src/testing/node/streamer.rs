@@ -324,7 +324,9 @@ impl Client for Streamer {
         let more = self.line.pump(cx.now, cx.rng);
         self.understand(cx);
         self.note_end(cx);
-        self.temper.check_drained(cx, self.line.is_over());
+        let listens = !self.left && self.line.hears(cx.now) && !self.line.is_over();
+        let came = cx.model.subscriptions[self.subscription].requested;
+        self.temper.check_drained(cx, came, listens);
         if cx.now >= self.next {
             self.act(cx);
         }
