@@ -2,13 +2,15 @@
 //! elsewhere, one request after the other or several at once. Among them are health checks and
 //! requests for heads, whose answers must come in their places.
 
+mod checks;
 mod request;
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use self::checks::{check_head, check_late};
 use super::line::{Client, Cx, Head, Line};
-use super::plan::{SLACK, millis, percent, pick};
+use super::plan::{millis, percent, pick};
 use super::report::Seen;
 use super::temper::{Goodbye, Temper};
 use crate::base::Time;
@@ -16,9 +18,6 @@ use crate::testing::sim::SimPeer;
 
 /// More requests than this are not written behind each other.
 const WAITING_MAX: usize = 8;
-
-/// Who reads, and has so long no answer when nobody publishes any more, has lost it.
-const PATIENCE: Duration = Duration::from_secs(12);
 
 /// A client that polls one topic.
 pub(super) struct Poller {
@@ -150,25 +149,6 @@ impl Poller {
             (What::Health | What::StreamHead, 408) => check_late(cx, request),
             (_, status) => panic!("{request:?} was answered with {status}: {}", head.text),
         }
-    }
-
-    /// An answer is the last one of its connection only for a reason.
-    fn check_closing(&self, cx: &Cx<'_>, head: &Head, request: Request) {
-        let met_full = cx.plan.connections_max < 1_000;
-        let explained = self.asked_to_close && self.waiting.is_empty()
-            || cx.is_draining
-            || self.line.has_finned()
-            || met_full
-            || head.status == 408;
-        assert!(
-            !self.closing || explained,
-            "{request:?} was the last: {}",
-            head.text
-        );
-        assert!(
-            self.closing || !request.draining,
-            "the node goes away, and {request:?} was not the last"
-        );
     }
 
     fn other(&self, cx: &mut Cx<'_>, what: What, head: &Head) {
@@ -313,40 +293,6 @@ impl Poller {
             }
         }
     }
-
-    /// A long poll is not held for a client that has gone.
-    fn check_let_go(&self, cx: &Cx<'_>) {
-        let Some(at) = self.gave_up.filter(|_| cx.plan.is_prompt()) else {
-            return;
-        };
-        let until = self.ended.unwrap_or(cx.now);
-        assert!(until <= at + SLACK, "held for nobody since {at:?}");
-    }
-
-    /// Whoever listens is answered: a witness in time, and everybody in the end.
-    fn check_patience(&self, cx: &Cx<'_>) {
-        let Some(request) = self.waiting.front() else {
-            return;
-        };
-        let held = match request.what {
-            What::Poll(id) => cx.model.polls[id].held.unwrap_or_default(),
-            What::Health | What::StreamHead => Duration::ZERO,
-        };
-        let waited = cx.now.since(request.begun_by);
-        let listens = !self.left && !self.line.is_over() && self.line.hears(cx.now);
-        let most = if self.temper.witness && cx.plan.is_prompt() {
-            held + SLACK
-        } else if cx.is_judged {
-            held + PATIENCE
-        } else {
-            return;
-        };
-        assert!(
-            !listens || waited <= most,
-            "client {}: no answer to {request:?} for {waited:?}",
-            self.name
-        );
-    }
 }
 
 impl Client for Poller {
@@ -410,18 +356,4 @@ impl Client for Poller {
             "client {name} has no answer to {request:?}"
         );
     }
-}
-
-fn check_late(cx: &Cx<'_>, request: Request) {
-    let waited = cx.now.since(request.written);
-    let is_late = waited >= cx.plan.limits.handshake_timeout;
-    assert!(is_late, "too slow, though all was written: {request:?}");
-}
-
-fn check_head(head: &Head) {
-    assert_eq!(head.header("cache-control"), Some("no-store"));
-    assert_eq!(head.header("x-accel-buffering"), Some("no"));
-    let json = (head.status == 200).then_some("application/json");
-    assert_eq!(head.header("content-type"), json);
-    assert_eq!(head.header("content-length").is_some(), head.status == 200);
 }
