@@ -300,7 +300,7 @@ impl Client for Poller {
         if cx.is_quiet && !self.left {
             self.line.deaf_until = self.line.deaf_until.min(cx.now);
         }
-        let more = self.line.pump(cx.now, cx.rng);
+        self.line.take_in(cx.now, cx.rng);
         self.understand(cx);
         self.note_end(cx);
         let listens = !self.left && self.line.hears(cx.now) && !self.line.is_over();
@@ -310,7 +310,8 @@ impl Client for Poller {
         if cx.now >= self.next {
             self.act(cx);
         }
-        if let Some(at) = more {
+        // At once: how long its request or its end takes is judged.
+        if let Some(at) = self.line.give_out(cx.now, cx.rng) {
             self.next = self.next.min(at);
         }
     }
