@@ -40,6 +40,8 @@ pub(super) struct Plan {
     /// How hard shards are held back at random, in percent of the turns.
     pub(super) stalls_percent: u8,
     pub(super) drain: Option<DrainPlan>,
+    /// What readers that want less than all choose from: so few that they meet.
+    pub(super) intervals: [Duration; 2],
     pub(super) payload_bytes_max: usize,
 }
 
@@ -94,8 +96,14 @@ impl Plan {
                 grace: millis(rng, 0..1_000),
                 window: millis(rng, 0..2_000),
             }),
+            intervals: [interval(rng), interval(rng)],
             payload_bytes_max: *pick(rng, &[40, 300, 2_000]),
         }
+    }
+
+    /// The interval of a reader that wants less than all, if it is one.
+    pub(super) fn some_interval(&self, rng: &mut Rng, often: u8) -> Option<Duration> {
+        percent(rng, often).then(|| *pick(rng, &self.intervals))
     }
 
     /// Whether the node has room for whatever these clients publish.
@@ -187,10 +195,9 @@ pub(super) fn profile(rng: &mut Rng) -> Profile {
     profile
 }
 
-/// The interval of a reader that wants less than all, if it is one.
-pub(super) fn some_interval(rng: &mut Rng, often: u8) -> Option<Duration> {
+fn interval(rng: &mut Rng) -> Duration {
     const MILLIS: [u64; 8] = [10, 25, 60, 100, 300, 1_000, 2_500, 7_000];
-    percent(rng, often).then(|| Duration::from_millis(*pick(rng, &MILLIS)))
+    Duration::from_millis(*pick(rng, &MILLIS))
 }
 
 /// Something else than usual, in so many percent of cases.

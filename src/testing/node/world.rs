@@ -8,7 +8,7 @@ use fastrand::Rng;
 
 use super::line::{Client, Cx};
 use super::model::{self, Model};
-use super::plan::{Plan, millis, percent, profile, some_interval};
+use super::plan::{Plan, millis, percent, profile};
 use super::poller::Poller;
 use super::poster::Poster;
 use super::report::{Report, Seen};
@@ -138,7 +138,8 @@ impl World {
     fn begin_witness(&mut self, topic: usize, kind: u8) {
         let temper = Temper::witness();
         let often = if kind == 3 { 100 } else { 30 };
-        let conflate = some_interval(&mut self.rng, often).filter(|_| kind > 0);
+        let conflate = self.plan.some_interval(&mut self.rng, often);
+        let conflate = conflate.filter(|_| kind > 0);
         match kind {
             1 => self.begin(|cx, name, peer| {
                 Box::new(Streamer::new(cx, (name, topic), peer, temper, conflate))
@@ -243,7 +244,7 @@ impl World {
             temper.leave_soon(rng, now);
         }
         let leaves = temper.leaves;
-        let conflate = some_interval(rng, 30);
+        let conflate = self.plan.some_interval(rng, 30);
         let topic = rng.usize(..self.plan.topics.len());
         let polls = self.plan.crowd && percent(rng, 85);
         let kind = if polls { 11 } else { rng.u8(0..20) };
