@@ -35,8 +35,9 @@ pub(super) struct Plan {
     pub(super) busy: Duration,
     /// Few come, and nobody stays, so that topics are left and forgotten.
     pub(super) restless: bool,
-    /// Most poll one topic, and a turn answers few of them.
+    /// Most poll one topic, or stream it, and a turn writes to few of them.
     pub(super) crowd: bool,
+    pub(super) crowd_streams: bool,
     /// How hard shards are held back at random, in percent of the turns.
     pub(super) stalls_percent: u8,
     pub(super) drain: Option<DrainPlan>,
@@ -69,7 +70,7 @@ impl Plan {
     pub(super) fn draw(rng: &mut Rng) -> Self {
         let busy = millis(rng, 3_000..10_000);
         let restless = percent(rng, 20);
-        let crowd = !restless && percent(rng, 12);
+        let crowd = !restless && percent(rng, 15);
         let topics = rng.usize(1..=if crowd { 1 } else { 4 });
         Self {
             shards: rng.usize(1..=if crowd { 2 } else { 4 }),
@@ -90,7 +91,8 @@ impl Plan {
             busy,
             restless,
             crowd,
-            stalls_percent: rng.u8(0..25),
+            crowd_streams: crowd && percent(rng, 40),
+            stalls_percent: rng.u8(if crowd { 25..60 } else { 0..25 }),
             drain: percent(rng, if crowd { 50 } else { 20 }).then(|| DrainPlan {
                 after: busy.mul_f64(rng.f64()),
                 grace: millis(rng, 0..1_000),

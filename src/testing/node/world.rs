@@ -247,7 +247,12 @@ impl World {
         let conflate = self.plan.some_interval(rng, 30);
         let topic = rng.usize(..self.plan.topics.len());
         let polls = self.plan.crowd && percent(rng, 85);
-        let kind = if polls { 11 } else { rng.u8(0..20) };
+        let streams = self.plan.crowd_streams && percent(rng, 85);
+        let kind = match () {
+            () if streams => 7,
+            () if polls => 11,
+            () => rng.u8(0..20),
+        };
         match kind {
             0..7 => {
                 let manner = manner(rng, temper, conflate, lags);
