@@ -220,6 +220,20 @@ impl<D: Driver> Shard<D> {
         (largest(true), largest(false))
     }
 
+    /// How many groups go on with their flush in the next turn: with a fan-out, and with answers
+    /// to long polls. For tests.
+    #[must_use]
+    pub fn flushes_under_way(&self) -> (usize, usize) {
+        self.core.groups.flushes_under_way()
+    }
+
+    /// How many publications wait, for the group for which most do, behind a flush that takes
+    /// several turns. For tests.
+    #[must_use]
+    pub fn largest_backlog(&self) -> usize {
+        self.core.groups.largest_backlog()
+    }
+
     /// Asserts what must hold between turns.
     ///
     /// # Panics

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
+use crate::base::Time;
 use crate::config::{Anonymous, Limits};
 use crate::testing::sim::Profile;
 
@@ -12,6 +13,9 @@ use crate::testing::sim::Profile;
 /// nothing else is in its way: the way to a topic's home and back, a tick of its timers, and a
 /// coalescing window.
 pub(super) const SLACK: Duration = Duration::from_millis(700);
+
+/// When the clocks of the simulated network begin.
+const BEGUN: Time = Time::from_nanos(1_000_000_000);
 
 /// One run.
 #[derive(Debug)]
@@ -31,9 +35,14 @@ pub(super) struct Plan {
     pub(super) busy: Duration,
     /// Few come, and nobody stays, so that topics are left and forgotten.
     pub(super) restless: bool,
+    /// Most poll one topic, or stream it, and a turn writes to few of them.
+    pub(super) crowd: bool,
+    pub(super) crowd_streams: bool,
     /// How hard shards are held back at random, in percent of the turns.
     pub(super) stalls_percent: u8,
     pub(super) drain: Option<DrainPlan>,
+    /// What readers that want less than all choose from: so few that they meet.
+    pub(super) intervals: [Duration; 2],
     pub(super) payload_bytes_max: usize,
 }
 
@@ -45,31 +54,58 @@ pub(super) struct DrainPlan {
     pub(super) window: Duration,
 }
 
+impl DrainPlan {
+    /// When the node is told to go away.
+    pub(super) fn begins(&self) -> Time {
+        BEGUN + self.after
+    }
+
+    /// When everybody was told.
+    pub(super) fn ends(&self) -> Time {
+        self.begins() + self.grace + self.window
+    }
+}
+
 impl Plan {
     pub(super) fn draw(rng: &mut Rng) -> Self {
         let busy = millis(rng, 3_000..10_000);
-        let topics = rng.usize(1..=4);
         let restless = percent(rng, 20);
+        let crowd = !restless && percent(rng, 15);
+        let topics = rng.usize(1..=if crowd { 1 } else { 4 });
         Self {
-            shards: rng.usize(1..=4),
-            limits: limits(rng, restless),
+            shards: rng.usize(1..=if crowd { 2 } else { 4 }),
+            limits: limits(rng, restless, crowd),
             coalesce: or(rng, 30, Duration::ZERO, |rng| millis(rng, 1..20)),
             shared_door: percent(rng, 30),
             anonymous: or(rng, 6, Anonymous::Publish, |_| Anonymous::Subscribe),
-            connections_max: or(rng, 15, 1_000, |rng| rng.usize(6..14)),
+            connections_max: or(rng, if crowd { 0 } else { 15 }, 1_000, |rng| {
+                rng.usize(6..14)
+            }),
             topics: (0..topics).map(|i| format!("t/{i}")).collect(),
             witnesses: !restless && percent(rng, 60),
-            clients: rng.usize(if restless { 6..=16 } else { 12..=36 }),
+            clients: rng.usize(match () {
+                () if restless => 6..=16,
+                () if crowd => 24..=48,
+                () => 12..=36,
+            }),
             busy,
             restless,
-            stalls_percent: rng.u8(0..25),
-            drain: percent(rng, 20).then(|| DrainPlan {
+            crowd,
+            crowd_streams: crowd && percent(rng, 40),
+            stalls_percent: rng.u8(if crowd { 25..60 } else { 0..25 }),
+            drain: percent(rng, if crowd { 50 } else { 20 }).then(|| DrainPlan {
                 after: busy.mul_f64(rng.f64()),
-                grace: millis(rng, 0..500),
+                grace: millis(rng, 0..1_000),
                 window: millis(rng, 0..2_000),
             }),
+            intervals: [interval(rng), interval(rng)],
             payload_bytes_max: *pick(rng, &[40, 300, 2_000]),
         }
+    }
+
+    /// The interval of a reader that wants less than all, if it is one.
+    pub(super) fn some_interval(&self, rng: &mut Rng, often: u8) -> Option<Duration> {
+        percent(rng, often).then(|| *pick(rng, &self.intervals))
     }
 
     /// Whether the node has room for whatever these clients publish.
@@ -115,7 +151,8 @@ impl Plan {
     }
 }
 
-fn limits(rng: &mut Rng, restless: bool) -> Limits {
+fn limits(rng: &mut Rng, restless: bool, crowd: bool) -> Limits {
+    let few_at_once = if crowd { 100 } else { 50 };
     let age_max = if restless { 1_500 } else { 15_000 };
     Limits {
         message_bytes_max: 4_096,
@@ -128,7 +165,7 @@ fn limits(rng: &mut Rng, restless: bool) -> Limits {
         publishes_in_flight_max: rng.usize(1..=16),
         mesh_credits_per_pair: or(rng, 50, 64, |rng| rng.u32(1..=8)),
         turn_chunk_bytes_max: *pick(rng, &[100, 1_000, 64 * 1024]),
-        fanout_per_turn_max: or(rng, 50, 1_024, |rng| rng.usize(1..=4)),
+        fanout_per_turn_max: or(rng, few_at_once, 1_024, |rng| rng.usize(1..=4)),
         ping_interval: millis(rng, 1_600..4_000),
         pong_timeout: millis(rng, 1_200..1_500),
         close_linger: millis(rng, 500..2_000),
@@ -160,10 +197,9 @@ pub(super) fn profile(rng: &mut Rng) -> Profile {
     profile
 }
 
-/// The interval of a reader that wants less than all, if it is one.
-pub(super) fn some_interval(rng: &mut Rng, often: u8) -> Option<Duration> {
+fn interval(rng: &mut Rng) -> Duration {
     const MILLIS: [u64; 8] = [10, 25, 60, 100, 300, 1_000, 2_500, 7_000];
-    percent(rng, often).then(|| Duration::from_millis(*pick(rng, &MILLIS)))
+    Duration::from_millis(*pick(rng, &MILLIS))
 }
 
 /// Something else than usual, in so many percent of cases.

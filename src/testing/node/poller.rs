@@ -2,13 +2,15 @@
 //! elsewhere, one request after the other or several at once. Among them are health checks and
 //! requests for heads, whose answers must come in their places.
 
+mod checks;
 mod request;
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use self::checks::{check_head, check_late};
 use super::line::{Client, Cx, Head, Line};
-use super::plan::{SLACK, millis, percent, pick};
+use super::plan::{millis, percent, pick};
 use super::report::Seen;
 use super::temper::{Goodbye, Temper};
 use crate::base::Time;
@@ -16,9 +18,6 @@ use crate::testing::sim::SimPeer;
 
 /// More requests than this are not written behind each other.
 const WAITING_MAX: usize = 8;
-
-/// Who reads, and has so long no answer when nobody publishes any more, has lost it.
-const PATIENCE: Duration = Duration::from_secs(12);
 
 /// A client that polls one topic.
 pub(super) struct Poller {
@@ -34,9 +33,13 @@ pub(super) struct Poller {
     reached: Option<(String, u64)>,
     next: Time,
     left: bool,
+    /// When it ended its direction with nothing under way but a long poll, on a network that
+    /// takes no time.
+    gave_up: Option<Time>,
     /// An answer said that it is the last one, or a request asked for that.
     closing: bool,
     asked_to_close: bool,
+    came: Time,
     /// When the connection began, or the last request that was answered. The node may believe it
     /// idle since then.
     idle_since: Time,
@@ -50,6 +53,8 @@ struct Request {
     piped: bool,
     written: Time,
     begun_by: Time,
+    /// The node was going away by then.
+    draining: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -79,8 +84,10 @@ impl Poller {
             reached: None,
             next: cx.now,
             left: false,
+            gave_up: None,
             closing: false,
             asked_to_close: false,
+            came: cx.now,
             idle_since: cx.now,
             ended: None,
         }
@@ -142,21 +149,6 @@ impl Poller {
             (What::Health | What::StreamHead, 408) => check_late(cx, request),
             (_, status) => panic!("{request:?} was answered with {status}: {}", head.text),
         }
-    }
-
-    /// An answer is the last one of its connection only for a reason.
-    fn check_closing(&self, cx: &Cx<'_>, head: &Head, request: Request) {
-        let met_full = cx.plan.connections_max < 1_000;
-        let explained = self.asked_to_close && self.waiting.is_empty()
-            || cx.is_draining
-            || self.line.has_finned()
-            || met_full
-            || head.status == 408;
-        assert!(
-            !self.closing || explained,
-            "{request:?} was the last: {}",
-            head.text
-        );
     }
 
     fn other(&self, cx: &mut Cx<'_>, what: What, head: &Head) {
@@ -254,7 +246,7 @@ impl Poller {
     fn pause(&self, cx: &mut Cx<'_>) -> Duration {
         match () {
             () if cx.is_quiet => millis(cx.rng, 300..2_000),
-            () if self.temper.witness => millis(cx.rng, 1..10),
+            () if self.temper.witness || cx.plan.crowd => millis(cx.rng, 1..10),
             () if percent(cx.rng, 3) => millis(cx.rng, 1_000..6_000),
             () => millis(cx.rng, 5..400),
         }
@@ -266,6 +258,12 @@ impl Poller {
             if let What::Poll(id) = request.what {
                 cx.model.polls[id].prompt = false;
             }
+        }
+        if self.is_held(cx) {
+            cx.report.count(Seen::LongPollsLeft);
+            let fins = matches!(self.temper.goodbye, Goodbye::Close | Goodbye::Fin);
+            let alone = self.waiting.len() == 1 && !self.temper.may_be_reset();
+            self.gave_up = (fins && alone).then_some(cx.now);
         }
         match self.temper.goodbye {
             Goodbye::Close | Goodbye::Fin => self.line.fin(),
@@ -279,6 +277,12 @@ impl Poller {
         self.left = true;
     }
 
+    /// Whether the request whose turn it is may be held.
+    fn is_held(&self, cx: &Cx<'_>) -> bool {
+        let what = self.waiting.front().map(|request| request.what);
+        matches!(what, Some(What::Poll(id)) if cx.model.polls[id].held.is_some())
+    }
+
     fn note_end(&mut self, cx: &mut Cx<'_>) {
         if self.ended.is_none() && (self.line.is_over() || self.line.cut) {
             self.ended = Some(cx.now);
@@ -289,31 +293,6 @@ impl Poller {
             }
         }
     }
-
-    /// Whoever listens is answered: a witness in time, and everybody in the end.
-    fn check_patience(&self, cx: &Cx<'_>) {
-        let Some(request) = self.waiting.front() else {
-            return;
-        };
-        let held = match request.what {
-            What::Poll(id) => cx.model.polls[id].held.unwrap_or_default(),
-            What::Health | What::StreamHead => Duration::ZERO,
-        };
-        let waited = cx.now.since(request.begun_by);
-        let listens = !self.left && !self.line.is_over() && self.line.hears(cx.now);
-        let most = if self.temper.witness && cx.plan.is_prompt() {
-            held + SLACK
-        } else if cx.is_judged {
-            held + PATIENCE
-        } else {
-            return;
-        };
-        assert!(
-            !listens || waited <= most,
-            "client {}: no answer to {request:?} for {waited:?}",
-            self.name
-        );
-    }
 }
 
 impl Client for Poller {
@@ -321,14 +300,18 @@ impl Client for Poller {
         if cx.is_quiet && !self.left {
             self.line.deaf_until = self.line.deaf_until.min(cx.now);
         }
-        let more = self.line.pump(cx.now, cx.rng);
+        self.line.take_in(cx.now, cx.rng);
         self.understand(cx);
         self.note_end(cx);
+        let listens = !self.left && self.line.hears(cx.now) && !self.line.is_over();
+        self.temper.check_drained(cx, self.came, listens);
         self.check_patience(cx);
+        self.check_let_go(cx);
         if cx.now >= self.next {
             self.act(cx);
         }
-        if let Some(at) = more {
+        // At once: how long its request or its end takes is judged.
+        if let Some(at) = self.line.give_out(cx.now, cx.rng) {
             self.next = self.next.min(at);
         }
     }
@@ -367,26 +350,11 @@ impl Client for Poller {
             .is_some_and(|at| at.since(self.idle_since) >= patience)
             && (waits_long || !self.line.has_finned());
         // A held poll's client that ends its direction has gone.
-        let gave_up = self.line.has_finned()
-            && matches!(request.what, What::Poll(id) if cx.model.polls[id].held.is_some());
+        let gave_up = self.line.has_finned() && self.is_held(cx);
         let met_full = cx.plan.connections_max < 1_000;
         assert!(
             self.closing || met_idle || gave_up || met_full || cx.is_draining,
             "client {name} has no answer to {request:?}"
         );
     }
-}
-
-fn check_late(cx: &Cx<'_>, request: Request) {
-    let waited = cx.now.since(request.written);
-    let is_late = waited >= cx.plan.limits.handshake_timeout;
-    assert!(is_late, "too slow, though all was written: {request:?}");
-}
-
-fn check_head(head: &Head) {
-    assert_eq!(head.header("cache-control"), Some("no-store"));
-    assert_eq!(head.header("x-accel-buffering"), Some("no"));
-    let json = (head.status == 200).then_some("application/json");
-    assert_eq!(head.header("content-type"), json);
-    assert_eq!(head.header("content-length").is_some(), head.status == 200);
 }

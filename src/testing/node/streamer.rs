@@ -154,6 +154,8 @@ impl Streamer {
             head.text
         );
         cx.model.subscriptions[self.subscription].refused = true;
+        let is_refusal = head.status == 503;
+        cx.report.add(Seen::StreamsRefused, u64::from(is_refusal));
         self.stage = Stage::Done;
         self.line.fin();
     }
@@ -289,6 +291,8 @@ impl Streamer {
         let ended = &mut cx.model.subscriptions[self.subscription].ended;
         if ended.is_none() && (self.line.is_over() || self.line.cut) {
             *ended = Some(cx.now);
+            let broke = self.stage == Stage::Body && !self.line.cut && self.line.is_reset();
+            cx.report.add(Seen::StreamsBroken, u64::from(broke));
             cx.trace(|| format!("client {}: over, reset {}", self.name, self.line.is_reset()));
         }
     }
@@ -320,6 +324,9 @@ impl Client for Streamer {
         let more = self.line.pump(cx.now, cx.rng);
         self.understand(cx);
         self.note_end(cx);
+        let listens = !self.left && self.line.hears(cx.now) && !self.line.is_over();
+        let came = cx.model.subscriptions[self.subscription].requested;
+        self.temper.check_drained(cx, came, listens);
         if cx.now >= self.next {
             self.act(cx);
         }
@@ -368,12 +375,8 @@ impl Client for Streamer {
                 assert!(explained, "client {name} has no answer: {:?}", self.temper);
             }
             Stage::Body => self.check_whole(),
-            Stage::Done if self.body.has_ended() && self.form.is_chunked() => {
-                if cx.model.subscriptions[self.subscription].opened.is_some() {
-                    self.check_whole();
-                }
-            }
-            Stage::Done => {}
+            Stage::Done if cx.model.subscriptions[self.subscription].refused => {}
+            Stage::Done => self.check_whole(),
         }
     }
 }

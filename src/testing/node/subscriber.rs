@@ -418,6 +418,9 @@ impl Client for Subscriber {
         let more = self.line.pump(cx.now, cx.rng);
         self.understand(cx);
         self.note_end(cx);
+        let temper = &self.manner.temper;
+        let came = cx.model.subscriptions[self.subscription].requested;
+        temper.check_drained(cx, came, temper.witness && !self.line.is_over());
         if cx.now >= self.next {
             self.act(cx);
         }

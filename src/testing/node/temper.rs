@@ -3,7 +3,8 @@
 
 use fastrand::Rng;
 
-use super::plan::{millis, percent, pick};
+use super::line::Cx;
+use super::plan::{SLACK, millis, percent, pick};
 use crate::base::Time;
 
 /// How a client reads, and how it goes.
@@ -74,6 +75,18 @@ impl Temper {
     pub(super) fn leave_soon(&mut self, rng: &mut Rng, now: Time) {
         self.leaves = now + millis(rng, 100..700);
         self.goodbye = *pick(rng, &[Goodbye::Close, Goodbye::Fin, Goodbye::Reset]);
+    }
+
+    /// Whoever hears at once that the node goes away is gone soon after everybody was told.
+    pub(super) fn check_drained(&self, cx: &Cx<'_>, came: Time, listens: bool) {
+        let Some(drain) = cx.plan.drain.filter(|_| cx.is_draining) else {
+            return;
+        };
+        // Who asks for a credit first may be told later.
+        let credits = cx.plan.limits.mesh_credits_per_pair;
+        let late = credits >= 64 && cx.now > drain.ends() + SLACK;
+        let hears = listens && !self.may_be_reset() && came <= drain.ends();
+        assert!(!late || !hears, "left behind by a drain: {self:?}");
     }
 
     /// The network cuts some, and the node cuts those who do not take its close in time.

@@ -8,7 +8,7 @@ use fastrand::Rng;
 
 use super::line::{Client, Cx};
 use super::model::{self, Model};
-use super::plan::{Plan, millis, percent, profile, some_interval};
+use super::plan::{Plan, millis, percent, profile};
 use super::poller::Poller;
 use super::poster::Poster;
 use super::report::{Report, Seen};
@@ -138,7 +138,8 @@ impl World {
     fn begin_witness(&mut self, topic: usize, kind: u8) {
         let temper = Temper::witness();
         let often = if kind == 3 { 100 } else { 30 };
-        let conflate = some_interval(&mut self.rng, often).filter(|_| kind > 0);
+        let conflate = self.plan.some_interval(&mut self.rng, often);
+        let conflate = conflate.filter(|_| kind > 0);
         match kind {
             1 => self.begin(|cx, name, peer| {
                 Box::new(Streamer::new(cx, (name, topic), peer, temper, conflate))
@@ -231,7 +232,7 @@ impl World {
         let lags = far && longest > 2_000;
         let lossy = profile.resets_percent > 0;
         self.net.set_profile(profile);
-        let stays = percent(rng, 40);
+        let stays = percent(rng, if self.plan.crowd { 70 } else { 40 });
         let leaves = now + millis(rng, 0..8_000);
         let leaves = if stays { Time::NEVER } else { leaves };
         let mut temper = Temper {
@@ -243,9 +244,16 @@ impl World {
             temper.leave_soon(rng, now);
         }
         let leaves = temper.leaves;
-        let conflate = some_interval(rng, 30);
+        let conflate = self.plan.some_interval(rng, 30);
         let topic = rng.usize(..self.plan.topics.len());
-        match rng.u8(0..20) {
+        let polls = self.plan.crowd && percent(rng, 85);
+        let streams = self.plan.crowd_streams && percent(rng, 85);
+        let kind = match () {
+            () if streams => 7,
+            () if polls => 11,
+            () => rng.u8(0..20),
+        };
+        match kind {
             0..7 => {
                 let manner = manner(rng, temper, conflate, lags);
                 self.begin(|cx, name, peer| {
@@ -268,9 +276,8 @@ impl World {
         let Some(drain) = self.plan.drain else {
             return;
         };
-        let begun = Time::from_nanos(1_000_000_000);
         let state = &self.node.state;
-        if !state.is_draining() && self.net.now() >= begun + drain.after {
+        if !state.is_draining() && self.net.now() >= drain.begins() {
             state.set_draining();
             let (grace, window) = (drain.grace, drain.window);
             let remotes = self.node.remotes.iter();
@@ -307,6 +314,9 @@ impl World {
                 .turn(Some(Duration::ZERO))
                 .expect("the simulator works");
             self.node.check(&self.plan);
+            let (fan_outs, answers) = self.node.shards[shard].flushes_under_way();
+            self.report.add(Seen::LongFanOuts, fan_outs as u64);
+            self.report.add(Seen::LongAnswers, answers as u64);
             if self.phase == Phase::Busy && percent(&mut self.rng, self.plan.stalls_percent) {
                 self.node.stalled[shard] = now + millis(&mut self.rng, 0..STALL_MILLIS);
             }
@@ -342,7 +352,7 @@ impl World {
         let report = &mut self.report;
         report.add(Seen::ShortSends, counts.short_sends);
         report.add(Seen::PendingSends, counts.pending_sends);
-        report.add(Seen::Resets, counts.resets);
+        report.add(Seen::Broken, counts.resets);
         report.add(Seen::Epochs, model::epochs(&self.model) as u64);
         for metrics in &self.node.metrics {
             report.add(
@@ -407,6 +417,8 @@ impl Node {
                 backlog <= backlog_max,
                 "{backlog} messages wait in an inbox"
             );
+            let waiting = shard.largest_backlog();
+            assert!(waiting <= credits, "{waiting} wait behind a flush");
             let (of_reader, of_answers) = shard.largest_outbox_bytes();
             let peaks = (plan.outbox_bytes_peak(), plan.answer_bytes_peak());
             assert!(of_reader <= peaks.0, "an outbox holds {of_reader} bytes");

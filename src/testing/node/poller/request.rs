@@ -71,7 +71,8 @@ impl Poller {
     fn parameters(&self, cx: &mut Cx<'_>) -> (Vec<String>, Option<Duration>) {
         let mut parameters = Vec::new();
         let mut held = None;
-        if self.temper.witness || percent(cx.rng, 60) {
+        let often = if cx.plan.crowd { 90 } else { 60 };
+        if self.temper.witness || percent(cx.rng, often) {
             parameters.push("mode=longpoll".to_owned());
             let default = cx.plan.limits.long_poll_timeout;
             let timeout = match cx.rng.u8(0..10) {
@@ -120,6 +121,7 @@ impl Poller {
             piped: !self.waiting.is_empty(),
             written: cx.now,
             begun_by: cx.now,
+            draining: cx.is_draining,
         });
         self.line.write(request.as_bytes());
     }

@@ -5,7 +5,7 @@ use super::Order;
 use super::recovery::Told;
 use crate::testing::node::model::{Asked, Outcome, Poll, PollAnswer, Publication};
 use crate::testing::node::plan::SLACK;
-use crate::testing::node::report::Report;
+use crate::testing::node::report::{Report, Seen as Happened};
 
 impl Order<'_> {
     pub(super) fn check_poll(&self, poll: &Poll, report: &mut Report) {
@@ -28,9 +28,11 @@ impl Order<'_> {
         }
         if poll.asked == Asked::Next {
             self.check_from_nowhere(poll, answer);
+            let several = poll.held.is_some() && answer.seen.len() > 1;
+            report.add(Happened::LongPollsOfSeveral, u64::from(several));
         }
         if poll.prompt && self.plan.is_prompt() {
-            self.check_held_not_too_long(poll, answer);
+            self.check_held_not_too_long(poll, answer, report);
         }
     }
 
@@ -99,7 +101,7 @@ impl Order<'_> {
     }
 
     /// A witness is answered as soon as there is something to say.
-    fn check_held_not_too_long(&self, poll: &Poll, answer: &PollAnswer) {
+    fn check_held_not_too_long(&self, poll: &Poll, answer: &PollAnswer, report: &mut Report) {
         let by = poll.begun_by + poll.held.unwrap_or_default() + SLACK;
         assert!(answer.at <= by, "held too long: {poll:?}");
         if !answer.recovered {
@@ -120,6 +122,7 @@ impl Order<'_> {
         if let Some(known) = known {
             let by = known.max(poll.begun_by) + SLACK;
             assert!(answer.at <= by, "held, though there was news: {poll:?}");
+            report.count(Happened::LongPollsInTime);
         }
     }
 }

@@ -3,12 +3,31 @@
 use super::{Life, Order};
 use crate::testing::node::model::{Asked, Outcome, Subscription};
 use crate::testing::node::report::{Report, Seen as Happened};
+use crate::wire::form::Content;
+use crate::wire::prepared::PayloadKind;
 
 impl Order<'_> {
     pub(super) fn check_walk(&self, subscription: &Subscription, report: &mut Report) {
         self.check_run(subscription, report);
         self.check_start(subscription);
         self.check_quiet(subscription, report);
+        self.count_events(subscription, report);
+    }
+
+    /// How the payloads looked that were read as events.
+    fn count_events(&self, subscription: &Subscription, report: &mut Report) {
+        if subscription.wish.form.content() != Content::Event {
+            return;
+        }
+        for seen in &subscription.seen {
+            let publication = &self.model.publications[seen.publication];
+            let coded = publication.kind == PayloadKind::Binary;
+            if coded || publication.payload.contains(&b'\r') {
+                report.count(Happened::Base64Events);
+            } else if publication.payload.contains(&b'\n') {
+                report.count(Happened::EventsOfLines);
+            }
+        }
     }
 
     /// Without a gap or a repeat, from the first to the last. Who gets only the newest ones gets
