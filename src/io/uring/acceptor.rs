@@ -11,7 +11,6 @@ use std::time::Duration;
 
 use io_uring::types::{DestinationSlot, Fd};
 use io_uring::{opcode, squeue};
-use rustix::io::Errno;
 
 use crate::base::{Time, clock};
 use crate::io::sys::{ListenSocket, is_scarcity};
