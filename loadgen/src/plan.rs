@@ -29,7 +29,7 @@ const STAGES_MAX: usize = 100;
 /// The most clients of one worker: what a descriptor limit of 20,000 leaves room for.
 const WORKER_CLIENTS_MAX: u64 = 19_000;
 /// Clients of one worker on io_uring, which needs no descriptors for them: a core's worth.
-const URING_WORKER_CLIENTS_MAX: u64 = 1_000_000;
+const URING_WORKER_CLIENTS_MAX: u64 = 1_100_000;
 
 /// One run, the same for all workers.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -464,8 +464,8 @@ fn workers(asked: Option<u32>, driver: DriverKind, connections: u64) -> Result<u
     let needed = connections.div_ceil(each).max(1);
     match asked.map(u64::from) {
         Some(asked) if asked < needed => Err(Failure::usage(format!(
-            "--workers {asked}: {connections} connections need {needed} workers with the \
-             descriptor limit of this host; see loadgen doctor --clients {connections}"
+            "--workers {asked}: {connections} connections need {needed} workers of at most {each} \
+             each; see loadgen doctor --clients {connections}"
         ))),
         asked => {
             u32::try_from(asked.unwrap_or(needed)).map_err(|_| Failure::usage("too many workers"))
