@@ -15,7 +15,7 @@ pub struct UringOptions {
     pub submissions: u32,
     /// Completions that fit before the kernel has to put them elsewhere.
     pub completions: u32,
-    /// Receive buffers of a ring, a power of two.
+    /// Receive buffers of a ring, a power of two; fewer where there are many rings.
     pub buffers: u16,
     /// Bytes of a receive buffer; the most that one `Received` holds.
     pub buffer_bytes: u32,
@@ -58,9 +58,19 @@ impl UringOptions {
         let files = self.connections_max.saturating_add(margin).min(files_max);
         size.files = clamped(files);
         let usable = files.saturating_sub(margin).max(1);
-        (size, self.connections_max.div_ceil(usable))
+        let rings = self.connections_max.div_ceil(usable);
+        let share = u16::try_from(BUFFERS_OF_ALL_RINGS / rings.max(1)).unwrap_or(u16::MAX);
+        size.buffers = self.buffers.min(share.max(BUFFERS_OF_A_RING_MIN));
+        (size, rings)
     }
 }
+
+/// Receive buffers that several rings have together: with each as many as one alone, those would
+/// take more memory than the connections.
+const BUFFERS_OF_ALL_RINGS: usize = 8192;
+
+/// The fewest that a ring has of them.
+const BUFFERS_OF_A_RING_MIN: u16 = 64;
 
 /// Accepts beside those whose completions fit into the queue: one of each listener, and places
 /// taken by hand in the same moment.
@@ -111,6 +121,20 @@ mod tests {
         let (size, rings) = plan(1_000_000, 20_000);
         assert_eq!((size.files, size.completions, rings), (20_000, 4096, 64));
         assert!(rings * (size.files - size.margin()) as usize >= 1_000_000);
+    }
+
+    #[test]
+    fn many_rings_share_what_buffers_there_are() {
+        assert_eq!(plan(10_000, 20_000).0.buffers, 512);
+        assert_eq!(plan(1_000_000, 20_000).0.buffers, 128);
+        assert_eq!(plan(20_000_000, 20_000).0.buffers, 64);
+        let few = UringOptions {
+            connections_max: 1_000_000,
+            ring_files_max: 20_000,
+            buffers: 8,
+            ..UringOptions::default()
+        };
+        assert_eq!(few.plan().0.buffers, 8, "who asks for less has less");
     }
 
     #[test]
