@@ -44,7 +44,12 @@ fn run_batch(first: u64, end: u64, trace: bool) -> Report {
             if seed >= end {
                 return report;
             }
-            report.merge(&run_one(seed, trace));
+            let report_of_one = catch_unwind(|| run(seed, trace)).unwrap_or_else(|_| {
+                // Nobody begins with another one.
+                next.store(end, Ordering::Relaxed);
+                panic!("seed {seed} failed, see above; replay: SIM_SEED={seed} SIM_TRACE=1 cargo test --test simulation")
+            });
+            report.merge(&report_of_one);
         }
     };
     thread::scope(|scope| {
@@ -58,12 +63,6 @@ fn run_batch(first: u64, end: u64, trace: bool) -> Report {
             );
         }
         sum
-    })
-}
-
-fn run_one(seed: u64, trace: bool) -> Report {
-    catch_unwind(|| run(seed, trace)).unwrap_or_else(|_| {
-        panic!("seed {seed} failed, see above; replay: SIM_SEED={seed} SIM_TRACE=1 cargo test --test simulation")
     })
 }
 

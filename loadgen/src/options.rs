@@ -106,7 +106,7 @@ pub struct FanoutOptions {
     #[arg(long, value_name = "TIME", value_parser = duration, requires = "slow_readers")]
     pub resume_after: Option<Duration>,
     /// A stage instead of repeats, one behind the other; repeatable: ramp:10s:5..50, hold:10s,
-    /// spike:2s:200, churn:10s:100, reconnect-storm:10s, slow-readers:10s.
+    /// spike:2s:200, churn:10s:100, vanish:10s:100, reconnect-storm:10s, slow-readers:10s.
     #[arg(
         long = "stage",
         value_name = "KIND:TIME[:VALUE]",
@@ -114,7 +114,7 @@ pub struct FanoutOptions {
         conflicts_with_all = ["repeats", "messages", "duration", "in_flight"]
     )]
     pub stages: Vec<Stage>,
-    /// Clients beside the measured ones that churn and reconnect-storm cut and bring back.
+    /// Clients beside the measured ones that churn, vanish and reconnect-storm cut and bring back.
     #[arg(long, default_value_t = 0, value_name = "K")]
     pub crowd: u32,
     /// Where the results go.

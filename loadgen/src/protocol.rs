@@ -10,6 +10,15 @@ use crate::plan::Course;
 use crate::stats::Latency;
 use crate::traffic::Traffic;
 
+/// How those of a crowd leave.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Leaving {
+    /// By a reset.
+    Reset,
+    /// By a FIN, a reset, or now and then by silence.
+    Any,
+}
+
 /// From the coordinator.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Command {
@@ -57,6 +66,8 @@ pub enum Command {
         per_second: f64,
         /// Nobody is cut any more from here on.
         until: u64,
+        /// How they leave.
+        by: Leaving,
     },
     /// Wait no longer for those who are not back; `Back` follows.
     EndStorm,

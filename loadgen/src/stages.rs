@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use altavoz::config::parse_duration;
 
+use crate::protocol::Leaving;
+
 /// One stage.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Stage {
@@ -28,7 +30,7 @@ pub enum Event {
     /// Another rate for a short time; the same as a hold, with a name that says what for.
     Spike(f64),
     /// So many of the crowd a second leave and come back at once.
-    Churn(f64),
+    Churn(f64, Leaving),
     /// The whole crowd leaves at once and comes back within half of the stage.
     ReconnectStorm,
     /// The slow readers stop to read, and read again at its end.
@@ -54,7 +56,8 @@ impl Stage {
             }
             ("hold", value) => Event::Hold(value.map(rate).transpose()?),
             ("spike", Some(value)) => Event::Spike(rate(value)?),
-            ("churn", Some(value)) => Event::Churn(rate(value)?),
+            ("churn", Some(value)) => Event::Churn(rate(value)?, Leaving::Reset),
+            ("vanish", Some(value)) => Event::Churn(rate(value)?, Leaving::Any),
             ("reconnect-storm", None) => Event::ReconnectStorm,
             ("slow-readers", None) => Event::SlowReaders,
             _ => return Err(form(text)),
@@ -76,21 +79,21 @@ impl Stage {
             Event::Ramp(from, to) => Some((from, to)),
             Event::Hold(rate) => rate.map(|rate| (rate, rate)),
             Event::Spike(rate) => Some((rate, rate)),
-            Event::Churn(_) | Event::ReconnectStorm | Event::SlowReaders => None,
+            Event::Churn(..) | Event::ReconnectStorm | Event::SlowReaders => None,
         }
     }
 
     /// Whether it needs a crowd.
     #[must_use]
     pub fn needs_crowd(&self) -> bool {
-        matches!(self.event, Event::Churn(_) | Event::ReconnectStorm)
+        matches!(self.event, Event::Churn(..) | Event::ReconnectStorm)
     }
 }
 
 fn form(text: &str) -> String {
     format!(
         "{text}: a stage is ramp:10s:5..50, hold:10s, hold:10s:20, spike:2s:200, churn:10s:100, \
-         reconnect-storm:10s or slow-readers:10s"
+         vanish:10s:100, reconnect-storm:10s or slow-readers:10s"
     )
 }
 
@@ -114,7 +117,8 @@ mod tests {
         check("hold:1m", 60, Event::Hold(None));
         check("hold:3s:2.5", 3, Event::Hold(Some(2.5)));
         check("spike:2s:200", 2, Event::Spike(200.0));
-        check("churn:10s:100", 10, Event::Churn(100.0));
+        check("churn:10s:100", 10, Event::Churn(100.0, Leaving::Reset));
+        check("vanish:10s:100", 10, Event::Churn(100.0, Leaving::Any));
         check("reconnect-storm:5s", 5, Event::ReconnectStorm);
         check("slow-readers:5s", 5, Event::SlowReaders);
         let ramp = Stage::parse("ramp:10s:5..50").expect("a stage");

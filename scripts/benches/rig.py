@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import resource
 import statistics
 import subprocess
 import sys
@@ -141,6 +142,10 @@ def machine():
     with open("/proc/meminfo") as info:
         memory = int(info.readline().split()[1]) / 1024 / 1024
     return f"{os.cpu_count()} x {model}, {memory:.0f} GiB, Linux {os.uname().release}"
+
+
+def descriptors():
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[1]
 
 
 def fail(message):

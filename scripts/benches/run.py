@@ -14,6 +14,7 @@ import sys
 import time
 
 import rig
+import scale
 from rig import Table, bare, ledger, loadgen, median, node
 
 
@@ -330,22 +331,28 @@ def words_of(value):
 MIB = 1024 * 1024
 
 BENCHES = {b.__name__: b for b in (fanout, latency, handshake, shards, memory, readers, complete, slow, storm)}
+# Not of `all`: they take the whole machine, or many minutes.
+LARGE = {b.__name__: b for b in (scale.million, scale.churn)}
 
 
 def main():
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("bench", choices=[*BENCHES, "all"],
-                        help="; ".join(f"{n}: {b.__doc__}" for n, b in BENCHES.items()))
+    known = BENCHES | LARGE
+    parser.add_argument("bench", choices=[*known, "all"],
+                        help="; ".join(f"{n}: {b.__doc__}" for n, b in known.items()))
     parser.add_argument("--pairs", type=int, default=5, help="runs of each side (default 5)")
     parser.add_argument("--duration", default="3s", help="measured time of a run (default 3s)")
     parser.add_argument("--warmup", default="1s", help="time before it (default 1s)")
     parser.add_argument("--drivers", nargs="+", default=["epoll", "uring"],
-                        choices=["epoll", "uring"], help="of fanout (default both)")
+                        choices=["epoll", "uring"], help="of fanout and churn (default both)")
+    parser.add_argument("--clients", type=int, help="of million (default 1,000,000)")
+    parser.add_argument("--churn-rate", type=int, default=5_000, help="of churn: clients a second (default 5,000)")
+    parser.add_argument("--churn-time", default="10m", help="of churn: how long (default 10m)")
     options = parser.parse_args()
     names = list(BENCHES) if options.bench == "all" else [options.bench]
     began = time.monotonic()
-    tables = [BENCHES[name](options) for name in names]
+    tables = [known[name](options) for name in names]
     failed = sum(table.failed for table in tables)
     print(f"\n{sum(t.passed for t in tables)} bars held, {failed} missed, "
           f"{time.monotonic() - began:.0f} s; reports in {os.path.relpath(rig.RESULTS, os.getcwd())}")

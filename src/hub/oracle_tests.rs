@@ -23,6 +23,8 @@ enum Step {
     Publish(usize, usize),
     /// By a client of a shard, from somewhere.
     Subscribe(usize, u16, Start),
+    /// By a poll, from somewhere.
+    Read(usize, Start),
     /// The longest subscriber of all leaves.
     Unsubscribe,
     /// So many milliseconds pass, and the hub is told.
@@ -118,6 +120,7 @@ impl Pair {
         match step {
             Step::Publish(topic, len) => self.publish(*topic, *len),
             Step::Subscribe(topic, shard, from) => self.subscribe(*topic, ShardId(*shard), from),
+            Step::Read(topic, from) => self.read(*topic, from),
             Step::Unsubscribe => self.unsubscribe(),
             Step::Pass(ms) => {
                 self.now = self.now + Duration::from_millis(*ms);
@@ -187,13 +190,48 @@ impl Pair {
             .subscribe(&name(topic), shard, after, self.now)
             .unwrap();
         self.subscribed.push((topic, shard));
-        self.check_publications(topic, after, &recovery);
+        let kept = self.kept(topic, &recovery);
+        let behind = if after.is_none() { &[] } else { kept };
+        self.check_publications(behind, after, &recovery);
+        self.tell(topic, told, &recovery);
+    }
+
+    /// A poll leaves nothing behind, and without a position it gets the newest publication.
+    fn read(&mut self, topic: usize, from: &Start) {
+        let (after, told) = self.after(topic, from);
+        let before = self.lives();
+        let recovery = self.hub.read(&name(topic), after, self.now);
+        assert_eq!(self.lives(), before, "a poll makes no topic and ends none");
+        let life = before.iter().find(|(there, ..)| *there == name(topic));
+        let epoch = life.map_or(self.hub.empty_epoch, |(_, epoch, _)| *epoch);
+        assert_eq!(recovery.position.epoch, epoch, "the life that goes on");
+        let kept = self.kept(topic, &recovery);
+        let newest = &kept[kept.len().saturating_sub(1)..];
+        let behind = if after.is_none() { newest } else { kept };
+        self.check_publications(behind, after, &recovery);
+        self.tell(topic, told, &recovery);
+    }
+
+    fn kept(&self, topic: usize, recovery: &Recovery) -> &[Published] {
+        self.oracles[topic].kept(recovery.position.epoch, self.now)
+    }
+
+    /// Holds the answer against what the reader was told before, and remembers it.
+    fn tell(&mut self, topic: usize, told: Option<Told>, recovery: &Recovery) {
         if let Some(told) = told {
-            self.check_promise(topic, told, &recovery);
+            self.check_promise(topic, told, recovery);
         }
+        let published = &self.oracles[topic].published;
+        let of_life = |p: &&Published| p.position.epoch == recovery.position.epoch;
+        let last = published.iter().rev().find(of_life);
+        assert_eq!(
+            recovery.position.offset,
+            last.map_or(Offset(0), |newest| newest.position.offset),
+            "where the topic is"
+        );
         let told = Told {
             position: recovery.position,
-            published: self.oracles[topic].published.len(),
+            published: published.len(),
             collected: self.collected,
         };
         self.oracles[topic].told.push(told);
@@ -217,12 +255,10 @@ impl Pair {
         }
     }
 
-    /// Whatever was asked, the answer is a run of what is kept, up to the newest.
-    fn check_publications(&self, topic: usize, after: Option<After>, recovery: &Recovery) {
-        let oracle = &self.oracles[topic];
-        let kept = oracle.kept(recovery.position.epoch, self.now);
+    /// Whatever was asked, the answer is a run of what is kept, up to the newest: all of `kept`,
+    /// or what is behind the position that it was recovered from.
+    fn check_publications(&self, kept: &[Published], after: Option<After>, recovery: &Recovery) {
         let wanted = match after {
-            None => &[],
             Some(After::Position(asked)) if recovery.recovered => {
                 assert_eq!(
                     asked.epoch, recovery.position.epoch,
@@ -235,8 +271,11 @@ impl Pair {
                 let known = kept.partition_point(|p| p.position.offset <= asked.offset);
                 &kept[known..]
             }
-            // All that is kept, asked for or as the best there is.
-            Some(_) => kept,
+            Some(After::Position(_)) => kept,
+            Some(After::Earliest) | None => {
+                assert!(recovery.recovered, "nothing was asked for that could miss");
+                kept
+            }
         };
         let seen = recovery.publications.iter();
         let seen: Vec<_> = seen.map(|p| (p.position(), p.payload())).collect();
@@ -310,7 +349,9 @@ fn steps() -> impl Strategy<Value = Step> {
     prop_oneof![
         6 => (topic.clone(), 0..8_usize).prop_map(|(t, len)| Step::Publish(t, len)),
         1 => (topic.clone(), 18..24_usize).prop_map(|(t, len)| Step::Publish(t, len)),
-        6 => (topic, 0..SHARDS, from).prop_map(|(t, s, from)| Step::Subscribe(t, s, from)),
+        6 => (topic.clone(), 0..SHARDS, from.clone())
+            .prop_map(|(t, s, from)| Step::Subscribe(t, s, from)),
+        6 => (topic, from).prop_map(|(t, from)| Step::Read(t, from)),
         6 => Just(Step::Unsubscribe),
         2 => (0..4_000_u64).prop_map(Step::Pass),
         1 => (9_000..13_000_u64).prop_map(Step::Pass),

@@ -12,6 +12,6 @@ mod tcp_info;
 pub use address::{Address, AddressError};
 pub use connect::{connect, unconnected};
 pub use host::{descriptor_limits, raise_descriptor_limit};
-pub use listen::{ListenOptions, ListenSocket, bind};
+pub use listen::{ListenOptions, ListenSocket, bind, is_scarcity};
 pub use outq::unacknowledged;
 pub use tcp_info::tcp_counters;

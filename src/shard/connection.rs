@@ -126,6 +126,11 @@ impl Connection {
         self.membership.is_some() || self.reads.is_none()
     }
 
+    /// Whether it gets publications one behind the other, and not in one answer.
+    pub(crate) fn is_sent_each(&self) -> bool {
+        !matches!(self.reads, None | Some(Reader::Held))
+    }
+
     /// Puts bytes behind all that wait.
     pub(crate) fn push(&mut self, charged: Charged, start: u32) {
         self.outbox.get_or_insert_default().push(charged, start);

@@ -171,6 +171,13 @@ impl Groups {
         backlog
     }
 
+    /// The most publications that wait behind such a flush.
+    pub(crate) fn largest_backlog(&self) -> usize {
+        let groups = self.groups.iter().map(|(_, group)| group);
+        let busy = groups.filter(|group| group.under_way.is_some());
+        busy.map(|group| group.pending.len()).max().unwrap_or(0)
+    }
+
     /// A group goes on with its flush in the next turn.
     pub(crate) fn go_on_later(&mut self, group: u32, under_way: UnderWay) {
         self.groups[group as usize].under_way = Some(Box::new(under_way));
@@ -182,6 +189,15 @@ impl Groups {
         let id = self.under_way.pop_front()?;
         let under_way = self.groups[id as usize].under_way.take()?;
         Some((id, *under_way))
+    }
+
+    /// How many flushes go on in the next turn: fan-outs, and answers.
+    pub(crate) fn flushes_under_way(&self) -> (usize, usize) {
+        let groups = self.groups.iter();
+        let flushes = groups.filter_map(|(_, group)| group.under_way.as_deref());
+        let (fan_outs, answers): (Vec<_>, Vec<_>) =
+            flushes.partition(|flush| matches!(flush, UnderWay::FanOut { .. }));
+        (fan_outs.len(), answers.len())
     }
 
     /// A group's flush is over: what came meanwhile is next, and it is forgotten if nobody is
@@ -267,6 +283,15 @@ impl Groups {
     /// Subscribers in all groups.
     pub(crate) fn members(&self) -> usize {
         self.members
+    }
+
+    /// Whether there is no group, nor anything that waits for one.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        self.groups.is_empty()
+            && self.topics.is_empty()
+            && self.collecting.is_empty()
+            && self.members == 0
+            && !self.is_dirty()
     }
 
     fn group_of(&mut self, topic: &TopicName, manner: Manner) -> u32 {

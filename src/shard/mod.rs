@@ -179,13 +179,19 @@ impl<D: Driver> Shard<D> {
         self.core.conns.len()
     }
 
-    /// Whether nothing is left of all that ever was: no connection, subscriber, unanswered
-    /// request or waiting byte. For tests, at the end of a run.
+    /// Whether nothing is left of all that ever was: no connection, subscriber, group, timer,
+    /// unanswered request or waiting byte. For tests, at the end of a run.
     #[must_use]
     pub fn is_at_rest(&self) -> bool {
         let core = &self.core;
         core.conns.is_empty()
-            && core.groups.members() == 0
+            && core.timers.is_empty()
+            && core.hub.next_expiry().is_none()
+            && core.groups.is_at_rest()
+            && core.accepted.is_empty()
+            && core.resumable.is_empty()
+            && core.dirty.is_empty()
+            && core.slow.is_empty()
             && core.hub.subscribers() == 0
             && core.publications.is_empty()
             && core.counts.is_empty()
@@ -202,11 +208,30 @@ impl<D: Driver> Shard<D> {
         self.core.mesh.backlog()
     }
 
-    /// How much waits for the connection for which most does, in bytes. For tests.
+    /// How much waits for the connection for which most does, in bytes: among those that are sent
+    /// publications one behind the other, and among those that are sent answers. For tests.
     #[must_use]
-    pub fn largest_outbox_bytes(&self) -> usize {
-        let conns = self.core.conns.iter();
-        conns.map(|(_, conn)| conn.pending()).max().unwrap_or(0)
+    pub fn largest_outbox_bytes(&self) -> (usize, usize) {
+        let largest = |readers: bool| {
+            let conns = self.core.conns.iter();
+            let conns = conns.filter(|(_, conn)| conn.is_sent_each() == readers);
+            conns.map(|(_, conn)| conn.pending()).max().unwrap_or(0)
+        };
+        (largest(true), largest(false))
+    }
+
+    /// How many groups go on with their flush in the next turn: with a fan-out, and with answers
+    /// to long polls. For tests.
+    #[must_use]
+    pub fn flushes_under_way(&self) -> (usize, usize) {
+        self.core.groups.flushes_under_way()
+    }
+
+    /// How many publications wait, for the group for which most do, behind a flush that takes
+    /// several turns. For tests.
+    #[must_use]
+    pub fn largest_backlog(&self) -> usize {
+        self.core.groups.largest_backlog()
     }
 
     /// Asserts what must hold between turns.

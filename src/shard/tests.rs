@@ -179,6 +179,34 @@ fn who_joins_within_an_interval_is_told_for_how_many_a_publication_stands_to_it(
 }
 
 #[test]
+fn who_joins_before_a_collected_publication_is_written_is_counted() {
+    let mut world = World::new(1, Limits::default(), Duration::from_millis(300));
+    let get = "GET /topics/t?mode=stream&conflate=1s HTTP/1.1\r\nHost: a.test\r\n\r\n";
+    let (early, late) = (world.connect(), world.connect());
+    let (first, second) = (world.connect(), world.connect());
+    early.write(get.as_bytes());
+    world.run();
+    first.write(post("1").as_bytes());
+    world.run();
+    late.write(get.as_bytes());
+    world.run();
+    second.write(post("2").as_bytes());
+    for _ in 0..4 {
+        world.run();
+    }
+    let text = |peer: &SimPeer| -> String {
+        String::from_utf8(peer.read(usize::MAX)).expect("answers are text")
+    };
+    assert!(text(&early).contains(r#"{"offset":2,"text":"2","conflated":2}"#));
+    let read = text(&late);
+    assert_eq!(read.matches("conflated").count(), 1, "{read}");
+    assert!(read.contains(r#"{"offset":2,"text":"2","conflated":1}"#));
+    let answers = [text(&first), text(&second)];
+    assert!(answers[0].contains(r#""queued":0"#), "{answers:?}");
+    assert!(answers[1].contains(r#""queued":2"#), "{answers:?}");
+}
+
+#[test]
 fn a_long_poll_that_was_answered_at_its_end_is_no_subscriber() {
     let mut world = World::new(1, Limits::default(), Duration::ZERO);
     let (reader, writer) = (world.connect(), world.connect());
@@ -198,6 +226,10 @@ fn a_long_poll_that_was_answered_at_its_end_is_no_subscriber() {
     for peer in [reader, writer] {
         peer.fin();
     }
-    world.run();
+    // History and timers take their time.
+    for _ in 0..40 {
+        world.net.advance(Duration::from_secs(10));
+        world.run();
+    }
     assert!(world.shard.is_at_rest());
 }

@@ -159,11 +159,23 @@ async function hiding(context) {
 /** What the node's counters grew by, beside what asking for them takes. */
 async function growth(body) {
   const read = async () => { const text = await (await fetch(`${base}/metrics`)).text(); return ["received", "sent"].map((way) => Number(new RegExp(`^altavoz_${way}_bytes_total (\\S+)`, "m").exec(text)[1])); };
-  await read();
-  const [idle, before] = [await read(), await read()];
+  // A shard counts what it has sent when the client may have it already, and asked another shard:
+  // a reading holds if it and the one before it cost alike, but for some digits.
+  const settled = async () => {
+    let readings = [], costs = [];
+    await until("counters that rest", async () => {
+      readings = [...readings, await read()];
+      if (readings.length < 3) return false;
+      const [first, second, third] = readings.slice(-3);
+      costs = third.map((n, i) => n - second[i]);
+      return costs.every((cost, i) => cost > 0 && Math.abs(cost - (second[i] - first[i])) <= 32);
+    });
+    return { bytes: readings.at(-1), costs, count: readings.length };
+  };
+  const before = await settled();
   await body();
-  const after = await read();
-  return before.map((n, i) => after[i] - n - (n - idle[i]));
+  const { bytes, costs, count } = await settled();
+  return bytes.map((n, i) => n - before.bytes[i] - count * costs[i]);
 }
 function inBytes(text) {
   const [, n, unit] = /([\d,.]+) (B|KiB|MiB)$/.exec(text);

@@ -38,10 +38,6 @@ pub(crate) const LONG_FILES: &[(&str, &str)] = &[
         "one simulated client, from its handshake to its end",
     ),
     (
-        "src/testing/node/verdict.rs",
-        "everything that the shadow model demands of a run",
-    ),
-    (
         "src/testing/node/world.rs",
         "the clock, the shards and the clients of one run",
     ),

@@ -55,9 +55,13 @@ pub fn run(
 
 fn begin(crew: &mut Crew, stage: &Stage) -> Result<(), Failure> {
     match stage.event {
-        Event::Churn(per_second) => {
+        Event::Churn(per_second, by) => {
             let until = (clock::now() + stage.length).as_nanos();
-            crew.tell(&Command::Churn { per_second, until })
+            crew.tell(&Command::Churn {
+                per_second,
+                until,
+                by,
+            })
         }
         Event::ReconnectStorm => crew.tell(&Command::Storm {
             jitter: nanos(stage.length) / 2,

@@ -71,6 +71,8 @@ pub struct Connection {
     pub arm: u8,
     /// Whether the client came in and is not gone. One that polls is there between connections.
     pub is_in: bool,
+    /// Whether it has vanished without a word: it reads on, and answers nothing.
+    pub is_mute: bool,
     /// Whether TCP was asked what it counted on this connection.
     pub is_seen: bool,
     /// Where it is in its life.
@@ -101,6 +103,7 @@ impl Connection {
             kind,
             arm,
             is_in: false,
+            is_mute: false,
             is_seen: false,
             state: State::Idle,
             generation: 0,
@@ -140,6 +143,7 @@ impl Connection {
         self.outbox = Outbox::default();
         self.ending = None;
         self.is_seen = false;
+        self.is_mute = false;
         match &mut self.reader {
             Some(reader) if self.is_in => reader.reconnect(),
             _ => self.reader = None,

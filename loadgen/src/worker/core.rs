@@ -84,6 +84,17 @@ pub struct Core {
     post_heads: Vec<Vec<u8>>,
 }
 
+/// How a client goes that does not say goodbye.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Leave {
+    /// Its connection is reset.
+    Reset,
+    /// Its connection ends with a FIN.
+    Fin,
+    /// Its connection stays, and it answers no ping any more; the server must find out.
+    Silence,
+}
+
 impl Core {
     /// Everything idle.
     ///
@@ -288,12 +299,26 @@ impl Core {
 
     /// Ends a connection at once, without counting it as ended by the server.
     pub fn cut(&mut self, driver: &mut impl Driver, slot: usize) {
+        self.leave(driver, slot, Leave::Reset);
+    }
+
+    /// A client goes without a Close frame, and is not counted as ended by the server.
+    pub fn leave(&mut self, driver: &mut impl Driver, slot: usize, how: Leave) {
         let conn = &mut self.conns[slot];
         conn.is_in = false;
-        if !matches!(conn.state, State::Idle | State::Closing) {
-            conn.state = State::Closing;
-            self.end(driver, slot, Close::Reset);
+        if matches!(conn.state, State::Idle | State::Closing) {
+            return;
         }
+        let how = match how {
+            Leave::Reset => Close::Reset,
+            Leave::Fin => Close::Graceful,
+            Leave::Silence => {
+                conn.is_mute = true;
+                return;
+            }
+        };
+        conn.state = State::Closing;
+        self.end(driver, slot, how);
     }
 
     /// Ends an attempt that took too long.

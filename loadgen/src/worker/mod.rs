@@ -246,9 +246,13 @@ impl Worker {
             Command::Storm { jitter } => {
                 self.storm = Some(Storm::all(driver, &mut self.core, now, jitter));
             }
-            Command::Churn { per_second, until } => {
+            Command::Churn {
+                per_second,
+                until,
+                by,
+            } => {
                 let share = per_second / f64::from(self.plan.plan.workers);
-                self.storm = Some(Storm::churn(&self.core, now, share, until));
+                self.storm = Some(Storm::churn(&self.core, now, share, until, by));
             }
             Command::EndStorm => self.end_storm(),
             Command::Finish => self.finish(driver),

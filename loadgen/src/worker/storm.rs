@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use altavoz::io::{Address, Driver};
 
-use crate::protocol::{Back, count};
+use crate::protocol::{Back, Leaving, count};
 
 use super::connection::Kind;
-use super::core::Core;
+use super::core::{Core, Leave};
 
 /// Clients of the crowd that were cut and are on their way back.
 #[derive(Debug)]
@@ -30,6 +30,7 @@ struct Churn {
     at: u64,
     gap: u64,
     until: u64,
+    by: Leaving,
 }
 
 impl Storm {
@@ -44,13 +45,13 @@ impl Storm {
         let mut storm = Self::new(jitter, None);
         crowd
             .into_iter()
-            .for_each(|slot| storm.cut(driver, core, slot, now));
+            .for_each(|slot| storm.cut(driver, core, slot, Leave::Reset, now));
         storm
     }
 
     /// Cuts so many of the crowd a second, one after the other, until a moment.
     #[must_use]
-    pub fn churn(core: &Core, now: u64, per_second: f64, until: u64) -> Self {
+    pub fn churn(core: &Core, now: u64, per_second: f64, until: u64, by: Leaving) -> Self {
         let gap = crate::num::whole(1e9 / per_second).max(1);
         let churn = Churn {
             slots: crowd(core),
@@ -58,6 +59,7 @@ impl Storm {
             at: now,
             gap,
             until,
+            by,
         };
         Self::new(0, Some(churn))
     }
@@ -130,6 +132,7 @@ impl Storm {
         let Some(churn) = &mut self.churn else {
             return;
         };
+        let by = churn.by;
         let mut cut = Vec::new();
         while churn.at <= now && churn.at < churn.until && !churn.slots.is_empty() {
             cut.push(churn.slots[churn.next]);
@@ -137,7 +140,7 @@ impl Storm {
             churn.at += churn.gap;
         }
         cut.into_iter()
-            .for_each(|slot| self.cut(driver, core, slot, now));
+            .for_each(|slot| self.cut(driver, core, slot, draw(by), now));
     }
 
     /// Whoever is not back yet is not cut again.
@@ -146,13 +149,26 @@ impl Storm {
         driver: &mut impl Driver<Target = Address>,
         core: &mut Core,
         slot: usize,
+        how: Leave,
         now: u64,
     ) {
         if core.conns[slot].is_in && !self.cut_at.contains_key(&slot) {
-            core.cut(driver, slot);
+            core.leave(driver, slot, how);
             self.cut_at.insert(slot, now);
             self.results.cut += 1;
         }
+    }
+}
+
+/// Of those who vanish, one in fifty does it without a FIN or a reset, and the others half by half.
+fn draw(by: Leaving) -> Leave {
+    match by {
+        Leaving::Reset => Leave::Reset,
+        Leaving::Any => match fastrand::u8(0..100) {
+            0..2 => Leave::Silence,
+            2..51 => Leave::Fin,
+            _ => Leave::Reset,
+        },
     }
 }
 

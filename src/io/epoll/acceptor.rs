@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use rustix::net::{SocketFlags, accept_with};
 
 use crate::base::{Time, clock};
-use crate::io::sys::ListenSocket;
+use crate::io::sys::{ListenSocket, is_scarcity};
 
 use super::Socket;
 
@@ -103,19 +103,4 @@ impl Acceptor {
             Attempt::Done
         }
     }
-}
-
-fn is_scarcity(error: Errno) -> bool {
-    // What accept(2) says of the listener itself is our own mistake; it must not spin either.
-    matches!(
-        error,
-        Errno::MFILE
-            | Errno::NFILE
-            | Errno::NOBUFS
-            | Errno::NOMEM
-            | Errno::BADF
-            | Errno::INVAL
-            | Errno::NOTSOCK
-            | Errno::OPNOTSUPP
-    )
 }

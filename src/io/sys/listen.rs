@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::io::Errno;
 use socket2::{Domain, SockAddr, Socket, TcpKeepalive, Type};
 
 use super::Address;
@@ -228,6 +229,24 @@ impl Drop for SocketFile {
 fn identity(path: &Path) -> io::Result<(u64, u64)> {
     let meta = fs::symlink_metadata(path)?;
     Ok((meta.dev(), meta.ino()))
+}
+
+/// Whether accepting failed for want of something that may come back, so that it is tried again
+/// in a while.
+#[must_use]
+pub fn is_scarcity(error: Errno) -> bool {
+    // What accept(2) says of the listener itself is our own mistake; it must not spin either.
+    matches!(
+        error,
+        Errno::MFILE
+            | Errno::NFILE
+            | Errno::NOBUFS
+            | Errno::NOMEM
+            | Errno::BADF
+            | Errno::INVAL
+            | Errno::NOTSOCK
+            | Errno::OPNOTSUPP
+    )
 }
 
 #[cfg(test)]

@@ -11,10 +11,9 @@ use std::time::Duration;
 
 use io_uring::types::{DestinationSlot, Fd};
 use io_uring::{opcode, squeue};
-use rustix::io::Errno;
 
 use crate::base::{Time, clock};
-use crate::io::sys::ListenSocket;
+use crate::io::sys::{ListenSocket, is_scarcity};
 
 use super::completion::Completion;
 use super::entry::{Kind, Token};
@@ -200,19 +199,4 @@ fn plain(fd: RawFd) -> Socket {
     // SAFETY: the kernel has just made it for us, and nobody else knows it.
     let fd = unsafe { OwnedFd::from_raw_fd(fd) };
     Socket::plain(fd, true)
-}
-
-fn is_scarcity(error: Errno) -> bool {
-    // What accept(2) says of the listener itself is our own mistake; it must not spin either.
-    matches!(
-        error,
-        Errno::MFILE
-            | Errno::NFILE
-            | Errno::NOBUFS
-            | Errno::NOMEM
-            | Errno::BADF
-            | Errno::INVAL
-            | Errno::NOTSOCK
-            | Errno::OPNOTSUPP
-    )
 }

@@ -121,6 +121,12 @@ impl Line {
     /// Takes in what has arrived, and writes some of what is queued.
     /// Says when there is more to write.
     pub(super) fn pump(&mut self, now: Time, rng: &mut Rng) -> Option<Time> {
+        self.take_in(now, rng);
+        self.give_out(now, rng)
+    }
+
+    /// Takes in what has arrived.
+    pub(super) fn take_in(&mut self, now: Time, rng: &mut Rng) {
         let is_gone = self.peer.is_ended() || self.peer.is_reset();
         if self.hears(now) || is_gone {
             self.peer.set_reading(true);
@@ -129,6 +135,10 @@ impl Line {
             // A slow reader, who takes a little now and then.
             self.incoming.extend(self.peer.read(rng.usize(1..200)));
         }
+    }
+
+    /// Writes some of what is queued. Says when there is more to write.
+    pub(super) fn give_out(&mut self, now: Time, rng: &mut Rng) -> Option<Time> {
         if self.outgoing.is_empty() {
             if self.fin {
                 self.peer.fin();

@@ -1,15 +1,15 @@
 //! The shadow model: what clients published, what they were told, and what they read.
 //!
-//! It knows nothing of the node but the interface. What can be judged at once is asserted here;
-//! the rest is for `verdict`, when the run is over.
+//! It knows nothing of the node but the interface. What can be judged at once is asserted here
+//! and in `reading`; the rest is for `verdict`, when the run is over.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use serde::Deserialize;
-use serde_json::value::RawValue;
+use fastrand::Rng;
 
+pub(super) use super::asking::Asked;
+use super::reading::JsonAnswer;
 use crate::base::Time;
 use crate::wire::prepared::{PayloadKind, WireForm};
 
@@ -18,6 +18,9 @@ use crate::wire::prepared::{PayloadKind, WireForm};
 pub(super) struct Model {
     pub(super) publications: Vec<Publication>,
     pub(super) subscriptions: Vec<Subscription>,
+    pub(super) polls: Vec<Poll>,
+    /// Positions that somebody was told, by topic, in the order of the telling.
+    told: BTreeMap<usize, Vec<(String, u64)>>,
 }
 
 /// A message that a client has begun to publish.
@@ -58,38 +61,45 @@ pub(super) struct Answer {
     pub(super) at: Time,
 }
 
-/// A client that has asked to subscribe.
-#[derive(Debug)]
-pub(super) struct Subscription {
+/// What a client wants that reads one publication behind the other.
+#[derive(Clone, Debug)]
+pub(super) struct Wish {
     pub(super) client: usize,
     pub(super) topic: usize,
     pub(super) form: WireForm,
+    /// Of each such interval the newest one.
+    pub(super) conflate: Option<Duration>,
     pub(super) asked: Asked,
+    /// It reads at once, and nothing on its way takes time but the node itself.
+    pub(super) prompt: bool,
+}
+
+/// A client that has asked to subscribe: a WebSocket or a stream.
+#[derive(Debug)]
+pub(super) struct Subscription {
+    pub(super) wish: Wish,
     pub(super) requested: Time,
-    /// When the 101 was read.
+    /// When the head of the answer was read.
     pub(super) opened: Option<Time>,
-    /// It was answered, and not by 101.
+    /// It was answered, and not by 101 or 200.
     pub(super) refused: bool,
     pub(super) greeting: Option<Greeting>,
     pub(super) seen: Vec<Seen>,
+    /// When it began to go, by itself.
+    pub(super) left: Option<Time>,
     pub(super) ended: Option<Time>,
     /// It was open and read everything when nothing was under way any more.
     pub(super) quiet: bool,
 }
 
-/// From where a subscriber wanted to begin.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) enum Asked {
-    Next,
-    Earliest,
-    Position(String, u64),
-}
-
-/// The first message of a subscriber with positions.
+/// What comes before the first publication.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Greeting {
     pub(super) epoch: String,
-    pub(super) last: u64,
+    /// From where the reader goes on, if it is said.
+    pub(super) begins: Option<u64>,
+    /// Where the topic was, if it is said.
+    pub(super) last: Option<u64>,
     pub(super) recovered: bool,
     pub(super) at: Time,
 }
@@ -100,33 +110,42 @@ pub(super) struct Seen {
     pub(super) publication: usize,
     /// Its offset, where the form says it.
     pub(super) offset: Option<u64>,
+    /// For how many it stands, where the form says it; 1 without conflation.
+    pub(super) stands_for: Option<u64>,
+    pub(super) at: Time,
 }
 
-#[derive(Deserialize)]
-struct JsonGreeting {
-    position: String,
-    recovered: bool,
+/// A poll, or a long poll.
+#[derive(Debug)]
+pub(super) struct Poll {
+    pub(super) topic: usize,
+    pub(super) asked: Asked,
+    pub(super) conditional: bool,
+    /// How long it is held at most; `None` if it is not.
+    pub(super) held: Option<Duration>,
+    /// Only the head is wanted.
+    pub(super) head_only: bool,
+    pub(super) prompt: bool,
+    pub(super) requested: Time,
+    /// When the answer before it was read, if it was written behind another request.
+    pub(super) begun_by: Time,
+    pub(super) refused: bool,
+    pub(super) answer: Option<PollAnswer>,
+    /// When it was answered, or its connection was over.
+    pub(super) ended: Option<Time>,
 }
 
-#[derive(Deserialize)]
-struct JsonPublication<'a> {
-    offset: u64,
-    #[serde(borrow)]
-    data: Option<&'a RawValue>,
-    text: Option<String>,
-    base64: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct JsonAnswer {
-    topic: String,
-    position: String,
-    epoch: String,
-    offset: u64,
-    subscribers: u64,
-    queued: u64,
-    dropped: u64,
-    complete: Option<bool>,
+/// The answer to a poll.
+#[derive(Debug)]
+pub(super) struct PollAnswer {
+    pub(super) epoch: String,
+    pub(super) last: u64,
+    pub(super) recovered: bool,
+    pub(super) seen: Vec<Seen>,
+    pub(super) not_modified: bool,
+    /// The node was going away.
+    pub(super) draining: bool,
+    pub(super) at: Time,
 }
 
 impl Model {
@@ -153,27 +172,24 @@ impl Model {
         id
     }
 
-    pub(super) fn subscribe(
-        &mut self,
-        (client, topic): (usize, usize),
-        form: WireForm,
-        asked: Asked,
-        now: Time,
-    ) -> usize {
+    pub(super) fn subscribe(&mut self, wish: Wish, now: Time) -> usize {
         self.subscriptions.push(Subscription {
-            client,
-            topic,
-            form,
-            asked,
+            wish,
             requested: now,
             opened: None,
             refused: false,
             greeting: None,
             seen: Vec::new(),
+            left: None,
             ended: None,
             quiet: false,
         });
         self.subscriptions.len() - 1
+    }
+
+    pub(super) fn poll(&mut self, poll: Poll) -> usize {
+        self.polls.push(poll);
+        self.polls.len() - 1
     }
 
     /// A POST was answered with 200.
@@ -188,7 +204,9 @@ impl Model {
         let publication = &mut self.publications[id];
         assert_eq!(publication.outcome, Outcome::Unknown, "answered twice");
         publication.known = publication.known.or(Some(now));
-        publication.outcome = Outcome::Answered(Answer {
+        let topic = publication.topic;
+        self.told(topic, &answer.epoch, answer.offset);
+        self.publications[id].outcome = Outcome::Answered(Answer {
             epoch: answer.epoch,
             offset: answer.offset,
             subscribers: answer.subscribers,
@@ -213,91 +231,31 @@ impl Model {
         own.for_each(|publication| publication.certain = true);
     }
 
-    /// A subscriber has read a message.
-    pub(super) fn read(&mut self, id: usize, is_text: bool, payload: &[u8], now: Time) {
-        let subscription = &self.subscriptions[id];
-        if !subscription.form.is_json() {
-            self.read_plain(id, is_text, payload, now);
-        } else if subscription.greeting.is_none() {
-            self.read_greeting(id, payload, now);
-        } else {
-            self.read_json(id, is_text, payload, now);
-        }
+    /// Somebody was told this position.
+    pub(super) fn told(&mut self, topic: usize, epoch: &str, offset: u64) {
+        let told = self.told.entry(topic).or_default();
+        told.push((epoch.to_owned(), offset));
     }
 
-    /// A position that a client may have kept: of the newest publication, or of an older one.
-    pub(super) fn some_position(&self, topic: usize, back: usize) -> Option<(String, u64)> {
-        let of_topic = self.publications.iter().rev().filter(|p| p.topic == topic);
-        let positions = of_topic.filter_map(|p| match &p.outcome {
-            Outcome::Answered(answer) => Some((answer.epoch.clone(), answer.offset)),
-            Outcome::Unknown | Outcome::Refused => None,
-        });
-        positions.take(back + 1).last()
-    }
-
-    fn read_plain(&mut self, id: usize, is_text: bool, payload: &[u8], now: Time) {
-        let publication = number_in(payload);
-        let expected = &self.publications[publication];
-        assert!(
-            expected.payload == payload,
-            "a payload was changed: {payload:?}"
-        );
-        let is_binary = expected.kind == PayloadKind::Binary;
-        assert_eq!(is_text, !is_binary, "text stays text, and binary binary");
-        self.note(id, publication, None, now);
-    }
-
-    fn read_greeting(&mut self, id: usize, payload: &[u8], now: Time) {
-        let greeting: JsonGreeting =
-            serde_json::from_slice(payload).expect("the first message is the greeting");
-        let (epoch, last) = split_position(&greeting.position);
-        self.subscriptions[id].greeting = Some(Greeting {
-            epoch,
-            last,
-            recovered: greeting.recovered,
-            at: now,
-        });
-    }
-
-    fn read_json(&mut self, id: usize, is_text: bool, payload: &[u8], now: Time) {
-        assert!(is_text, "JSON is text");
-        let json: JsonPublication<'_> =
-            serde_json::from_slice(payload).expect("a publication in JSON");
-        let (kind, payload) = match (json.data, json.text, json.base64) {
-            (Some(data), None, None) => (PayloadKind::Json, data.get().as_bytes().to_vec()),
-            (None, Some(text), None) => (PayloadKind::Text, text.into_bytes()),
-            (None, None, Some(coded)) => {
-                let bytes = STANDARD.decode(coded).expect("base64 is base64");
-                (PayloadKind::Binary, bytes)
-            }
-            _ => panic!("a publication has one payload"),
+    /// A position that a client may have kept: the newest that anybody was told, one from a short
+    /// while ago, or any.
+    pub(super) fn some_position(&self, topic: usize, rng: &mut Rng) -> Option<(String, u64)> {
+        let told = self.told.get(&topic)?;
+        let back = match rng.u8(0..10) {
+            0..4 => 0,
+            4..8 => rng.usize(0..40),
+            _ => rng.usize(..told.len()),
         };
-        let publication = number_in(&payload);
-        let expected = &self.publications[publication];
-        assert!(
-            expected.payload == payload,
-            "a payload was changed: {payload:?}"
-        );
-        assert_eq!(expected.kind, kind, "each kind has its own field");
-        self.note(id, publication, Some(json.offset), now);
+        told.get(told.len().saturating_sub(back + 1)).cloned()
     }
+}
 
-    fn note(&mut self, id: usize, publication: usize, offset: Option<u64>, now: Time) {
-        let read = &mut self.publications[publication];
-        assert_eq!(
-            read.topic, self.subscriptions[id].topic,
-            "a publication of another topic"
-        );
-        assert_ne!(
-            read.outcome,
-            Outcome::Refused,
-            "read, though it was refused"
-        );
-        read.known = read.known.or(Some(now));
-        self.subscriptions[id].seen.push(Seen {
-            publication,
-            offset,
-        });
+impl Subscription {
+    /// Which publication is the first that what was read stands for, if that is known without
+    /// anybody's help.
+    pub(super) fn first(&self) -> Option<u64> {
+        let seen = self.seen.first()?;
+        Some(seen.offset? + 1 - seen.stands_for?)
     }
 }
 
@@ -320,35 +278,26 @@ pub(super) fn epochs(model: &Model) -> usize {
     lives.sum()
 }
 
-pub(super) fn split_position(position: &str) -> (String, u64) {
-    let (epoch, offset) = position.split_once(':').expect("epoch and offset");
-    (
-        epoch.to_owned(),
-        offset.parse().expect("an offset is a number"),
-    )
-}
-
-/// `17~` and a filling, so that each payload says which publication it is.
+/// `17~` and a filling, so that each payload says which publication it is. Some texts have
+/// carriage returns, and some JSON has line ends between its tokens.
 fn payload(id: usize, kind: PayloadKind, bytes: usize) -> Vec<u8> {
     let mut payload = format!("{id}~").into_bytes();
+    let letters: &[u8] = if id.is_multiple_of(3) {
+        b"abc\"\\\n de"
+    } else {
+        b"abc\r\n de\\"
+    };
     let filling = (0..bytes).map(|i| match kind {
         PayloadKind::Binary => u8::try_from((i * 7 + id) % 256).unwrap_or(0),
-        PayloadKind::Text | PayloadKind::Json => b"abc\"\\\n de"[(i + id) % 9],
+        PayloadKind::Text | PayloadKind::Json => letters[(i + id) % 9],
     });
     payload.extend(filling);
     if kind == PayloadKind::Json {
         let text = String::from_utf8_lossy(&payload);
         payload = serde_json::to_vec(&text).expect("a string has a JSON form");
+        if id.is_multiple_of(4) {
+            payload = [b"[\n", &payload[..], b",\r\n1]"].concat();
+        }
     }
     payload
-}
-
-fn number_in(payload: &[u8]) -> usize {
-    let payload = payload.strip_prefix(b"\"").unwrap_or(payload);
-    let end = payload
-        .iter()
-        .position(|b| *b == b'~')
-        .expect("a payload of ours");
-    let digits = std::str::from_utf8(&payload[..end]).expect("a number");
-    digits.parse().expect("a number")
 }

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use super::line::{BACKLOG_MAX, Client, Cx, Head, Line};
 use super::plan::{millis, percent, pick};
 use super::report::Seen;
-use super::subscriber::Goodbye;
+use super::temper::Goodbye;
 use crate::base::Time;
 use crate::config::Anonymous;
 use crate::testing::sim::SimPeer;

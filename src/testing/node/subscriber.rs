@@ -6,10 +6,12 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use super::asking::{Asked, Words};
 use super::line::{BACKLOG_MAX, Client, Cx, Head, Line};
-use super::model::Asked;
+use super::model::Wish;
 use super::plan::{millis, percent, pick};
 use super::report::Seen;
+use super::temper::{Goodbye, Temper};
 use crate::base::Time;
 use crate::config::Anonymous;
 use crate::testing::sim::SimPeer;
@@ -21,49 +23,17 @@ use crate::wire::prepared::{PayloadKind, WireForm};
 /// What a subscriber is like.
 #[derive(Clone, Debug)]
 pub(super) struct Manner {
+    pub(super) temper: Temper,
+    /// Only the newest publication of each such interval.
+    pub(super) conflate: Option<Duration>,
     pub(super) publishes: bool,
-    /// Stops reading now and then.
-    pub(super) slow: bool,
     /// Never answers a ping.
     pub(super) silent: bool,
-    /// Its network takes time, perhaps longer than the node waits for the answer to its close.
-    pub(super) far: bool,
     /// Its network may take longer over a full outbox than a pong may take, and the ping waits
     /// behind all that was queued before.
     pub(super) lags: bool,
-    /// Its network may lose the connection.
-    pub(super) lossy: bool,
     /// Breaks the protocol once.
     pub(super) rude: bool,
-    /// Reads at once, over a perfect network, and stays.
-    pub(super) witness: bool,
-    pub(super) goodbye: Goodbye,
-    pub(super) leaves: Time,
-}
-
-/// How a client goes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Goodbye {
-    /// By a close frame, whose answer it waits for.
-    Close,
-    /// By a close frame behind a last burst of messages, and the end of its direction at once.
-    Hurry,
-    /// By ending its direction.
-    Fin,
-    /// By cutting the connection.
-    Reset,
-    /// It is there and says nothing any more, nor reads.
-    Vanish,
-}
-
-impl Goodbye {
-    pub(super) const ALL: [Self; 5] = [
-        Self::Close,
-        Self::Hurry,
-        Self::Fin,
-        Self::Reset,
-        Self::Vanish,
-    ];
 }
 
 /// A WebSocket client of one topic.
@@ -104,21 +74,29 @@ impl Subscriber {
         manner: Manner,
     ) -> Self {
         let form = *pick(cx.rng, &[WireForm::Plain, WireForm::Json]);
-        let form = if manner.witness { WireForm::Json } else { form };
-        let asked = if manner.witness {
-            Asked::Next
+        let (form, asked) = if manner.temper.witness {
+            (WireForm::Json, Asked::Next)
         } else {
-            asked(cx, topic)
+            (form, Asked::draw(cx, topic))
         };
-        let mut line = Line::new(peer);
-        let target = target(&cx.plan.topics[topic], form, &asked);
+        let words = Words::draw(cx.rng, &asked);
+        let target = words.target(&cx.plan.topics[topic], &parameters(form, manner.conflate));
+        let headers: Vec<(String, String)> = words.header.into_iter().collect();
         let mut key = [0; 16];
         cx.rng.fill(&mut key);
-        let mut bytes = Vec::new();
-        request(&mut bytes, &target, "node.test", key, &[]);
+        let (mut line, mut bytes) = (Line::new(peer), Vec::new());
+        request(&mut bytes, &target, "node.test", key, &headers);
         line.write(&bytes);
-        cx.trace(|| format!("client {name}: GET {target}, {manner:?}"));
-        let subscription = cx.model.subscribe((name, topic), form, asked, cx.now);
+        cx.trace(|| format!("client {name}: GET {target} {headers:?}, {manner:?}"));
+        let wish = Wish {
+            client: name,
+            topic,
+            form,
+            conflate: manner.conflate,
+            asked,
+            prompt: manner.temper.witness,
+        };
+        let subscription = cx.model.subscribe(wish, cx.now);
         Self {
             name,
             topic,
@@ -245,8 +223,8 @@ impl Subscriber {
             1001 => cx.is_draining && payload[2..].starts_with(b"retry="),
             1008 => self.published && cx.plan.anonymous != Anonymous::Publish,
             1013 => self.published,
-            4008 => !self.manner.witness,
-            4012 => self.manner.silent || self.manner.slow || self.manner.lags || self.left,
+            4008 => !self.manner.temper.witness,
+            4012 => self.manner.silent || self.manner.temper.slow || self.manner.lags || self.left,
             code => self.broke == Some(code),
         };
         assert!(deserved, "closed with {code}: {:?}", self.manner);
@@ -273,9 +251,9 @@ impl Subscriber {
         if self.stage == Stage::Done || !self.speaks() {
             return;
         }
-        if cx.now >= self.manner.leaves {
+        if cx.now >= self.manner.temper.leaves {
             self.go(cx);
-        } else if self.manner.slow && !cx.is_quiet && percent(cx.rng, 30) {
+        } else if self.manner.temper.slow && !cx.is_quiet && percent(cx.rng, 30) {
             let how_long = millis(cx.rng, 50..3_000);
             self.line.be_deaf(cx.now, how_long);
         } else if self.manner.rude && percent(cx.rng, 20) {
@@ -291,13 +269,19 @@ impl Subscriber {
 
     /// Some do not wait for the answer to their handshake.
     fn left_early(&self, now: Time) -> bool {
-        let polite = matches!(self.manner.goodbye, Goodbye::Close | Goodbye::Hurry);
-        now >= self.manner.leaves && !polite
+        let polite = matches!(self.manner.temper.goodbye, Goodbye::Close | Goodbye::Hurry);
+        now >= self.manner.temper.leaves && !polite
     }
 
     fn go(&mut self, cx: &mut Cx<'_>) {
-        cx.trace(|| format!("client {}: goes by {:?}", self.name, self.manner.goodbye));
-        let goodbye = self.manner.goodbye;
+        cx.trace(|| {
+            format!(
+                "client {}: goes by {:?}",
+                self.name, self.manner.temper.goodbye
+            )
+        });
+        cx.model.subscriptions[self.subscription].left = Some(cx.now);
+        let goodbye = self.manner.temper.goodbye;
         match goodbye {
             Goodbye::Close => {
                 self.said_close = true;
@@ -418,12 +402,7 @@ impl Subscriber {
     /// close in time.
     fn may_be_reset(&self) -> bool {
         let manner = &self.manner;
-        manner.lossy
-            || self.line.cut
-            || manner.slow
-            || manner.far
-            || self.left
-            || self.broke.is_some()
+        manner.temper.may_be_reset() || self.line.cut || self.left || self.broke.is_some()
     }
 
     fn is_quiet(&self, now: Time) -> bool {
@@ -439,6 +418,9 @@ impl Client for Subscriber {
         let more = self.line.pump(cx.now, cx.rng);
         self.understand(cx);
         self.note_end(cx);
+        let temper = &self.manner.temper;
+        let came = cx.model.subscriptions[self.subscription].requested;
+        temper.check_drained(cx, came, temper.witness && !self.line.is_over());
         if cx.now >= self.next {
             self.act(cx);
         }
@@ -460,8 +442,8 @@ impl Client for Subscriber {
     }
 
     fn leave(&mut self, cx: &mut Cx<'_>) {
-        self.manner.leaves = cx.now;
-        self.manner.goodbye = *pick(cx.rng, &Goodbye::ALL);
+        self.manner.temper.leaves = cx.now;
+        self.manner.temper.goodbye = *pick(cx.rng, &Goodbye::ALL);
         self.next = cx.now;
     }
 
@@ -515,34 +497,10 @@ fn mask(cx: &mut Cx<'_>) -> [u8; 4] {
     cx.rng.u32(..).to_be_bytes()
 }
 
-fn asked(cx: &mut Cx<'_>, topic: usize) -> Asked {
-    let back = if percent(cx.rng, 50) {
-        0
-    } else {
-        cx.rng.usize(0..30)
-    };
-    match (cx.rng.u8(0..10), cx.model.some_position(topic, back)) {
-        (0..4, _) => Asked::Next,
-        (4, _) => Asked::Earliest,
-        (5, Some((epoch, offset))) => Asked::Position(epoch, offset + cx.rng.u64(1..50)),
-        (6, _) => Asked::Position("zz9".to_owned(), cx.rng.u64(0..9)),
-        (_, Some((epoch, offset))) => Asked::Position(epoch, offset),
-        (_, None) => Asked::Next,
-    }
-}
-
-fn target(topic: &str, form: WireForm, asked: &Asked) -> String {
-    let mut query = Vec::new();
-    if form == WireForm::Json {
-        query.push("format=json".to_owned());
-    }
-    match asked {
-        Asked::Next => {}
-        Asked::Earliest => query.push("after=earliest".to_owned()),
-        Asked::Position(epoch, offset) => query.push(format!("after={epoch}:{offset}")),
-    }
-    let mark = if query.is_empty() { "" } else { "?" };
-    format!("/topics/{topic}{mark}{}", query.join("&"))
+fn parameters(form: WireForm, conflate: Option<Duration>) -> Vec<String> {
+    let json = form.is_json().then(|| "format=json".to_owned());
+    let conflate = conflate.map(|interval| format!("conflate={}ms", interval.as_millis()));
+    json.into_iter().chain(conflate).collect()
 }
 
 /// A frame from a server, as a client must find it: whole, without a mask, never fragmented.

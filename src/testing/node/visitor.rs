@@ -4,7 +4,7 @@
 use super::line::{Client, Cx, Head, Line};
 use super::plan::pick;
 use super::report::Seen;
-use super::subscriber::Goodbye;
+use super::temper::Goodbye;
 use crate::base::Time;
 use crate::testing::sim::SimPeer;
 

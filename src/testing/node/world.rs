@@ -8,10 +8,13 @@ use fastrand::Rng;
 
 use super::line::{Client, Cx};
 use super::model::{self, Model};
-use super::plan::{Plan, millis, percent, pick, profile};
+use super::plan::{Plan, millis, percent, profile};
+use super::poller::Poller;
 use super::poster::Poster;
 use super::report::{Report, Seen};
-use super::subscriber::{Goodbye, Manner, Subscriber};
+use super::streamer::Streamer;
+use super::subscriber::{Manner, Subscriber};
+use super::temper::Temper;
 use super::verdict;
 use super::visitor::Visitor;
 use crate::base::{HashKey, Time};
@@ -125,19 +128,38 @@ impl World {
             return;
         }
         for topic in 0..self.plan.topics.len() {
-            let manner = Manner {
-                publishes: false,
-                slow: false,
-                silent: false,
-                far: false,
-                lags: false,
-                lossy: false,
-                rude: false,
-                witness: true,
-                goodbye: Goodbye::Close,
-                leaves: Time::NEVER,
-            };
-            self.begin(|cx, name, peer| Box::new(Subscriber::new(cx, (name, topic), peer, manner)));
+            self.begin_witness(topic, 0);
+            let kind = self.rng.u8(1..4);
+            self.begin_witness(topic, kind);
+        }
+    }
+
+    /// Somebody who reads at once and stays, one way or another.
+    fn begin_witness(&mut self, topic: usize, kind: u8) {
+        let temper = Temper::witness();
+        let often = if kind == 3 { 100 } else { 30 };
+        let conflate = self.plan.some_interval(&mut self.rng, often);
+        let conflate = conflate.filter(|_| kind > 0);
+        match kind {
+            1 => self.begin(|cx, name, peer| {
+                Box::new(Streamer::new(cx, (name, topic), peer, temper, conflate))
+            }),
+            2 => {
+                self.begin(|cx, name, peer| Box::new(Poller::new(cx, (name, topic), peer, temper)))
+            }
+            _ => {
+                let manner = Manner {
+                    temper,
+                    conflate,
+                    publishes: false,
+                    silent: false,
+                    lags: false,
+                    rude: false,
+                };
+                self.begin(|cx, name, peer| {
+                    Box::new(Subscriber::new(cx, (name, topic), peer, manner))
+                });
+            }
         }
     }
 
@@ -210,23 +232,41 @@ impl World {
         let lags = far && longest > 2_000;
         let lossy = profile.resets_percent > 0;
         self.net.set_profile(profile);
-        let stays = percent(rng, 40);
+        let stays = percent(rng, if self.plan.crowd { 70 } else { 40 });
         let leaves = now + millis(rng, 0..8_000);
         let leaves = if stays { Time::NEVER } else { leaves };
-        match rng.u8(0..10) {
-            0..6 => {
-                let manner = Manner {
-                    far,
-                    lags,
-                    lossy,
-                    ..manner(rng, leaves)
-                };
-                let topic = rng.usize(..self.plan.topics.len());
+        let mut temper = Temper {
+            far,
+            lossy,
+            ..Temper::draw(rng, leaves)
+        };
+        if self.plan.restless {
+            temper.leave_soon(rng, now);
+        }
+        let leaves = temper.leaves;
+        let conflate = self.plan.some_interval(rng, 30);
+        let topic = rng.usize(..self.plan.topics.len());
+        let polls = self.plan.crowd && percent(rng, 85);
+        let streams = self.plan.crowd_streams && percent(rng, 85);
+        let kind = match () {
+            () if streams => 7,
+            () if polls => 11,
+            () => rng.u8(0..20),
+        };
+        match kind {
+            0..7 => {
+                let manner = manner(rng, temper, conflate, lags);
                 self.begin(|cx, name, peer| {
                     Box::new(Subscriber::new(cx, (name, topic), peer, manner))
                 });
             }
-            6..9 => self.begin(|cx, name, peer| Box::new(Poster::new(cx, name, peer, leaves))),
+            7..11 => self.begin(|cx, name, peer| {
+                Box::new(Streamer::new(cx, (name, topic), peer, temper, conflate))
+            }),
+            11..14 => {
+                self.begin(|cx, name, peer| Box::new(Poller::new(cx, (name, topic), peer, temper)))
+            }
+            14..19 => self.begin(|cx, name, peer| Box::new(Poster::new(cx, name, peer, leaves))),
             _ => self.begin(|cx, name, peer| Box::new(Visitor::new(cx, name, peer, leaves))),
         }
         self.net.set_profile(Profile::smooth());
@@ -236,9 +276,8 @@ impl World {
         let Some(drain) = self.plan.drain else {
             return;
         };
-        let begun = Time::from_nanos(1_000_000_000);
         let state = &self.node.state;
-        if !state.is_draining() && self.net.now() >= begun + drain.after {
+        if !state.is_draining() && self.net.now() >= drain.begins() {
             state.set_draining();
             let (grace, window) = (drain.grace, drain.window);
             let remotes = self.node.remotes.iter();
@@ -275,6 +314,9 @@ impl World {
                 .turn(Some(Duration::ZERO))
                 .expect("the simulator works");
             self.node.check(&self.plan);
+            let (fan_outs, answers) = self.node.shards[shard].flushes_under_way();
+            self.report.add(Seen::LongFanOuts, fan_outs as u64);
+            self.report.add(Seen::LongAnswers, answers as u64);
             if self.phase == Phase::Busy && percent(&mut self.rng, self.plan.stalls_percent) {
                 self.node.stalled[shard] = now + millis(&mut self.rng, 0..STALL_MILLIS);
             }
@@ -310,7 +352,7 @@ impl World {
         let report = &mut self.report;
         report.add(Seen::ShortSends, counts.short_sends);
         report.add(Seen::PendingSends, counts.pending_sends);
-        report.add(Seen::Resets, counts.resets);
+        report.add(Seen::Broken, counts.resets);
         report.add(Seen::Epochs, model::epochs(&self.model) as u64);
         for metrics in &self.node.metrics {
             report.add(
@@ -375,11 +417,12 @@ impl Node {
                 backlog <= backlog_max,
                 "{backlog} messages wait in an inbox"
             );
-            let largest = shard.largest_outbox_bytes();
-            assert!(
-                largest <= plan.outbox_bytes_peak(),
-                "an outbox holds {largest} bytes"
-            );
+            let waiting = shard.largest_backlog();
+            assert!(waiting <= credits, "{waiting} wait behind a flush");
+            let (of_reader, of_answers) = shard.largest_outbox_bytes();
+            let peaks = (plan.outbox_bytes_peak(), plan.answer_bytes_peak());
+            assert!(of_reader <= peaks.0, "an outbox holds {of_reader} bytes");
+            assert!(of_answers <= peaks.1, "answers hold {of_answers} bytes");
         }
     }
 
@@ -392,6 +435,10 @@ impl Node {
             assert_eq!(metrics.history_publications.get(), 0, "history is left");
             assert_eq!(metrics.connections.get(), 0, "a connection is counted");
             assert_eq!(metrics.websockets.get(), 0, "a WebSocket is counted");
+            assert_eq!(metrics.event_streams.get(), 0, "a stream is counted");
+            assert_eq!(metrics.line_streams.get(), 0, "a stream is counted");
+            assert_eq!(metrics.long_polls.get(), 0, "a long poll is counted");
+            assert_eq!(metrics.outbox_bytes.get(), 0, "outbox bytes are counted");
             assert_eq!(metrics.subscriptions.get(), 0, "a subscription is counted");
         }
     }
@@ -434,17 +481,13 @@ fn settings(plan: &Plan, rng: &mut Rng) -> Settings {
     }
 }
 
-fn manner(rng: &mut Rng, leaves: Time) -> Manner {
+fn manner(rng: &mut Rng, temper: Temper, conflate: Option<Duration>, lags: bool) -> Manner {
     Manner {
+        temper,
+        conflate,
         publishes: percent(rng, 50),
-        slow: percent(rng, 30),
         silent: percent(rng, 8),
-        far: false,
-        lags: false,
-        lossy: false,
+        lags,
         rude: percent(rng, 8),
-        witness: false,
-        goodbye: *pick(rng, &Goodbye::ALL),
-        leaves,
     }
 }

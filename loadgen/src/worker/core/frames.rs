@@ -44,6 +44,9 @@ impl Core {
         let State::Socket(decoder) = &mut conn.state else {
             return;
         };
+        if conn.is_mute {
+            return;
+        }
         while !bytes.is_empty() {
             let step = match decoder.handle_bytes(Role::Client, &LIMITS, bytes) {
                 Ok(step) => step,

@@ -1,0 +1,128 @@
+//! What a poller asks for: mostly a poll from where it is, held or not.
+
+use std::time::Duration;
+
+use super::{Poller, Request, WAITING_MAX, What};
+use crate::testing::node::asking::{Asked, Words};
+use crate::testing::node::line::{BACKLOG_MAX, Cx};
+use crate::testing::node::model::Poll;
+use crate::testing::node::plan::{millis, percent};
+
+impl Poller {
+    pub(super) fn ask(&mut self, cx: &mut Cx<'_>) {
+        let is_full = self.line.backlog() > BACKLOG_MAX || self.waiting.len() >= WAITING_MAX;
+        if is_full || self.asked_to_close {
+            return;
+        }
+        match cx.rng.u8(0..20) {
+            0 if !self.temper.witness => {
+                let request = "GET /healthz HTTP/1.1\r\nHost: node.test\r\n\r\n";
+                self.send(cx, What::Health, request);
+            }
+            1 if !self.temper.witness => {
+                let topic = &cx.plan.topics[self.topic];
+                let request =
+                    format!("HEAD /topics/{topic}?mode=sse HTTP/1.1\r\nHost: node.test\r\n\r\n");
+                self.send(cx, What::StreamHead, &request);
+            }
+            _ => self.poll(cx),
+        }
+    }
+
+    fn poll(&mut self, cx: &mut Cx<'_>) {
+        let asked = self.asked(cx);
+        let words = Words::draw(cx.rng, &asked);
+        let (parameters, held) = self.parameters(cx);
+        let head_only = !self.temper.witness && percent(cx.rng, 4);
+        // Nobody waits for an answer without a body.
+        let held = held.filter(|_| !head_only);
+        let method = if head_only { "HEAD" } else { "GET" };
+        let target = words.target(&cx.plan.topics[self.topic], &parameters);
+        let ending = self.ending(cx);
+        let said = words.header_line();
+        let request = format!("{method} {target} {ending}Host: node.test\r\n{said}\r\n");
+        let id = cx.model.poll(Poll {
+            topic: self.topic,
+            asked,
+            conditional: words.conditional,
+            held,
+            head_only,
+            prompt: self.temper.witness,
+            requested: cx.now,
+            begun_by: cx.now,
+            refused: false,
+            answer: None,
+            ended: None,
+        });
+        self.send(cx, What::Poll(id), &request);
+    }
+
+    /// Mostly from where it is.
+    fn asked(&self, cx: &mut Cx<'_>) -> Asked {
+        match &self.reached {
+            Some((epoch, offset)) if self.temper.witness || percent(cx.rng, 75) => {
+                Asked::Position(epoch.clone(), *offset)
+            }
+            _ => Asked::draw(cx, self.topic),
+        }
+    }
+
+    /// How it wants to be answered, and how long it waits for that.
+    fn parameters(&self, cx: &mut Cx<'_>) -> (Vec<String>, Option<Duration>) {
+        let mut parameters = Vec::new();
+        let mut held = None;
+        let often = if cx.plan.crowd { 90 } else { 60 };
+        if self.temper.witness || percent(cx.rng, often) {
+            parameters.push("mode=longpoll".to_owned());
+            let default = cx.plan.limits.long_poll_timeout;
+            let timeout = match cx.rng.u8(0..10) {
+                0..2 => default,
+                2 => Duration::ZERO,
+                3..7 => millis(cx.rng, 1..300),
+                _ => millis(cx.rng, 300..4_000),
+            };
+            if timeout != default {
+                parameters.push(format!("timeout={}ms", timeout.as_millis()));
+            }
+            held = Some(timeout);
+        } else if percent(cx.rng, 50) {
+            parameters.push("mode=poll".to_owned());
+        }
+        if percent(cx.rng, 20) {
+            // There is no other form, so that this changes nothing.
+            parameters.push("format=json".to_owned());
+        }
+        (parameters, held)
+    }
+
+    /// The version, and whether it is the last request.
+    fn ending(&mut self, cx: &mut Cx<'_>) -> &'static str {
+        if self.temper.witness {
+            return "HTTP/1.1\r\n";
+        }
+        match cx.rng.u8(0..40) {
+            0 => {
+                self.asked_to_close = true;
+                "HTTP/1.0\r\n"
+            }
+            1 => {
+                self.asked_to_close = true;
+                "HTTP/1.1\r\nConnection: close\r\n"
+            }
+            2..5 => "HTTP/1.0\r\nConnection: keep-alive\r\n",
+            _ => "HTTP/1.1\r\n",
+        }
+    }
+
+    fn send(&mut self, cx: &Cx<'_>, what: What, request: &str) {
+        cx.trace(|| format!("client {}: {what:?} {request:?}", self.name));
+        self.waiting.push_back(Request {
+            what,
+            piped: !self.waiting.is_empty(),
+            written: cx.now,
+            begun_by: cx.now,
+            draining: cx.is_draining,
+        });
+        self.line.write(request.as_bytes());
+    }
+}
