@@ -202,7 +202,7 @@ mod tests {
         let line = live.line(&[tick], Time::from_nanos(1_000_000_001));
         assert!(line.len() <= COLUMNS, "{} characters: {line}", line.len());
         assert!(line.ends_with("p50 5000.0 p99 9999.9 ms"), "{line}");
-        assert!(line.starts_with("[12/34] poll-200ms-close"), "{line}");
+        assert!(line.starts_with("[12/34] poll-500ms-close"), "{line}");
     }
 
     #[test]
