@@ -9,6 +9,12 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::protocol::Tick;
 
+/// The widest line, behind the sign that turns on a terminal.
+const COLUMNS: usize = 78;
+
+/// Over how long deliveries are counted for their rate: workers report twice in it.
+const RATE_OVER: Duration = Duration::from_secs(1);
+
 /// How often a plain line is written.
 const PLAIN_EVERY: Duration = Duration::from_secs(1);
 
@@ -20,7 +26,8 @@ pub struct Live {
     label: String,
     phase: String,
     last: Option<(Time, u64)>,
-    rate: f64,
+    /// Deliveries a second, once it is known.
+    rate: Option<f64>,
 }
 
 #[derive(Debug)]
@@ -56,7 +63,7 @@ impl Live {
             },
             phase: "starting".to_owned(),
             last: None,
-            rate: 0.0,
+            rate: None,
         }
     }
 
@@ -64,7 +71,7 @@ impl Live {
     pub fn phase(&mut self, phase: &str) {
         phase.clone_into(&mut self.phase);
         self.last = None;
-        self.rate = 0.0;
+        self.rate = None;
         if let View::Plain { next } = &mut self.view {
             *next = Time::ZERO;
         }
@@ -104,26 +111,43 @@ impl Live {
     }
 
     fn line(&mut self, ticks: &[Tick], now: Time) -> String {
-        let sum = |of: fn(&Tick) -> u64| ticks.iter().map(of).sum::<u64>();
-        let received = sum(|t| t.received);
-        if let Some((then, before)) = self.last
-            && received >= before
-        {
-            let seconds = now.since(then).as_secs_f64().max(1e-3);
-            self.rate = (received - before) as f64 / seconds;
+        self.measure(ticks.iter().map(|tick| tick.received).sum(), now);
+        let most = |of: fn(&Tick) -> u64| ticks.iter().map(of).max().unwrap_or(0) as f64 / 1e6;
+        let open: u64 = ticks.iter().map(|tick| tick.open).sum();
+        let (p50, p99) = (most(|t| t.p50_ns), most(|t| t.p99_ns));
+        let mut figures = Vec::new();
+        if let Some(rate) = self.rate.filter(|rate| *rate > 0.0 || p99 > 0.0) {
+            figures.push(format!("{} deliveries/s", short(rate)));
         }
-        self.last = Some((now, received));
-        let open = sum(|t| t.open);
-        let mut line = format!("{}{}: {open} open", self.label, self.phase);
-        if received > 0 {
-            let most = |of: fn(&Tick) -> u64| ticks.iter().map(of).max().unwrap_or(0) as f64 / 1e6;
-            let (p50, p99) = (most(|t| t.p50_ns), most(|t| t.p99_ns));
-            line.push_str(&format!(
-                ", {} deliveries/s, p50 {p50:.1} p99 {p99:.1} ms",
-                short(self.rate)
-            ));
+        if p99 > 0.0 {
+            figures.push(format!("p50 {p50:.1} p99 {p99:.1} ms"));
         }
-        line
+        let all = [&[format!("{open} open")], &figures[..]]
+            .concat()
+            .join(", ");
+        let whole = format!("{}{}: {all}", self.label, self.phase);
+        if self.label.is_empty() || whole.chars().count() <= COLUMNS {
+            return whole;
+        }
+        // Which run it is and what it measures say more than its phase, or how many are there.
+        let without_phase = format!("{}{all}", self.label);
+        if without_phase.chars().count() <= COLUMNS {
+            return without_phase;
+        }
+        format!("{}{}", self.label, figures.join(", "))
+    }
+
+    /// Enters what was received so far.
+    fn measure(&mut self, received: u64, now: Time) {
+        let Some((then, before)) = self.last.filter(|(_, before)| received >= *before) else {
+            self.last = Some((now, received));
+            return;
+        };
+        let time = now.since(then);
+        if time >= RATE_OVER {
+            self.rate = Some((received - before) as f64 / time.as_secs_f64());
+            self.last = Some((now, received));
+        }
     }
 }
 
@@ -152,7 +176,7 @@ mod tests {
         live.phase("repeat 10 of 10");
         live.line(&[Tick::default()], Time::from_nanos(1));
         let line = live.line(&[tick], Time::from_nanos(1_000_000_001));
-        assert!(line.len() <= 78, "{} characters: {line}", line.len());
+        assert!(line.len() <= COLUMNS, "{} characters: {line}", line.len());
         assert!(line.contains("1000.0M deliveries/s"), "{line}");
     }
 
@@ -162,6 +186,40 @@ mod tests {
         live.phase("repeat 1 of 1");
         let line = live.line(&[Tick::default()], Time::from_nanos(1));
         assert_eq!(line, "[12/34] poll-10s, repeat 1 of 1: 0 open");
+    }
+
+    #[test]
+    fn a_long_label_leaves_the_figures_in_sight() {
+        let tick = Tick {
+            open: 11_000,
+            received: 50_000,
+            p50_ns: 5_000_000_000,
+            p99_ns: 9_999_900_000,
+        };
+        let mut live = Live::new(true, "[12/34] poll-500ms-close-871B");
+        live.phase("warming up");
+        live.line(&[Tick::default()], Time::from_nanos(1));
+        let line = live.line(&[tick], Time::from_nanos(1_000_000_001));
+        assert!(line.len() <= COLUMNS, "{} characters: {line}", line.len());
+        assert!(line.ends_with("p50 5000.0 p99 9999.9 ms"), "{line}");
+        assert!(line.starts_with("[12/34] poll-500ms-close"), "{line}");
+    }
+
+    #[test]
+    fn a_rate_is_one_over_a_second_and_not_between_two_looks() {
+        let mut live = Live::new(true, "");
+        live.phase("measuring");
+        let mut at = |millis: u64, received: u64| {
+            let tick = Tick {
+                received,
+                ..Tick::default()
+            };
+            live.line(&[tick], Time::from_nanos(1 + millis * 1_000_000))
+        };
+        assert_eq!(at(0, 0), "measuring: 0 open");
+        assert_eq!(at(500, 500), "measuring: 0 open");
+        assert_eq!(at(1_000, 500), "measuring: 0 open, 500 deliveries/s");
+        assert_eq!(at(1_500, 500), "measuring: 0 open, 500 deliveries/s");
     }
 
     #[test]

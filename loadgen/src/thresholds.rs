@@ -7,16 +7,21 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::html::number;
+
 /// What a figure is counted in.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Unit {
     /// Microseconds; bounds carry `ns`, `us`, `ms` or `s`.
+    #[serde(rename = "us")]
     Time,
     /// Bytes; bounds carry `B`, `KiB`, `MiB` or `GiB`.
     Bytes,
     /// Percent; bounds carry `%`.
     Percent,
     /// A plain number, or one a second, with `/s` if wanted.
+    #[default]
     Count,
 }
 
@@ -102,8 +107,25 @@ pub struct Outcome {
     pub expression: String,
     /// The figure in its unit (microseconds, bytes, percent); `None` if this run has none.
     pub value: Option<f64>,
+    /// What it is counted in.
+    #[serde(default)]
+    pub unit: Unit,
     /// Whether it held; a figure that was not measured does not.
     pub passed: bool,
+}
+
+impl Outcome {
+    /// What was measured, with its unit.
+    #[must_use]
+    pub fn measured(&self) -> String {
+        match (self.value, self.unit) {
+            (None, _) => "not measured".to_owned(),
+            (Some(value), Unit::Time) => number::micros(value),
+            (Some(value), Unit::Bytes) => format!("{} B", number::figure(value)),
+            (Some(value), Unit::Percent) => number::percent(value),
+            (Some(value), Unit::Count) => number::figure(value),
+        }
+    }
 }
 
 /// Where figures come from.
@@ -162,6 +184,7 @@ impl Threshold {
         Outcome {
             expression: self.text.clone(),
             value,
+            unit: self.metric.unit(),
             passed: value.is_some_and(|value| self.op.holds(value, self.bound)),
         }
     }

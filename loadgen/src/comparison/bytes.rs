@@ -19,8 +19,8 @@ pub struct Row {
     pub updates_per_second: f64,
     /// What is claimed of a polling request or of a WebSocket message, from and to.
     pub claimed_bytes: Option<(f64, f64)>,
-    /// A request and its answer, at the socket, whether it brings something or not.
-    pub app_bytes_per_request: Option<f64>,
+    /// A request that finds nothing and its answer, at the socket.
+    pub app_bytes_per_empty_request: Option<f64>,
     /// A delivered update, at the socket.
     pub app_bytes_per_delivery: Option<f64>,
     /// The same with TCP and IP.
@@ -48,14 +48,11 @@ pub fn rows(cells: &[Cell]) -> Vec<Row> {
 fn row(cell: &Cell, arm: &ArmResult, idle: Option<&Cell>) -> Row {
     let silent = idle.and_then(|cell| cell.arms.iter().find(|other| other.name == arm.name));
     let hour = |bytes: Option<f64>| bytes.map(|bytes| HOUR * bytes);
-    let requests = arm.median("requests_per_second");
-    let each = requests.map(|rate| rate / f64::from(cell.workload.clients));
-    let per_request = app(arm).zip(each).map(|(bytes, rate)| bytes / rate);
     Row {
         arm: arm.name.clone(),
         updates_per_second: cell.workload.rate_of_a_client(),
         claimed_bytes: claimed(arm),
-        app_bytes_per_request: per_request.filter(|bytes| bytes.is_finite()),
+        app_bytes_per_empty_request: idle.zip(silent).and_then(of_a_request),
         app_bytes_per_delivery: arm.median("app_bytes_per_delivery"),
         wire_bytes_per_delivery: arm.median("wire_bytes_per_delivery"),
         app_bytes_per_idle_hour: hour(silent.and_then(app)),
@@ -63,6 +60,13 @@ fn row(cell: &Cell, arm: &ArmResult, idle: Option<&Cell>) -> Row {
             silent.and_then(|arm| arm.median("wire_bytes_per_client_second")),
         ),
     }
+}
+
+/// Bytes of a request and its answer, at the socket; none where nothing was asked.
+fn of_a_request((cell, arm): (&Cell, &ArmResult)) -> Option<f64> {
+    let requests = arm.median("requests_per_second")?;
+    let bytes = f64::from(cell.workload.clients) * app(arm)? / requests;
+    bytes.is_finite().then_some(bytes)
 }
 
 /// Bytes of a client in a second, at the socket.
@@ -96,12 +100,19 @@ mod tests {
         assert_eq!(rows[0].claimed_bytes, Some((10.0, 20.0)));
         assert_eq!(rows[1].claimed_bytes, None);
         assert_eq!(rows[4].claimed_bytes, Some((200.0, 300.0)));
-        assert_eq!(rows[0].app_bytes_per_request, None, "it asks for nothing");
+        assert_eq!(
+            rows[0].app_bytes_per_empty_request, None,
+            "it asks for nothing"
+        );
         let poll = &rows[4];
-        let (request, update) = (poll.app_bytes_per_request, poll.app_bytes_per_delivery);
-        assert!(request > Some(0.0) && update > Some(0.0), "{poll:?}");
-        let hour = comparison.cells[3].arms[4].median("wire_bytes_per_client_second");
+        assert!(poll.app_bytes_per_delivery > Some(0.0), "{poll:?}");
+        let silent = &comparison.cells[3].arms[4];
+        let hour = silent.median("wire_bytes_per_client_second");
         assert_eq!(poll.wire_bytes_per_idle_hour, hour.map(|b| 3600.0 * b));
+        // One poll in two seconds.
+        let request = app(silent).map(|bytes| 2.0 * bytes).expect("measured");
+        let found = poll.app_bytes_per_empty_request.expect("it asks");
+        assert!((found - request).abs() < 0.05 * request, "{poll:?}");
     }
 
     #[test]

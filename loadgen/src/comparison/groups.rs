@@ -109,20 +109,9 @@ pub fn value(kind: &Kind, value: f64) -> String {
         Unit::Micros => number::micros(value),
         // A ten-thousandth of a percent is nothing.
         Unit::Percent if value.abs() < 1e-4 => "0 %".to_owned(),
-        Unit::Percent => format!("{} %", share(value)),
+        Unit::Percent => number::percent(value),
         Unit::Bytes | Unit::Number => number::figure(value),
     }
-}
-
-/// A percentage that says 100 only where it is 100.
-fn share(percent: f64) -> String {
-    if percent < 100.0 && percent > 99.5 {
-        return format!("{:.4}", (percent * 1e4).floor() / 1e4)
-            .trim_end_matches('0')
-            .trim_end_matches('.')
-            .to_owned();
-    }
-    number::figure(percent)
 }
 
 /// The head of a column, with the unit where values do not carry it.

@@ -16,7 +16,7 @@ pub fn bytes(comparison: &Comparison) -> Option<Section> {
     let head = [
         "arm",
         "claimed (B)",
-        "a request, app (B)",
+        "empty poll, app (B)",
         "an update, app (B)",
         "an update, wire (B)",
         "idle hour, app (B)",
@@ -30,9 +30,9 @@ pub fn bytes(comparison: &Comparison) -> Option<Section> {
                 "Bytes of a client, up and down, at {} updates a second",
                 number::figure(first.updates_per_second)
             ),
-            note: "Claimed: of a polling request, and of a WebSocket message. A request is one \
-                   with its answer, whether that brings something or not. Wire: with TCP and IP \
-                   and every acknowledgement."
+            note: "Claimed: of a polling request, and of a WebSocket message. An empty poll is a \
+                   request that finds nothing, with its answer. Wire: with TCP and IP and every \
+                   acknowledgement."
                 .to_owned(),
             head: head.map(str::to_owned).to_vec(),
             rows: comparison.bytes.iter().map(bytes_row).collect(),
@@ -44,8 +44,8 @@ fn bytes_row(row: &bytes::Row) -> Vec<Cell> {
     let each = |bytes: Option<f64>| Cell::new(bytes.map_or_else(|| "–".to_owned(), number::figure));
     vec![
         Cell::new(row.arm.clone()),
-        Cell::new(claim(row)),
-        each(row.app_bytes_per_request),
+        Cell::new(claim(row).unwrap_or_else(|| "–".to_owned())),
+        each(row.app_bytes_per_empty_request),
         each(row.app_bytes_per_delivery),
         each(row.wire_bytes_per_delivery),
         each(row.app_bytes_per_idle_hour),
@@ -53,11 +53,15 @@ fn bytes_row(row: &bytes::Row) -> Vec<Cell> {
     ]
 }
 
-/// The claim about an arm as people read it.
+/// The claim about an arm as people read it, if there is one.
 #[must_use]
-pub fn claim(row: &bytes::Row) -> String {
-    let words = |(from, to)| format!("{} to {}", number::figure(from), number::figure(to));
-    row.claimed_bytes.map_or_else(|| "-".to_owned(), words)
+pub fn claim(row: &bytes::Row) -> Option<String> {
+    let (from, to) = row.claimed_bytes?;
+    Some(format!(
+        "{} to {}",
+        number::figure(from),
+        number::figure(to)
+    ))
 }
 
 /// The crossings, if they were looked for.

@@ -161,7 +161,7 @@ fn bytes(out: &mut Vec<String>, comparison: &Comparison) {
     out.push("== bytes up and down, beside what is claimed ==".to_owned());
     out.push(format!(
         "  {:<18}{:>12}{:>12}{:>12}{:>12}{:>12}",
-        "", "claimed", "a request", "an update", "an update", "idle hour"
+        "", "claimed", "empty poll", "an update", "an update", "idle hour"
     ));
     out.push(format!(
         "  {:<18}{:>12}{:>12}{:>12}{:>12}{:>12}",
@@ -172,8 +172,8 @@ fn bytes(out: &mut Vec<String>, comparison: &Comparison) {
         out.push(format!(
             "  {:<18}{:>12}{:>12}{:>12}{:>12}{:>12}",
             row.arm,
-            super::tables::claim(row),
-            each(row.app_bytes_per_request),
+            super::tables::claim(row).unwrap_or_else(|| "-".to_owned()),
+            each(row.app_bytes_per_empty_request),
             each(row.app_bytes_per_delivery),
             each(row.wire_bytes_per_delivery),
             each(row.wire_bytes_per_idle_hour),
@@ -270,7 +270,11 @@ fn verdict(out: &mut Vec<String>, comparison: &Comparison) {
     }
     for outcome in &comparison.thresholds {
         let verdict = if outcome.passed { "held" } else { "FAILED" };
-        out.push(format!("  {verdict}: {}", outcome.expression));
+        let measured = outcome.measured();
+        out.push(format!(
+            "  {verdict}: {} (measured: {measured})",
+            outcome.expression
+        ));
     }
 }
 

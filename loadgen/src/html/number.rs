@@ -53,6 +53,16 @@ pub fn micros(value: f64) -> String {
     }
 }
 
+/// A percentage, which is 100 only where nothing at all is missing: `12.3 %`, `99.9999 %`.
+#[must_use]
+pub fn percent(value: f64) -> String {
+    if value < 100.0 && value > 99.5 {
+        let text = format!("{:.4}", (value * 1e4).floor() / 1e4);
+        return format!("{} %", text.trim_end_matches('0').trim_end_matches('.'));
+    }
+    format!("{} %", figure(value))
+}
+
 fn with_thousands(text: &str) -> String {
     let (whole, part) = text.split_once('.').unwrap_or((text, ""));
     let (sign, digits) = match whole.strip_prefix('-') {

@@ -402,13 +402,10 @@ fn verdict(out: &mut Lines, report: &Report) {
     }
     for outcome in &report.thresholds {
         let verdict = if outcome.passed { "pass" } else { "FAIL" };
-        let value = outcome.value.map_or_else(
-            || "not measured in this run".to_owned(),
-            |v| format!("{v:.3}"),
-        );
         out.line(format!(
-            "{verdict}: {} (measured: {value})",
-            outcome.expression
+            "{verdict}: {} (measured: {})",
+            outcome.expression,
+            outcome.measured()
         ));
     }
 }

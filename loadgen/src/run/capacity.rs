@@ -95,7 +95,7 @@ pub fn run(options: &CapacityOptions, command_line: &str) -> Result<Capacity, Fa
             tried => tried?,
         };
         if !options.load.output.quiet {
-            super::say(&line(options.of, &tried));
+            super::say(&line(name(options.of), &tried));
         }
         search.handle(tried.verdict);
         probes.push(tried);
@@ -167,7 +167,7 @@ fn level(options: &CapacityOptions, probe: Probe) -> FanoutOptions {
         Purpose::Doubling | Purpose::Bisection => length,
     });
     load.repeats = 1;
-    load.output.label = format!("{} {}", probe.level, name(options.of));
+    load.output.label = format!("{} {}", probe.level, words(name(options.of)));
     load
 }
 
@@ -178,15 +178,16 @@ const fn name(of: CapacityOf) -> &'static str {
     }
 }
 
+/// What is counted, for people.
+fn words(of: &str) -> &str {
+    if of == "rate" { "publications/s" } else { of }
+}
+
 impl Capacity {
     /// The report for people.
     #[must_use]
     pub fn text(&self) -> String {
-        let what = if self.of == "clients" {
-            "clients"
-        } else {
-            "publications/s"
-        };
+        let what = words(&self.of);
         let mut lines = vec![
             format!(
                 "loadgen capacity: {what} that keep {}",
@@ -194,12 +195,7 @@ impl Capacity {
             ),
             format!("  {}", self.machine),
         ];
-        let of = if self.of == "clients" {
-            CapacityOf::Clients
-        } else {
-            CapacityOf::Rate
-        };
-        lines.extend(self.probes.iter().map(|tried| line(of, tried)));
+        lines.extend(self.probes.iter().map(|tried| line(&self.of, tried)));
         let capacity = self.capacity.map_or_else(
             || "none".to_owned(),
             |level| format!("{} {what}", number::figure(level as f64)),
@@ -229,7 +225,7 @@ impl Capacity {
 }
 
 /// One level in a line.
-fn line(of: CapacityOf, tried: &Tried) -> String {
+fn line(of: &str, tried: &Tried) -> String {
     let purpose = match tried.probe.purpose {
         Purpose::Doubling => "doubling",
         Purpose::Bisection => "bisection",
@@ -240,15 +236,12 @@ fn line(of: CapacityOf, tried: &Tried) -> String {
         Verdict::Failed => "failed",
         Verdict::Limited => "generator's limit",
     };
-    let outcome = |outcome: &Outcome| {
-        let value = outcome.value.map_or_else(|| "-".to_owned(), number::figure);
-        format!("{} was {value}", outcome.expression)
-    };
+    let outcome = |outcome: &Outcome| format!("{}: {}", outcome.expression, outcome.measured());
     let outcomes: Vec<String> = tried.outcomes.iter().map(outcome).collect();
     let level = number::figure(tried.probe.level as f64);
     let mut text = format!(
-        "  {level:>9} {:<7} {purpose:<10} {verdict}: {}",
-        name(of),
+        "  {level:>9} {} {purpose:<10} {verdict}; {}",
+        words(of),
         outcomes.join(", ")
     );
     if let Some(limit) = tried.limits.first() {

@@ -74,7 +74,10 @@ fn rounds(
         if crew.is_stopped() && !repeats.is_empty() {
             break;
         }
-        crew.announce(&format!("repeat {round} of {}", options.repeats));
+        match options.repeats {
+            1 => crew.announce("measuring"),
+            repeats => crew.announce(&format!("repeat {round} of {repeats}")),
+        }
         repeats.push(super::measure(crew, plan, round, course, drain)?);
     }
     Ok(())
