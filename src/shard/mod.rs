@@ -158,6 +158,8 @@ impl<D: Driver> Shard<D> {
         core.hand_around();
         core.read_inbox();
         core.open_arrivals(driver);
+        // What came in time and could not be taken is heard before it counts as late.
+        core.resume_sessions();
         core.expire();
         core.settle(driver);
         core.flush_outboxes(driver);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Pages, Parts, Settings, Shard};
-use crate::base::HashKey;
+use crate::base::{HashKey, ShardId, TopicName};
 use crate::config::{Anonymous, Limits};
 use crate::http::{Door, Policy};
 use crate::io::Driver;
@@ -30,18 +30,7 @@ impl World {
         let listener = net.listener();
         let mut driver = SimDriver::new(&net);
         driver.listen(listener).expect("the simulator listens");
-        let joint = Joint::new(driver.waker());
-        let mesh = Mesh::connect(vec![joint], limits.mesh_credits_per_pair).remove(0);
-        let clock = net.clone();
-        let parts = Parts {
-            node: NodeState::new(100, 1, limits.node_outbox_bytes_max),
-            settings: Arc::new(settings(limits, coalesce)),
-            metrics: Arc::new(ShardMetrics::new()),
-            mesh,
-            clock: Box::new(move || clock.now()),
-            seed,
-        };
-        let shard = Shard::new(driver, parts);
+        let shard = shards(&net, vec![driver], &limits, (coalesce, seed)).remove(0);
         Self {
             net,
             listener,
@@ -64,6 +53,32 @@ impl World {
                 .expect("the simulator works");
         }
     }
+}
+
+/// Shards of one node, one a driver.
+fn shards(
+    net: &SimNet,
+    drivers: Vec<SimDriver>,
+    limits: &Limits,
+    (coalesce, seed): (Duration, u64),
+) -> Vec<Shard<SimDriver>> {
+    let node = NodeState::new(100, 1, limits.node_outbox_bytes_max);
+    let settings = Arc::new(settings(limits.clone(), coalesce));
+    let joints = drivers.iter().map(|driver| Joint::new(driver.waker()));
+    let meshes = Mesh::connect(joints.collect(), limits.mesh_credits_per_pair);
+    let shards = drivers.into_iter().zip(meshes).map(|(driver, mesh)| {
+        let clock = net.clone();
+        let parts = Parts {
+            node: Arc::clone(&node),
+            settings: Arc::clone(&settings),
+            metrics: Arc::new(ShardMetrics::new()),
+            mesh,
+            clock: Box::new(move || clock.now()),
+            seed,
+        };
+        Shard::new(driver, parts)
+    });
+    shards.collect()
 }
 
 fn settings(limits: Limits, coalesce: Duration) -> Settings {
@@ -232,4 +247,62 @@ fn a_long_poll_that_was_answered_at_its_end_is_no_subscriber() {
         world.run();
     }
     assert!(world.shard.is_at_rest());
+}
+
+#[test]
+fn a_pong_that_waits_behind_messages_is_heard_when_they_are_taken() {
+    let limits = Limits {
+        publishes_in_flight_max: 1,
+        ping_interval: Duration::from_secs(2),
+        pong_timeout: Duration::from_secs(1),
+        ..Limits::default()
+    };
+    let net = SimNet::new(1, Profile::smooth());
+    let listener = net.listener();
+    let mut drivers = vec![SimDriver::new(&net), SimDriver::new(&net)];
+    drivers[0].listen(listener).expect("the simulator listens");
+    let mut shards = shards(&net, drivers, &limits, (Duration::ZERO, 1));
+    let mut names = ["a", "b", "c", "d", "e", "f", "g", "h"].into_iter();
+    let elsewhere = |name: &&str| shards[0].core.home_of(&topic(name)) == ShardId(1);
+    let name = names.find(elsewhere).expect("eight names, two homes");
+    let mut turn = |shard: usize, millis: u64| {
+        net.advance(Duration::from_millis(millis));
+        let shard = &mut shards[shard];
+        shard.turn(Some(Duration::ZERO)).expect("it works");
+    };
+    let peer = net.connect(listener);
+    let upgrade = UPGRADE.replace("/topics/t", &format!("/topics/{name}"));
+    peer.write(upgrade.as_bytes());
+    for millis in 1..20 {
+        turn(0, millis);
+        turn(1, millis);
+    }
+    assert!(peer.read(usize::MAX).starts_with(b"HTTP/1.1 101"));
+    // The home does not answer the first message, so that the second one is not taken.
+    peer.write(&[masked(b"\x81", b"a"), masked(b"\x81", b"b")].concat());
+    while peer.readable() == 0 {
+        turn(0, 10);
+    }
+    assert_eq!(peer.read(usize::MAX), b"\x89\x00", "a ping");
+    peer.write(&masked(b"\x8a", b""));
+    for shard in [0, 1, 0, 1] {
+        turn(shard, 10);
+    }
+    // The answer is read in the turn in which the time for the pong is over.
+    turn(0, 1_500);
+    for _ in 0..10 {
+        turn(1, 1);
+        turn(0, 1);
+    }
+    assert_eq!(peer.read(usize::MAX), b"\x81\x01a\x81\x01b");
+}
+
+/// A frame under a mask of zeros.
+fn masked(first: &[u8], payload: &[u8]) -> Vec<u8> {
+    let len = 0x80 | u8::try_from(payload.len()).unwrap_or(0);
+    [first, &[len, 0, 0, 0, 0], payload].concat()
+}
+
+fn topic(name: &str) -> TopicName {
+    TopicName::new(name).expect("a name")
 }

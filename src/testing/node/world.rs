@@ -206,8 +206,10 @@ impl World {
         let shards =
             shards.filter_map(|(shard, stalled)| Some(shard.next_deadline()?.max(*stalled)));
         let clients = self.clients.iter().map(|client| client.wakes_at());
+        let drain = self.plan.drain.map(|drain| drain.begins());
         let next = shards
             .chain(clients)
+            .chain(drain.filter(|at| *at > now))
             .chain(self.net.next_event())
             .chain(self.arrivals.last().copied())
             .min()
