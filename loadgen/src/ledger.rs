@@ -43,6 +43,20 @@ pub struct Counts {
     pub reordered: u64,
 }
 
+impl Counts {
+    /// Counts one delivery.
+    pub fn note(&mut self, arrival: Arrival) {
+        match arrival {
+            Arrival::Fresh => self.received += 1,
+            Arrival::Reordered => {
+                self.received += 1;
+                self.reordered += 1;
+            }
+            Arrival::Duplicate => self.duplicated += 1,
+        }
+    }
+}
+
 /// Invariant: `start < end`.
 #[derive(Clone, Copy, Debug)]
 struct Gap {
@@ -74,14 +88,7 @@ impl Ledger {
             self.next[cell] = seq;
         }
         let arrival = self.arrival(cell, seq);
-        match arrival {
-            Arrival::Fresh => self.counts.received += 1,
-            Arrival::Reordered => {
-                self.counts.received += 1;
-                self.counts.reordered += 1;
-            }
-            Arrival::Duplicate => self.counts.duplicated += 1,
-        }
+        self.counts.note(arrival);
         arrival
     }
 

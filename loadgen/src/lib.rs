@@ -1,14 +1,19 @@
-//! The load generator for push servers: delivery latency, fan-out, connections.
+//! The load generator for push servers: delivery latency, fan-out, connections, by every
+//! transport.
 //!
 //! ```text
 //!  options -> plan -> run/{fanout,connect} -> crew ==lines==> worker (a process each)
-//!                                               |               core: connections, one driver
-//!                                            sample, live       meter: stamp -> ledger, histograms
+//!              arms                             |               core: clients, one driver
+//!                                            sample, live         frames, readers, rota
+//!                                               |               meter: stamp -> ledger, histograms
+//!                                               |               windows: traffic of each arm
 //!                                               |               publisher: schedule -> stamp
-//!                       report/{text,hgrm,hlog} <- rounds, joined without loss
+//!                  report/{arms,text,hgrm,hlog} <- rounds, joined without loss
 //!                           thresholds -> exit code
 //! ```
 //!
+//! - An arm is the clients of one transport, or of one polling interval. All arms of a run read
+//!   the same publications at the same time, and each has figures of its own.
 //! - A worker is one process with one event loop over the same `Driver` as the node. It measures
 //!   passively: a publication carries its run, round, stream, sequence number and moments
 //!   ([`stamp`]), so any process of the host can receive it.
@@ -22,10 +27,11 @@ use std::fs;
 use std::io::Write;
 
 use crate::failure::{EXIT_LIMITED, EXIT_THRESHOLD, Failure};
-use crate::options::{Cli, Command, OutputOptions};
+use crate::options::{Cli, Command, OutputOptions, ReadingOptions};
 use crate::report::Report;
 use crate::thresholds::Threshold;
 
+pub mod arms;
 pub mod bare;
 pub mod crew;
 pub mod doctor;
@@ -35,6 +41,7 @@ pub mod live;
 pub mod node;
 pub mod num;
 pub mod options;
+pub mod paths;
 pub mod plan;
 pub mod protocol;
 pub mod publications;
@@ -47,6 +54,8 @@ pub mod stamp;
 pub mod stats;
 pub mod target;
 pub mod thresholds;
+pub mod traffic;
+pub mod transport;
 pub mod worker;
 
 /// Does what the command line says; the exit code.
@@ -56,11 +65,11 @@ pub mod worker;
 pub fn main_of(cli: Cli) -> Result<u8, Failure> {
     match cli.command {
         Command::Fanout(options) => {
-            let outputs = Outputs::new(&options.output)?;
+            let outputs = Outputs::new(&options.output, &options.reading)?;
             outputs.write(run::fanout::run(&options)?)
         }
         Command::Connect(options) => {
-            let outputs = Outputs::new(&options.output)?;
+            let outputs = Outputs::new(&options.output, &options.reading)?;
             outputs.write(run::connect::run(&options)?)
         }
         Command::Doctor(options) => {
@@ -88,7 +97,7 @@ struct Outputs<'a> {
 }
 
 impl<'a> Outputs<'a> {
-    fn new(options: &'a OutputOptions) -> Result<Self, Failure> {
+    fn new(options: &'a OutputOptions, reading: &ReadingOptions) -> Result<Self, Failure> {
         let files = [&options.json, &options.hlog, &options.hgrm];
         let standard = files.iter().filter(|f| f.as_deref() == Some("-")).count();
         if standard > 1 {
@@ -96,7 +105,10 @@ impl<'a> Outputs<'a> {
                 "only one of --json, --hlog and --hgrm can be -",
             ));
         }
-        let thresholds = options.fail.iter().map(|text| Threshold::parse(text));
+        let arms = arms::arms(reading)?;
+        let arms: Vec<_> = arms.iter().map(|arm| arm.name.as_str()).collect();
+        let thresholds = options.fail.iter();
+        let thresholds = thresholds.map(|text| Threshold::parse(text, &arms));
         let thresholds = thresholds.collect::<Result<_, _>>();
         Ok(Self {
             options,

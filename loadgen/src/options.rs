@@ -5,10 +5,14 @@ use std::time::Duration;
 use altavoz::config::parse_duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-/// Load generator for push servers: delivery latency, fan-out, connections.
+use crate::transport::Transport;
+
+/// Load generator for push servers: delivery latency, fan-out, connections, by WebSocket,
+/// server-sent events, long polling, streaming and polling.
 ///
 /// Latency is measured from the moment a publication was meant to leave (open loop), so that a
 /// stalled server cannot hide behind a publisher that waits for it (coordinated omission).
+/// Polls leave on a timetable too, and one that is late is counted.
 /// Publishers and subscribers share one clock: both run on this host.
 ///
 /// Exit codes: 0 pass; 1 a threshold of --fail did not hold; 2 usage, or could not start;
@@ -48,6 +52,9 @@ pub struct FanoutOptions {
     /// Where to.
     #[command(flatten)]
     pub target: TargetOptions,
+    /// How clients read.
+    #[command(flatten)]
+    pub reading: ReadingOptions,
     /// How many and how fast.
     #[command(flatten)]
     pub load: LoadOptions,
@@ -61,25 +68,25 @@ pub struct FanoutOptions {
     #[arg(long, value_name = "M", conflicts_with = "duration", value_parser = clap::value_parser!(u64).range(1..))]
     pub messages: Option<u64>,
     /// End each repeat after this time [default: 10s].
-    #[arg(long, value_parser = duration)]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
     pub duration: Option<Duration>,
     /// Publish this long before anything is measured.
-    #[arg(long, default_value = "2s", value_parser = duration)]
+    #[arg(long, default_value = "2s", value_name = "TIME", value_parser = duration)]
     pub warmup: Duration,
     /// Measure so many times; the report says the median and the range.
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=100))]
+    #[arg(long, default_value_t = 1, value_name = "R", value_parser = clap::value_parser!(u8).range(1..=100))]
     pub repeats: u8,
     /// Stay idle this long between connecting and publishing.
-    #[arg(long, default_value = "0", value_parser = duration)]
+    #[arg(long, default_value = "0", value_name = "TIME", value_parser = duration)]
     pub hold: Duration,
-    /// How long to wait for stragglers behind the last publication.
-    #[arg(long, default_value = "2s", value_parser = duration)]
-    pub drain: Duration,
+    /// How long to wait for stragglers behind the last publication [default: 2s, and the longest --interval].
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub drain: Option<Duration>,
     /// So many of the clients never read; they are not in the ledger.
     #[arg(long, default_value_t = 0, value_name = "K")]
     pub slow_readers: u32,
     /// Slow readers read again this long after measuring began, and their close codes are counted.
-    #[arg(long, value_parser = duration, requires = "slow_readers")]
+    #[arg(long, value_name = "TIME", value_parser = duration, requires = "slow_readers")]
     pub resume_after: Option<Duration>,
     /// Where the results go.
     #[command(flatten)]
@@ -92,17 +99,20 @@ pub struct ConnectOptions {
     /// Where to.
     #[command(flatten)]
     pub target: TargetOptions,
+    /// How clients read.
+    #[command(flatten)]
+    pub reading: ReadingOptions,
     /// How many and how fast.
     #[command(flatten)]
     pub load: LoadOptions,
     /// Keep the connections this long before memory is measured.
-    #[arg(long, default_value = "10s", value_parser = duration)]
+    #[arg(long, default_value = "10s", value_name = "TIME", value_parser = duration)]
     pub hold: Duration,
     /// After the hold cut all connections at once and reconnect.
     #[arg(long)]
     pub storm: bool,
     /// Each client of a storm waits a random part of this before it reconnects (full jitter).
-    #[arg(long, default_value = "5s", value_parser = duration)]
+    #[arg(long, default_value = "5s", value_name = "TIME", value_parser = duration)]
     pub jitter: Duration,
     /// Connections that stay through a storm and keep receiving, on a topic of their own.
     #[arg(long, default_value_t = 100)]
@@ -147,6 +157,7 @@ pub struct BareOptions {
 
 /// What the load goes to.
 #[derive(Args, Debug)]
+#[command(next_help_heading = "Target")]
 pub struct TargetOptions {
     /// The server, ws://HOST:PORT or wss://HOST:PORT; without it a node of its own.
     #[arg(long, value_name = "URL")]
@@ -160,14 +171,17 @@ pub struct TargetOptions {
     /// Spread the clients over so many topics.
     #[arg(long, default_value_t = 1, value_name = "K", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub topics: u32,
-    /// The request path for servers without /topics; `{topic}` in it is replaced.
+    /// The request path for servers without /topics; `{topic}` and `{mode}` in it are replaced.
     #[arg(long, value_name = "/PATH")]
     pub path: Option<String>,
+    /// Another path for one of ws, sse, longpoll, stream, poll and publish; repeatable.
+    #[arg(long = "path-for", value_name = "WHAT=/PATH")]
+    pub paths: Vec<String>,
     /// Send this text on each WebSocket when it is open; `{topic}` in it is replaced.
     #[arg(long, value_name = "TEXT")]
     pub on_open: Option<String>,
     /// How publications get there: on WebSockets of their own, by POST, or by somebody else.
-    #[arg(long, value_enum, default_value_t = Publish::Ws)]
+    #[arg(long, value_enum, default_value_t = Publish::Ws, value_name = "HOW")]
     pub publish: Publish,
     /// Add a header to each request.
     #[arg(long = "header", value_name = "K: V")]
@@ -186,10 +200,70 @@ pub struct TargetOptions {
     pub metrics_url: Option<String>,
 }
 
+/// How clients read.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Transports")]
+pub struct ReadingOptions {
+    /// Which ones; the clients are split evenly over them, and each has its own figures.
+    #[arg(
+        long,
+        value_enum,
+        value_delimiter = ',',
+        default_value = "ws",
+        value_name = "LIST"
+    )]
+    pub transports: Vec<Transport>,
+    /// From one poll of a client to its next; repeatable, each is an arm of its own [default: 2s].
+    #[arg(long = "interval", value_name = "TIME", value_parser = duration)]
+    pub intervals: Vec<Duration>,
+    /// A connection for each poll and long poll.
+    #[arg(long)]
+    pub no_keep_alive: bool,
+    /// Polls and long polls say If-None-Match, and are answered 304 if nothing is new.
+    #[arg(long)]
+    pub etag: bool,
+    /// How long a long poll asks to be held; what the server thinks right by default.
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub longpoll_timeout: Option<Duration>,
+    /// Fill the head of each request up to so many bytes, as browsers do.
+    #[arg(long, value_enum, default_value_t = HeaderPreset::Minimal, value_name = "PRESET")]
+    pub header_preset: HeaderPreset,
+}
+
+/// How long the heads of requests are.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum HeaderPreset {
+    /// What HTTP asks for.
+    Minimal,
+    /// A small program's, 352 bytes.
+    #[value(name = "352")]
+    Small,
+    /// A browser's without cookies, 850 bytes.
+    #[value(name = "850")]
+    Browser,
+    /// What the best-known comparison of polling with WebSockets counted, 871 bytes.
+    #[value(name = "871")]
+    Classic,
+}
+
+impl HeaderPreset {
+    /// The length of a head in bytes, unless it is the shortest there is.
+    #[must_use]
+    pub const fn bytes(self) -> Option<u32> {
+        match self {
+            Self::Minimal => None,
+            Self::Small => Some(352),
+            Self::Browser => Some(850),
+            Self::Classic => Some(871),
+        }
+    }
+}
+
 /// How much load.
 #[derive(Args, Debug)]
+#[command(next_help_heading = "Load")]
 pub struct LoadOptions {
-    /// Connections.
+    /// Clients, over all transports.
     #[arg(long, default_value_t = 1000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
     pub clients: u32,
     /// Connect at most so many a second; as fast as they go by default.
@@ -208,18 +282,19 @@ pub struct LoadOptions {
     #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub workers: Option<u32>,
     /// How the generator meets the kernel.
-    #[arg(long, value_enum, default_value_t = DriverKind::Auto)]
+    #[arg(long, value_enum, default_value_t = DriverKind::Auto, value_name = "NAME")]
     pub driver: DriverKind,
     /// Pin the generator to this core; further workers to the ones behind it.
     #[arg(long, value_name = "CORE")]
     pub pin: Option<usize>,
     /// Seed of everything random; a random one by default, which the report names.
-    #[arg(long)]
+    #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
 }
 
 /// Where results go.
 #[derive(Args, Debug)]
+#[command(next_help_heading = "Results")]
 pub struct OutputOptions {
     /// All figures as JSON (`-`: standard output).
     #[arg(long, value_name = "FILE")]
@@ -230,7 +305,8 @@ pub struct OutputOptions {
     /// Percentiles as HdrHistogram prints them (`-`: standard output).
     #[arg(long, value_name = "FILE")]
     pub hgrm: Option<String>,
-    /// A bound such as p99<50ms, reach>=99.999% or rss_per_conn<8KiB; exit 1 if it does not hold.
+    /// A bound such as p99<50ms, reach>=99.999% or rss_per_conn<8KiB, or for one arm sse.p99<50ms
+    /// or poll-2s.empty<60%; exit 1 if it does not hold.
     #[arg(long = "fail", value_name = "EXPR")]
     pub fail: Vec<String>,
     /// Exit 3 if the generator was the limit or the load was not reached.
@@ -295,6 +371,9 @@ mod tests {
             "--in-flight 4 --rate 5",
             "--messages 4 --duration 5s",
             "--publish mqtt",
+            "--transports carrier-pigeon",
+            "--interval 2",
+            "--header-preset 100",
         ];
         for line in wrong {
             let words = ["loadgen", "fanout"].into_iter().chain(line.split(' '));

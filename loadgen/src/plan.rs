@@ -6,15 +6,18 @@ use std::time::Duration;
 use altavoz::base::TopicName;
 use serde::{Deserialize, Serialize};
 
+use crate::arms::{self, ArmPlan};
 use crate::doctor::{DESCRIPTORS_RESERVED, raise_descriptors};
 use crate::failure::Failure;
 use crate::num::{id, nanos};
 use crate::options::{
-    ConnectOptions, DriverKind, FanoutOptions, LoadOptions, Publish, TargetOptions,
+    ConnectOptions, DriverKind, FanoutOptions, LoadOptions, Publish, ReadingOptions, TargetOptions,
 };
+use crate::paths::Paths;
 use crate::sources::Sources;
 use crate::stamp::STAMP_BYTES;
-use crate::target::{Target, topic_path};
+use crate::target::Target;
+use crate::transport::Transport;
 
 /// The most clients of one worker: what a descriptor limit of 20,000 leaves room for.
 const WORKER_CLIENTS_MAX: u64 = 19_000;
@@ -30,12 +33,26 @@ pub struct Plan {
     pub target: Target,
     /// The file of certificate authorities.
     pub ca: Option<String>,
-    /// The topics.
-    pub topics: Vec<Topic>,
+    /// How clients read, at least one arm.
+    pub arms: Vec<ArmPlan>,
+    /// Whether polls and long polls share a connection.
+    pub keep_alive: bool,
+    /// Whether they say `If-None-Match` where `after=` is known too.
+    pub etag: bool,
+    /// How long a long poll asks to be held, in whole milliseconds.
+    pub longpoll_timeout_ms: Option<u64>,
+    /// The names of the topics.
+    pub topics: Vec<String>,
     /// What a crowd connects to.
-    pub crowd_topic: Topic,
+    pub crowd_topic: String,
+    /// Where topics are.
+    pub paths: Paths,
+    /// What is sent first on each WebSocket; `{topic}` in it is replaced.
+    pub on_open: Option<String>,
     /// `--header`, `--origin` and `--token` together.
     pub headers: Vec<(String, String)>,
+    /// To how many bytes the heads of requests are filled up.
+    pub head_bytes: Option<u32>,
     /// Who publishes.
     pub publish: PublishBy,
     /// Publishing connections, all in the first worker.
@@ -62,15 +79,6 @@ pub struct Plan {
     pub pin: Option<usize>,
     /// `--source`, checked.
     pub source: String,
-}
-
-/// A topic as clients meet it.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Topic {
-    /// The request's path.
-    pub path: String,
-    /// What is sent first on each WebSocket.
-    pub on_open: Option<String>,
 }
 
 /// Who publishes.
@@ -129,8 +137,8 @@ impl Plan {
                 "--slow-readers: there must be clients that read, raise --clients",
             ));
         }
-        let mut plan = Self::common(&options.target, &options.load, target)?;
-        plan.topics = topics(&options.target, &plan.target)?;
+        let mut plan = Self::common(&options.target, &options.reading, &options.load, target)?;
+        plan.topics = topics(&options.target)?;
         plan.slow = options.slow_readers;
         plan.subscribers = clients - plan.slow;
         plan.intervals = options.output.hlog.is_some();
@@ -140,6 +148,7 @@ impl Plan {
                 rate: options.rate.unwrap_or(10.0),
             },
         };
+        plan.check_arms()?;
         plan.finish(&options.load, &options.target)
     }
 
@@ -148,13 +157,18 @@ impl Plan {
     /// # Errors
     /// When options do not fit each other or the host.
     pub fn connect(options: &ConnectOptions, target: Target) -> Result<Self, Failure> {
-        let mut plan = Self::common(&options.target, &options.load, target)?;
+        let mut plan = Self::common(&options.target, &options.reading, &options.load, target)?;
         plan.crowd = options.load.clients;
         plan.pace = Pace::Open { rate: options.rate };
         plan.intervals = options.output.hlog.is_some();
         if options.storm {
+            if plan.has(Transport::Poll) {
+                return Err(Failure::usage(
+                    "--storm: between polls nothing is held that could be cut, leave poll out",
+                ));
+            }
             let name = format!("{}-bystanders", options.target.topic);
-            plan.topics = vec![topic(&options.target, &plan.target, &name)?];
+            plan.topics = vec![topic(&name)?];
             plan.subscribers = options.bystanders;
         } else {
             plan.publish = PublishBy::Others;
@@ -162,10 +176,29 @@ impl Plan {
         plan.finish(&options.load, &options.target)
     }
 
-    /// The topic of a subscriber, counted over all workers.
+    /// The topic of a client, counted over all workers: each arm reads every topic.
     #[must_use]
-    pub fn subscriber_topic(&self, subscriber: u32) -> u32 {
-        subscriber % id(self.topics.len()).max(1)
+    pub fn client_topic(&self, client: u32) -> u32 {
+        self.publisher_topic(client / id(self.arms.len()).max(1))
+    }
+
+    /// The topic of a publisher.
+    #[must_use]
+    pub fn publisher_topic(&self, publisher: u32) -> u32 {
+        publisher % id(self.topics.len()).max(1)
+    }
+
+    /// Whether any client reads that way.
+    #[must_use]
+    pub fn has(&self, transport: Transport) -> bool {
+        self.arms.iter().any(|arm| arm.transport == transport)
+    }
+
+    /// How long stragglers are waited for if nothing else is said: polls come late by nature.
+    #[must_use]
+    pub fn drain(&self, asked: Option<Duration>) -> Duration {
+        let longest = self.arms.iter().map(|arm| arm.interval).max().unwrap_or(0);
+        asked.unwrap_or_else(|| Duration::from_secs(2) + Duration::from_nanos(longest))
     }
 
     /// The publishing connection of a stream.
@@ -219,16 +252,29 @@ impl Plan {
         }
     }
 
-    fn common(target: &TargetOptions, load: &LoadOptions, to: Target) -> Result<Self, Failure> {
+    fn common(
+        target: &TargetOptions,
+        reading: &ReadingOptions,
+        load: &LoadOptions,
+        to: Target,
+    ) -> Result<Self, Failure> {
         check_load(load)?;
+        let timeout = reading.longpoll_timeout.map(|time| time.as_millis());
         let seed = load.seed.unwrap_or_else(|| fastrand::u64(..));
         Ok(Self {
             run: fastrand::u32(..),
             seed,
             ca: target.ca.clone(),
+            arms: arms::arms(reading)?,
+            keep_alive: !reading.no_keep_alive,
+            etag: reading.etag,
+            longpoll_timeout_ms: timeout.map(|ms| u64::try_from(ms).unwrap_or(u64::MAX)),
             topics: Vec::new(),
-            crowd_topic: topic(target, &to, &target.topic)?,
+            crowd_topic: topic(&target.topic)?,
+            paths: Paths::new(target.path.as_deref().or(to.path.as_deref()), &target.paths)?,
+            on_open: target.on_open.clone(),
             headers: headers(target)?,
+            head_bytes: reading.header_preset.bytes(),
             target: to,
             publish: match target.publish {
                 Publish::Ws => PublishBy::Ws,
@@ -250,6 +296,25 @@ impl Plan {
         })
     }
 
+    /// What `fanout` cannot do with every transport.
+    fn check_arms(&self) -> Result<(), Failure> {
+        if matches!(self.pace, Pace::Closed { .. }) && self.has(Transport::Poll) {
+            return Err(Failure::usage(
+                "--in-flight waits for every client, and polls come on their own timetable: \
+                 use --rate",
+            ));
+        }
+        if self.slow > 0 && !self.arms.iter().all(|arm| arm.transport.is_push()) {
+            return Err(Failure::usage(
+                "--slow-readers: who polls and does not read is not there, use ws, sse or stream",
+            ));
+        }
+        if self.on_open.is_some() && !self.has(Transport::Ws) {
+            return Err(Failure::usage("--on-open is for ws"));
+        }
+        Ok(())
+    }
+
     fn finish(mut self, load: &LoadOptions, target: &TargetOptions) -> Result<Self, Failure> {
         let topics = id(self.topics.len());
         self.streams = load.publishers.max(topics);
@@ -262,6 +327,12 @@ impl Plan {
         if self.publish == PublishBy::Others && matches!(self.pace, Pace::Closed { .. }) {
             return Err(Failure::usage(
                 "--in-flight needs a publisher of its own: leave --publish none out",
+            ));
+        }
+        let is_ours = |transport| self.paths.reading(transport, transport, "").is_none();
+        if self.longpoll_timeout_ms.is_some() && !is_ours(Transport::LongPoll) {
+            return Err(Failure::usage(
+                "--longpoll-timeout is for servers with /topics: say it in the path instead",
             ));
         }
         if target.ca.is_some() && !self.target.tls {
@@ -308,32 +379,18 @@ fn workers(asked: Option<u32>, connections: u64) -> Result<u32, Failure> {
     }
 }
 
-fn topics(options: &TargetOptions, target: &Target) -> Result<Vec<Topic>, Failure> {
+fn topics(options: &TargetOptions) -> Result<Vec<String>, Failure> {
     if options.topics == 1 {
-        return Ok(vec![topic(options, target, &options.topic)?]);
+        return Ok(vec![topic(&options.topic)?]);
     }
     (0..options.topics)
-        .map(|i| topic(options, target, &format!("{}-{i}", options.topic)))
+        .map(|i| topic(&format!("{}-{i}", options.topic)))
         .collect()
 }
 
-fn topic(options: &TargetOptions, target: &Target, name: &str) -> Result<Topic, Failure> {
+fn topic(name: &str) -> Result<String, Failure> {
     TopicName::new(name).map_err(|e| Failure::usage(format!("--topic {name}: {e}")))?;
-    let raw = options.path.as_deref().or(target.path.as_deref());
-    let path = match raw {
-        Some(raw) if !raw.starts_with('/') => {
-            return Err(Failure::usage(format!(
-                "--path {raw}: a path begins with /"
-            )));
-        }
-        Some(raw) => raw.replace("{topic}", name),
-        None => topic_path(name),
-    };
-    let on_open = options.on_open.as_ref();
-    Ok(Topic {
-        path,
-        on_open: on_open.map(|text| text.replace("{topic}", name)),
-    })
+    Ok(name.to_owned())
 }
 
 fn headers(options: &TargetOptions) -> Result<Vec<(String, String)>, Failure> {
@@ -413,8 +470,7 @@ mod tests {
     fn a_websocket_publishes_to_its_own_topic_only() {
         let plan = plan("fanout --topics 3").expect("a plan");
         assert_eq!((plan.publishers, plan.streams), (3, 3));
-        let paths: Vec<_> = plan.topics.iter().map(|t| t.path.as_str()).collect();
-        assert_eq!(paths[2], "/topics/loadgen-2");
+        assert_eq!(plan.topics[2], "loadgen-2");
     }
 
     #[test]
@@ -422,6 +478,16 @@ mod tests {
         let plan = plan("fanout --topics 3 --publish http --publishers 2").expect("a plan");
         assert_eq!((plan.publishers, plan.streams), (2, 3));
         assert_eq!(plan.stream_publisher(2), 0);
+    }
+
+    #[test]
+    fn each_arm_reads_every_topic_and_waits_for_its_stragglers() {
+        let line = "fanout --topics 2 --transports sse,poll --interval 1s --interval 5s";
+        let plan = plan(line).expect("a plan");
+        let topics: Vec<_> = (0..6).map(|client| plan.client_topic(client)).collect();
+        assert_eq!(topics, [0, 0, 0, 1, 1, 1]);
+        assert_eq!(plan.drain(None), Duration::from_secs(7));
+        assert_eq!(plan.drain(Some(Duration::ZERO)), Duration::ZERO);
     }
 
     #[test]
@@ -450,6 +516,14 @@ mod tests {
         says("fanout --path topics", "begins with /");
         says("fanout --publish none --in-flight 2", "--publish none");
         says("fanout --header nonsense", "Name: value");
+        says("fanout --transports ws,poll --in-flight 1", "--rate");
+        says("fanout --transports longpoll --slow-readers 1", "stream");
+        says("fanout --transports sse --on-open hello", "ws");
+        says(
+            "fanout --transports longpoll --longpoll-timeout 5s --path /x",
+            "in the path",
+        );
+        says("connect --transports poll --storm", "--storm");
         says("fanout --ca file.pem", "wss://");
         says("fanout --topic ..", "--topic");
         says("connect --clients 1000000 --workers 1", "--workers 1");

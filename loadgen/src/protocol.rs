@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::ledger::Counts;
 use crate::plan::Extent;
 use crate::stats::Latency;
+use crate::traffic::Traffic;
 
 /// From the coordinator.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -16,6 +17,15 @@ pub enum Command {
     Connect,
     /// Begin to measure a round, where 0 is the warm-up; `Ready` follows.
     Begin(u8),
+    /// When the round that has begun is published, and in which part of that traffic counts.
+    Window {
+        /// When the first publication is due.
+        start: u64,
+        /// When traffic of each arm begins to count.
+        from: Vec<u64>,
+        /// When the last publication is out, and traffic counts no more.
+        end: u64,
+    },
     /// Publish in the round that has begun; `Published` follows.
     Publish {
         /// When the first publication is due.
@@ -91,6 +101,19 @@ pub struct Connects {
     pub last: u64,
     /// CPU time that it took this worker.
     pub cpu_ns: u64,
+    /// The same by arm.
+    pub arms: Vec<ArmConnects>,
+}
+
+/// Attempts of the clients of one arm.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct ArmConnects {
+    /// Clients that are there.
+    pub connected: u64,
+    /// Clients that are not.
+    pub failed: u64,
+    /// Request to open.
+    pub upgrade: Latency,
 }
 
 /// A worker's state, for the live view.
@@ -181,6 +204,63 @@ pub struct Round {
     pub cpu_ns: u64,
     /// How long that was.
     pub wall_ns: u64,
+    /// The same by arm.
+    pub arms: Vec<ArmRound>,
+}
+
+/// A round of one arm in one worker.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct ArmRound {
+    /// Clients that were there when it began.
+    pub clients: u64,
+    /// Deliveries that were due.
+    pub expected: u64,
+    /// Deliveries that came.
+    pub counts: Counts,
+    /// Of these, deliveries behind which another stood in the same answer.
+    pub merged: u64,
+    /// Answers and greetings in which the server owned to a gap.
+    pub unrecovered: u64,
+    /// All deliveries, from the intended moment.
+    pub corrected: Latency,
+    /// All deliveries, from the actual send.
+    pub uncorrected: Latency,
+    /// Time for which clients did not have the newest publication, summed over them.
+    pub outdated_ns: u64,
+    /// Time for which that was looked at, summed over them.
+    pub watched_ns: u64,
+    /// From the moment at which a poll was due to its whole answer.
+    pub answer_time: Latency,
+    /// How late the generator itself came to a poll.
+    pub lateness: Latency,
+    /// How long traffic counted.
+    pub window_ns: u64,
+    /// What it was.
+    pub traffic: Traffic,
+}
+
+impl ArmRound {
+    /// Adds what another worker, or another repeat, measured; the windows of workers lie side by
+    /// side, those of repeats behind each other.
+    pub fn join(&mut self, other: &Self) {
+        let counts = [
+            (&mut self.clients, other.clients),
+            (&mut self.expected, other.expected),
+            (&mut self.counts.received, other.counts.received),
+            (&mut self.counts.duplicated, other.counts.duplicated),
+            (&mut self.counts.reordered, other.counts.reordered),
+            (&mut self.merged, other.merged),
+            (&mut self.unrecovered, other.unrecovered),
+            (&mut self.outdated_ns, other.outdated_ns),
+            (&mut self.watched_ns, other.watched_ns),
+        ];
+        counts.into_iter().for_each(|(into, from)| *into += from);
+        self.corrected.add(&other.corrected);
+        self.uncorrected.add(&other.uncorrected);
+        self.answer_time.add(&other.answer_time);
+        self.lateness.add(&other.lateness);
+        self.traffic.join(&other.traffic);
+    }
 }
 
 /// A storm in one worker.

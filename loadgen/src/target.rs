@@ -55,7 +55,13 @@ impl Target {
 /// The path of a topic of ours, percent-encoded.
 #[must_use]
 pub fn topic_path(topic: &str) -> String {
-    let mut path = String::from("/topics/");
+    format!("/topics/{}", percent_encoded(topic))
+}
+
+/// A topic's name as a part of a path; a slash in it stays one.
+#[must_use]
+pub fn percent_encoded(topic: &str) -> String {
+    let mut path = String::new();
     for byte in topic.bytes() {
         match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => {

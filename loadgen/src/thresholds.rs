@@ -61,10 +61,34 @@ pub const FIGURES: &[(&str, Unit)] = &[
     ("cpu_per_connect", Unit::Time),
 ];
 
+/// Figures of one arm that are single numbers, behind its name and a point.
+pub const ARM_FIGURES: &[(&str, Unit)] = &[
+    ("reach", Unit::Percent),
+    ("expected", Unit::Count),
+    ("received", Unit::Count),
+    ("lost", Unit::Count),
+    ("duplicated", Unit::Count),
+    ("reordered", Unit::Count),
+    ("merged", Unit::Percent),
+    ("outdated", Unit::Percent),
+    ("requests_rate", Unit::Count),
+    ("requests_per_delivery", Unit::Count),
+    ("empty", Unit::Percent),
+    ("late", Unit::Count),
+    ("broken", Unit::Count),
+    ("app_bytes", Unit::Bytes),
+    ("wire_bytes", Unit::Bytes),
+    ("connected", Unit::Count),
+    ("rss_per_conn", Unit::Bytes),
+    ("cpu_per_delivery", Unit::Time),
+];
+
 /// One bound.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Threshold {
     text: String,
+    /// The arm that it is about; all of them without.
+    arm: Option<String>,
     metric: Metric,
     op: Op,
     bound: f64,
@@ -87,14 +111,18 @@ pub trait Figures {
     fn percentile(&self, prefix: &str, percentile: Option<f64>) -> Option<f64>;
     /// Single numbers by name.
     fn numbers(&self) -> BTreeMap<&'static str, f64>;
+    /// The same of the staleness of one arm.
+    fn arm_percentile(&self, arm: &str, percentile: Option<f64>) -> Option<f64>;
+    /// The same of one arm.
+    fn arm_numbers(&self, arm: &str) -> BTreeMap<&'static str, f64>;
 }
 
 impl Threshold {
-    /// Reads `metric op value`.
+    /// Reads `metric op value`, where a metric may be of one of `arms`, as in `sse.p99`.
     ///
     /// # Errors
     /// Says what is known, or which unit the metric takes.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    pub fn parse(text: &str, arms: &[&str]) -> Result<Self, String> {
         let packed: String = text.chars().filter(|c| !c.is_whitespace()).collect();
         let at = packed
             .find(['<', '>', '=', '!'])
@@ -102,11 +130,19 @@ impl Threshold {
         let (name, rest) = packed.split_at(at);
         let (op, value) =
             Op::split(rest).ok_or_else(|| format!("`{text}`: use <, <=, >, >=, == or !="))?;
-        let metric = Metric::parse(name).ok_or_else(|| unknown(name))?;
+        let (arm, metric) = match split_arm(name) {
+            Some((arm, _)) if !arms.contains(&arm) => return Err(no_arm(arm, arms)),
+            Some((arm, name)) => {
+                let metric = Metric::parse_of_arm(name).ok_or_else(|| unknown_of_arm(name))?;
+                (Some(arm.to_owned()), metric)
+            }
+            None => (None, Metric::parse(name).ok_or_else(|| unknown(name))?),
+        };
         let bound = parse_value(value, metric.unit())
             .ok_or_else(|| format!("`{text}`: {}", metric.unit()))?;
         Ok(Self {
             text: text.to_owned(),
+            arm,
             metric,
             op,
             bound,
@@ -116,9 +152,11 @@ impl Threshold {
     /// Compares with a run's figures.
     #[must_use]
     pub fn judge(&self, figures: &impl Figures) -> Outcome {
-        let value = match &self.metric {
-            Metric::Histogram(prefix, percentile) => figures.percentile(prefix, *percentile),
-            Metric::Number(name, _) => figures.numbers().get(name).copied(),
+        let value = match (&self.arm, &self.metric) {
+            (None, Metric::Histogram(prefix, place)) => figures.percentile(prefix, *place),
+            (None, Metric::Number(name, _)) => figures.numbers().get(name).copied(),
+            (Some(arm), Metric::Histogram(_, place)) => figures.arm_percentile(arm, *place),
+            (Some(arm), Metric::Number(name, _)) => figures.arm_numbers(arm).get(name).copied(),
         };
         Outcome {
             expression: self.text.clone(),
@@ -145,6 +183,13 @@ impl Metric {
             let place = name.strip_prefix(prefix)?;
             Some(Self::Histogram(prefix, parse_place(place)?))
         })
+    }
+
+    fn parse_of_arm(name: &str) -> Option<Self> {
+        match ARM_FIGURES.iter().find(|(known, _)| *known == name) {
+            Some((name, unit)) => Some(Self::Number(name, *unit)),
+            None => Some(Self::Histogram("", parse_place(name)?)),
+        }
     }
 
     fn unit(&self) -> Unit {
@@ -189,6 +234,28 @@ fn parse_value(text: &str, unit: Unit) -> Option<f64> {
         _ => return None,
     };
     Some(number * scale)
+}
+
+/// An arm's name and what stands behind the point; a point in a number is none.
+fn split_arm(name: &str) -> Option<(&str, &str)> {
+    let (arm, rest) = name.split_once('.')?;
+    rest.starts_with(|c: char| c.is_ascii_alphabetic())
+        .then_some((arm, rest))
+}
+
+fn no_arm(arm: &str, arms: &[&str]) -> String {
+    format!(
+        "`{arm}` is no arm of this run; they are {}",
+        arms.join(", ")
+    )
+}
+
+fn unknown_of_arm(name: &str) -> String {
+    let names: Vec<_> = ARM_FIGURES.iter().map(|(name, _)| *name).collect();
+    format!(
+        "`{name}` is no figure of an arm; known are p50, p99, p99.9, min, mean, max and {}",
+        names.join(", ")
+    )
 }
 
 fn unknown(name: &str) -> String {
@@ -268,10 +335,23 @@ mod tests {
         fn numbers(&self) -> BTreeMap<&'static str, f64> {
             BTreeMap::from([("reach", 99.9995), ("lost", 0.0), ("rss_per_conn", 5000.0)])
         }
+
+        fn arm_percentile(&self, arm: &str, percentile: Option<f64>) -> Option<f64> {
+            let place = percentile.unwrap_or(0.0);
+            (arm == "sse").then_some(place * 2000.0)
+        }
+
+        fn arm_numbers(&self, arm: &str) -> BTreeMap<&'static str, f64> {
+            let all = [("poll-2s", BTreeMap::from([("empty", 60.5)]))];
+            let mut known = all.into_iter().filter(|(name, _)| *name == arm);
+            known.next().map(|(_, numbers)| numbers).unwrap_or_default()
+        }
     }
 
+    const ARMS: &[&str] = &["sse", "poll-2s"];
+
     fn check(text: &str, passed: bool) {
-        let threshold = Threshold::parse(text).expect(text);
+        let threshold = Threshold::parse(text, ARMS).expect(text);
         assert_eq!(threshold.judge(&Run).passed, passed, "{text}");
     }
 
@@ -292,6 +372,14 @@ mod tests {
     }
 
     #[test]
+    fn a_bound_may_be_one_arms_own() {
+        check("sse.p50<101ms", true);
+        check("sse.p99.9<199ms", false);
+        check("poll-2s.empty>60%", true);
+        check("sse.empty>60%", false);
+    }
+
+    #[test]
     fn what_was_not_measured_does_not_pass() {
         check("cpu_per_delivery<5us", false);
         check("first_p99<5s", false);
@@ -300,7 +388,7 @@ mod tests {
     #[test]
     fn mistakes_name_what_is_known() {
         let says = |text: &str, words: &str| {
-            let message = Threshold::parse(text).expect_err(text);
+            let message = Threshold::parse(text, ARMS).expect_err(text);
             assert!(message.contains(words), "{text}: {message}");
         };
         says("p99", "METRIC OP VALUE");
@@ -312,5 +400,8 @@ mod tests {
         says("reach>99", "percent");
         says("rss_per_conn<8KB", "KiB");
         says("lost==0%", "plain number");
+        says("ws.p99<5ms", "sse, poll-2s");
+        says("sse.first_p99<5ms", "wire_bytes");
+        says("sse.wire_bytes<5", "KiB");
     }
 }

@@ -7,7 +7,8 @@ use loadgen::node::ChildServer;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use support::{Fault, certificate, loadgen, report, server, tls_in_front_of};
+use support::server::{Fault, server};
+use support::{certificate, loadgen, report, tls_in_front_of};
 
 mod support;
 

@@ -231,6 +231,42 @@ def complete(options):
     return table
 
 
+def readers(options):
+    """4,000 readers of each kind on one topic, and what the node has for each kind."""
+    kinds = ["longpoll", "sse", "stream", "ws"]
+    each = 4000
+    table = Table(f"readers: {each:,} of each of {', '.join(kinds)} on one topic, 1 publication/s "
+                  "for 60 s, all at once")
+    with node(cores=None) as running:
+        report = loadgen("fanout", running, "--transports", ",".join(kinds), "--clients",
+                         str(len(kinds) * each), "--rate", "1", "--duration", "60s", "--warmup", "5s",
+                         cores=None, name="readers")
+    for arm in report["arms"]:
+        got, traffic = arm["deliveries"], arm["traffic"]
+        good = (got["received"] == got["expected"] == each * 60 and not
+                got["lost"] + got["duplicated"] + got["reordered"] + got["unrecovered"])
+        table.row(arm["name"], f"delivered {got['received']:,} of {got['expected']:,}, lost "
+                  f"{got['lost']}, duplicated {got['duplicated']}, reordered {got['reordered']}",
+                  "all, once, in order", good)
+        wire = (traffic["wire"] or {}).get("bytes_per_delivery") or 0
+        table.note(f"staleness p50 {got['staleness']['p50_us'] / 1000:.1f} ms, p99 "
+                   f"{got['staleness']['p99_us'] / 1000:.1f} ms; "
+                   f"{traffic['requests_per_delivery'] or 0:.3f} requests and {wire:.0f} bytes on the "
+                   "wire a delivery")
+    for kind in kinds:
+        with node(cores="0-1") as running:
+            report = loadgen("connect", running, "--transports", kind, "--clients", str(each),
+                             "--hold", "5s", cores="0-1", name=f"readers-{kind}")
+        memory = report["memory"]
+        bytes_each = memory["server_per_connection_bytes"]
+        table.row(f"server RSS for a held {kind}", f"{bytes_each:.0f} bytes", "450 bytes",
+                  report["connect"]["connected"] == each and bytes_each <= 450)
+        if memory["kernel_per_connection_bytes"]:
+            table.note(f"kernel, both ends: {memory['kernel_per_connection_bytes']:,.0f} bytes; "
+                       f"generator: {memory['generator_per_connection_bytes']:,.0f} bytes")
+    return table
+
+
 def slow(options):
     """1,000 of 5,000 subscribers never read while 10,000 publications of 1 KiB pass."""
     table = Table("slow consumers: 1,000 of 5,000 never read, 10,000 publications of 1 KiB")
@@ -293,7 +329,7 @@ def words_of(value):
 
 MIB = 1024 * 1024
 
-BENCHES = {b.__name__: b for b in (fanout, latency, handshake, shards, memory, complete, slow, storm)}
+BENCHES = {b.__name__: b for b in (fanout, latency, handshake, shards, memory, readers, complete, slow, storm)}
 
 
 def main():

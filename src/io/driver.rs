@@ -81,6 +81,13 @@ pub trait Driver {
     /// not sent yet; 0 where it cannot tell.
     fn unsent(&self, id: ConnId) -> usize;
 
+    /// What TCP has counted on the connection so far; `None` where the system cannot tell, and
+    /// for an id that is gone.
+    fn tcp_counters(&self, id: ConnId) -> Option<TcpCounters> {
+        let _ = id;
+        None
+    }
+
     /// The other end of the connection; `None` for an id that is gone.
     fn peer(&self, id: ConnId) -> Option<Peer>;
 
@@ -180,6 +187,23 @@ pub enum Close {
     Graceful,
     /// RST: what is not delivered is dropped.
     Reset,
+}
+
+/// What TCP counted on one connection, from its first segment on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct TcpCounters {
+    /// Bytes that we sent and the peer acknowledged.
+    pub bytes_acknowledged: u64,
+    /// Bytes that we received.
+    pub bytes_received: u64,
+    /// Segments that we sent, acknowledgements included.
+    pub segments_sent: u64,
+    /// Segments that we received.
+    pub segments_received: u64,
+    /// Of those that we sent, segments with data.
+    pub data_segments_sent: u64,
+    /// Of those that we received, segments with data.
+    pub data_segments_received: u64,
 }
 
 /// The other end of a connection.

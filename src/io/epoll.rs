@@ -33,7 +33,9 @@ use rustix::net::{self, RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown};
 
 use crate::base::{ConnId, ListenerId, Part};
 
-use super::driver::{Close, Driver, Event, Peer, SEND_BATCH_PARTS_MAX, SendStatus, Wake};
+use super::driver::{
+    Close, Driver, Event, Peer, SEND_BATCH_PARTS_MAX, SendStatus, TcpCounters, Wake,
+};
 use super::sys::{self, Address, ListenSocket};
 
 use acceptor::{Acceptor, Attempt};
@@ -211,6 +213,11 @@ impl Driver for EpollDriver {
             .entry(id)
             .and_then(|entry| entry.socket.as_ref());
         socket.map_or(0, sys::unacknowledged)
+    }
+
+    fn tcp_counters(&self, id: ConnId) -> Option<TcpCounters> {
+        let socket = self.connections.entry(id)?.socket.as_ref()?;
+        sys::tcp_counters(socket)
     }
 
     fn peer(&self, id: ConnId) -> Option<Peer> {

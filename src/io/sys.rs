@@ -7,9 +7,11 @@ mod connect;
 mod host;
 mod listen;
 mod outq;
+mod tcp_info;
 
 pub use address::{Address, AddressError};
 pub use connect::{connect, unconnected};
 pub use host::{descriptor_limits, raise_descriptor_limit};
 pub use listen::{ListenOptions, ListenSocket, bind};
 pub use outq::unacknowledged;
+pub use tcp_info::tcp_counters;

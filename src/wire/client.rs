@@ -1,6 +1,7 @@
-//! The client's side of the opening handshake (RFC 6455 §4.1), for the load generator.
+//! The client's side, for the load generator: the opening handshake of a WebSocket (RFC 6455
+//! §4.1), and in the modules below answers, server-sent events and lines.
 //!
-//! Owns the head of the response until it is whole. The nonce comes from outside, and so does
+//! Of the handshake it owns the head of the response until it is whole. The nonce comes from outside, and so does
 //! the decision when to give up waiting. Redirects and challenges are not followed: any answer
 //! but the switch is an error that says what the server said.
 
@@ -10,6 +11,15 @@ use std::fmt;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use tungstenite::handshake::derive_accept_key;
+
+pub use answer::{AnswerError, AnswerHead, AnswerReader, AnswerStep, Piece};
+pub use events::{EventReader, ServerEvent};
+pub use lines::{LineReader, TooLong};
+
+mod answer;
+mod events;
+mod framing;
+mod lines;
 
 /// The longest head of a response, in bytes; the same as a server takes for a request.
 pub const RESPONSE_HEAD_BYTES_MAX: usize = 16 * 1024;

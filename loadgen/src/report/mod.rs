@@ -7,24 +7,31 @@ use altavoz::base::{Time, clock};
 use serde::Serialize;
 
 use crate::crew::{Crew, Sample};
-use crate::num::{median, ratio};
-use crate::plan::{Pace, Plan, PublishBy};
+use crate::num::median;
+use crate::plan::{Pace, Plan};
 use crate::protocol::{Back, Finished, IntervalNote};
 use crate::run::metrics_url::Metrics;
-use crate::run::{Connected, Measured, Server, ServerUse, join_repeats};
+use crate::run::{Connected, Measured, Server, join_repeats};
 use crate::sample::{self, Machine};
-use crate::stats::{Latency, Summary, micros};
+use crate::stats::{Latency, micros};
 use crate::thresholds::{Figures, Outcome};
 
+use self::arm::Arm;
+pub use self::figures::{
+    ConnectFigures, IdleFigures, MemoryFigures, Options, Range, RoundFigures, StormFigures,
+};
 use self::hlog::Interval;
 
+pub mod arm;
+mod arms;
+pub mod figures;
 pub mod hgrm;
 pub mod hlog;
 pub mod text;
 pub mod verdict;
 
 /// The form of the JSON; it changes when a figure changes its name or meaning.
-const SCHEMA_VERSION: u32 = 1;
+const SCHEMA_VERSION: u32 = 2;
 
 /// What a run brought, before it is put into figures.
 #[derive(Debug)]
@@ -47,6 +54,8 @@ pub struct Run<'a> {
     pub finished: Finished,
     /// What connections cost.
     pub memory: Option<Memory>,
+    /// What clients did while nothing was published.
+    pub idle: Option<Measured>,
     /// What a storm did.
     pub storm: Option<StormRun>,
     /// What the server says of itself.
@@ -100,6 +109,8 @@ pub struct Report {
     pub options: Options,
     /// Figures about connecting.
     pub connect: ConnectFigures,
+    /// The clients by how they read, in the order in which that was asked for.
+    pub arms: Vec<Arm>,
     /// All repeats together; none if nothing was published.
     pub total: Option<RoundFigures>,
     /// Each repeat.
@@ -108,6 +119,8 @@ pub struct Report {
     pub over_repeats: BTreeMap<String, Range>,
     /// What connections cost.
     pub memory: Option<MemoryFigures>,
+    /// What connections cost that were only held.
+    pub idle: Option<IdleFigures>,
     /// A storm.
     pub storm: Option<StormFigures>,
     /// Connections that the server ended, by close code or reason.
@@ -137,179 +150,9 @@ pub struct Report {
     intervals: Vec<Interval>,
     #[serde(skip)]
     histograms: BTreeMap<&'static str, Latency>,
-}
-
-/// The load that was asked for.
-#[derive(Debug, Serialize)]
-pub struct Options {
-    /// The server's URL.
-    pub target: String,
-    /// Whether the run started it.
-    pub own_node: bool,
-    /// All clients.
-    pub clients: u32,
-    /// Of them, those that never read.
-    pub slow_readers: u32,
-    /// Topics.
-    pub topics: usize,
-    /// `ws`, `http` or `none`.
-    pub publish: &'static str,
-    /// Publishing connections.
-    pub publishers: u32,
-    /// Bytes of a payload.
-    pub size_bytes: usize,
-    /// Publications a second, in an open loop.
-    pub rate: Option<f64>,
-    /// Publications under way, in a closed loop.
-    pub in_flight: Option<u32>,
-    /// Processes of the generator.
-    pub workers: u32,
-    /// Of everything random.
-    pub seed: u64,
-    /// How long stragglers were waited for.
-    pub drain_ms: u64,
-}
-
-/// Figures about connecting.
-#[derive(Debug, Serialize)]
-pub struct ConnectFigures {
-    /// Clients that came in.
-    pub connected: u64,
-    /// Clients that did not, by reason.
-    pub failures: BTreeMap<String, u64>,
-    /// From the first attempt to the last answer.
-    pub seconds: f64,
-    /// Connections a second.
-    pub rate: f64,
-    /// Begin of connect to the open TCP connection.
-    pub tcp: Summary,
-    /// Open TCP connection to 101, TLS included.
-    pub upgrade: Summary,
-    /// Both.
-    pub total: Summary,
-    /// CPU that one connection cost the server.
-    pub server_cpu_per_connect_us: Option<f64>,
-    /// The busiest worker's share of a core, in percent.
-    pub generator_cpu_percent: f64,
-}
-
-/// Figures of one repeat, or of all.
-#[derive(Clone, Debug, Serialize)]
-pub struct RoundFigures {
-    /// First publication to last delivery.
-    pub seconds: f64,
-    /// Publications.
-    pub published: u64,
-    /// Publications that the timetable wanted.
-    pub offered: u64,
-    /// Published of offered, in percent.
-    pub achieved_percent: f64,
-    /// Publications a second.
-    pub publications_per_second: f64,
-    /// Deliveries that were due.
-    pub expected: u64,
-    /// Deliveries that came.
-    pub received: u64,
-    /// Received of expected, in percent.
-    pub reach_percent: Option<f64>,
-    /// Deliveries that did not come.
-    pub lost: u64,
-    /// Deliveries of what was there already.
-    pub duplicated: u64,
-    /// Deliveries after a later one of the same stream.
-    pub reordered: u64,
-    /// Deliveries a second.
-    pub deliveries_per_second: f64,
-    /// Bytes received a second, with framing.
-    pub received_bytes_per_second: f64,
-    /// All deliveries, from the intended moment.
-    pub latency: Summary,
-    /// All deliveries, from the actual send.
-    pub latency_uncorrected: Summary,
-    /// First delivery of each publication, from the intended moment.
-    pub first: Summary,
-    /// Median delivery of each publication.
-    pub median: Summary,
-    /// Last delivery of each publication.
-    pub last: Summary,
-    /// First to last delivery of each publication.
-    pub spread: Summary,
-    /// How late publications left, behind the timetable.
-    pub lateness: Summary,
-    /// Publications that some subscriber never got.
-    pub incomplete: u64,
-    /// Publications of a closed loop that were given up.
-    pub stalled: u64,
-    /// Times when the server did not take a publication that was due.
-    pub blocked: u64,
-    /// Publications whose first, median and last delivery are not in the figures.
-    pub evicted: u64,
-    /// Stamps of other runs and rounds.
-    pub foreign: u64,
-    /// Messages without a stamp.
-    pub unstamped: u64,
-    /// POSTs that were refused, by status.
-    pub refused: BTreeMap<String, u64>,
-    /// The server's CPU, in percent of one core.
-    pub server_cpu_percent: Option<f64>,
-    /// The same of its busiest thread.
-    pub server_busiest_thread_percent: Option<f64>,
-    /// CPU that one delivery cost the server.
-    pub server_cpu_per_delivery_us: Option<f64>,
-    /// CPU that one delivery cost the generator.
-    pub generator_cpu_per_delivery_us: Option<f64>,
-    /// The busiest worker's share of a core, in percent.
-    pub generator_cpu_percent: f64,
-    /// Bytes that a read brought on average.
-    pub read_bytes: Option<f64>,
-    /// Reads that filled the receive buffer.
-    pub full_reads: u64,
-}
-
-/// Memory, divided.
-#[derive(Debug, Serialize)]
-pub struct MemoryFigures {
-    /// The sums.
-    #[serde(flatten)]
-    pub total: Memory,
-    /// The server's resident memory for one connection.
-    pub server_per_connection_bytes: Option<f64>,
-    /// The generator's.
-    pub generator_per_connection_bytes: Option<f64>,
-    /// The kernel's, both ends.
-    pub kernel_per_connection_bytes: Option<f64>,
-    /// Server, generator and kernel together.
-    pub all_per_connection_bytes: Option<f64>,
-}
-
-/// A storm in figures.
-#[derive(Debug, Serialize)]
-pub struct StormFigures {
-    /// Clients that were cut.
-    pub cut: u64,
-    /// Clients that are back.
-    pub back: u64,
-    /// Cut to upgrade.
-    pub reconnect: Summary,
-    /// From the cut until 99 % of all were back; none if they never were.
-    pub back_99_us: Option<f64>,
-    /// Attempts that failed and were repeated, by reason.
-    pub failures: BTreeMap<String, u64>,
-    /// Deliveries to the bystanders before it.
-    pub bystanders_calm: Summary,
-    /// Deliveries to the bystanders while it lasted.
-    pub bystanders_storm: Option<Summary>,
-}
-
-/// A figure over repeats.
-#[derive(Clone, Copy, PartialEq, Debug, Serialize)]
-pub struct Range {
-    /// Half of the repeats are at most this.
-    pub median: f64,
-    /// The least.
-    pub min: f64,
-    /// The most.
-    pub max: f64,
+    /// Staleness by arm.
+    #[serde(skip)]
+    arm_histograms: Vec<Latency>,
 }
 
 impl Report {
@@ -329,13 +172,18 @@ impl Report {
             latency_basis: basis(run.plan.pace),
             machine: sample::machine(),
             backend: "epoll",
-            options: options(&run),
-            connect: connect_figures(&run.connected),
+            options: Options::new(&run),
+            connect: ConnectFigures::new(&run.connected),
+            arms: arms::arms(&run, &all),
             total: is_measured.then(|| RoundFigures::new(&all)),
             repeats: run.repeats.iter().map(RoundFigures::new).collect(),
             over_repeats: BTreeMap::new(),
             memory: run.memory.as_ref().map(MemoryFigures::new),
-            storm: run.storm.as_ref().map(|s| storm_figures(s, &all)),
+            idle: run.idle.as_ref().map(|idle| {
+                let clients = run.connected.connects.connected;
+                IdleFigures::new(idle, clients)
+            }),
+            storm: run.storm.as_ref().map(|s| StormFigures::new(s, &all)),
             closes: run.finished.closes.clone(),
             slow_closes: run.finished.slow_closes.clone(),
             slow_messages: run.finished.slow_messages,
@@ -349,10 +197,17 @@ impl Report {
             thresholds: Vec::new(),
             intervals: intervals(&run.crew.intervals),
             histograms: histograms(&run, &all),
+            arm_histograms: all
+                .round
+                .arms
+                .iter()
+                .map(|it| it.corrected.clone())
+                .collect(),
         };
         report.over_repeats = over_repeats(&report.repeats);
         report.limits = verdict::limits(&report);
-        report.warnings = verdict::warnings(&report, run.plan);
+        let publishing = run.repeats.first().and_then(|it| publishing(it, run.plan));
+        report.warnings = verdict::warnings(&report, run.plan, publishing);
         report
     }
 
@@ -387,11 +242,20 @@ impl Report {
 
 impl Figures for Report {
     fn percentile(&self, prefix: &str, percentile: Option<f64>) -> Option<f64> {
-        let latency = self.histograms.get(prefix)?;
-        match percentile {
-            None => latency.mean().map(|nanos| nanos / 1e3),
-            Some(place) => latency.percentile(place).map(micros),
-        }
+        read_percentile(self.histograms.get(prefix)?, percentile)
+    }
+
+    fn arm_percentile(&self, arm: &str, percentile: Option<f64>) -> Option<f64> {
+        let place = self.arms.iter().position(|it| it.name == arm)?;
+        read_percentile(self.arm_histograms.get(place)?, percentile)
+    }
+
+    fn arm_numbers(&self, arm: &str) -> BTreeMap<&'static str, f64> {
+        let arm = self.arms.iter().find(|it| it.name == arm);
+        let numbers = arm.map(Arm::numbers).unwrap_or_default().into_iter();
+        numbers
+            .filter_map(|(name, value)| Some((name, value?)))
+            .collect()
     }
 
     fn numbers(&self) -> BTreeMap<&'static str, f64> {
@@ -430,85 +294,11 @@ impl Figures for Report {
     }
 }
 
-impl RoundFigures {
-    fn new(measured: &Measured) -> Self {
-        let Measured {
-            round, published, ..
-        } = measured;
-        let count: u64 = published.streams.iter().map(|n| u64::from(*n)).sum();
-        let received = round.counts.received;
-        let per_second = |n: u64| n as f64 / measured.seconds.max(1e-9);
-        let server = measured.server;
-        let percent = |of: fn(&ServerUse) -> f64| server.as_ref().map(|s| 100.0 * of(s));
-        let micros_each = |cpu_ns: u64| ratio(cpu_ns, received).map(|nanos| nanos / 1e3);
-        Self {
-            seconds: measured.seconds,
-            published: count,
-            offered: published.offered,
-            achieved_percent: ratio(count, published.offered).map_or(100.0, |r| 100.0 * r),
-            publications_per_second: per_second(count),
-            expected: round.expected,
-            received,
-            reach_percent: ratio(received, round.expected).map(|r| 100.0 * r),
-            lost: round.expected.saturating_sub(received),
-            duplicated: round.counts.duplicated,
-            reordered: round.counts.reordered,
-            deliveries_per_second: per_second(received),
-            received_bytes_per_second: per_second(round.bytes),
-            latency: round.corrected.summary(),
-            latency_uncorrected: round.uncorrected.summary(),
-            first: round.first.summary(),
-            median: round.median.summary(),
-            last: round.last.summary(),
-            spread: round.spread.summary(),
-            lateness: published.lateness.summary(),
-            incomplete: round.incomplete,
-            stalled: published.stalled,
-            blocked: published.blocked,
-            evicted: round.evicted,
-            foreign: round.foreign,
-            unstamped: round.unstamped,
-            refused: published.refused.clone(),
-            server_cpu_percent: percent(|s| s.cores),
-            server_busiest_thread_percent: percent(|s| s.busiest),
-            server_cpu_per_delivery_us: server.and_then(|s| micros_each(s.cpu_ns)),
-            generator_cpu_per_delivery_us: micros_each(measured.generator_cpu_ns),
-            generator_cpu_percent: 100.0 * measured.generator_share,
-            read_bytes: ratio(round.bytes, round.reads),
-            full_reads: round.full_reads,
-        }
-    }
-
-    fn numbers(&self) -> Vec<(&'static str, Option<f64>)> {
-        vec![
-            ("reach", self.reach_percent),
-            ("expected", Some(self.expected as f64)),
-            ("received", Some(self.received as f64)),
-            ("lost", Some(self.lost as f64)),
-            ("duplicated", Some(self.duplicated as f64)),
-            ("reordered", Some(self.reordered as f64)),
-            ("deliveries_rate", Some(self.deliveries_per_second)),
-            ("publications_rate", Some(self.publications_per_second)),
-            ("achieved", Some(self.achieved_percent)),
-            ("server_cpu", self.server_cpu_percent),
-            ("generator_cpu", Some(self.generator_cpu_percent)),
-            ("cpu_per_delivery", self.server_cpu_per_delivery_us),
-        ]
-    }
-}
-
-impl MemoryFigures {
-    fn new(memory: &Memory) -> Self {
-        let each = |bytes: u64| ratio(bytes, memory.connections);
-        let all = memory.server_bytes.zip(memory.kernel_bytes);
-        Self {
-            total: memory.clone(),
-            server_per_connection_bytes: memory.server_bytes.and_then(each),
-            generator_per_connection_bytes: each(memory.generator_bytes),
-            kernel_per_connection_bytes: memory.kernel_bytes.and_then(each),
-            all_per_connection_bytes: all
-                .and_then(|(server, kernel)| each(server + kernel + memory.generator_bytes)),
-        }
+/// In microseconds; `None` is the mean.
+fn read_percentile(latency: &Latency, percentile: Option<f64>) -> Option<f64> {
+    match percentile {
+        None => latency.mean().map(|nanos| nanos / 1e3),
+        Some(place) => latency.percentile(place).map(micros),
     }
 }
 
@@ -525,65 +315,15 @@ fn basis(pace: Pace) -> &'static str {
     }
 }
 
-fn options(run: &Run<'_>) -> Options {
-    let plan = run.plan;
-    let (rate, in_flight) = match plan.pace {
-        Pace::Open { rate } => (Some(rate), None),
-        Pace::Closed { in_flight } => (None, Some(in_flight)),
+/// How long was published in a repeat, in seconds; `None` where somebody else did.
+fn publishing(repeat: &Measured, plan: &Plan) -> Option<f64> {
+    let published = &repeat.published;
+    let nanos = published.last.checked_sub(published.first)?;
+    let behind = match plan.pace {
+        Pace::Open { rate } => 1.0 / rate,
+        Pace::Closed { .. } => 0.0,
     };
-    Options {
-        target: plan.target.url(),
-        own_node: run.server.is_own(),
-        clients: plan.subscribers + plan.slow + plan.crowd,
-        slow_readers: plan.slow,
-        topics: plan.topics.len(),
-        publish: match plan.publish {
-            PublishBy::Ws => "ws",
-            PublishBy::Http => "http",
-            PublishBy::Others => "none",
-        },
-        publishers: plan.publishers,
-        size_bytes: plan.size,
-        rate,
-        in_flight,
-        workers: plan.workers,
-        seed: plan.seed,
-        drain_ms: u64::try_from(run.drain.as_millis()).unwrap_or(u64::MAX),
-    }
-}
-
-fn connect_figures(connected: &Connected) -> ConnectFigures {
-    let connects = &connected.connects;
-    let cpu = connected.server.map(|s| s.cpu_ns);
-    ConnectFigures {
-        connected: connects.connected,
-        failures: connects.failures.clone(),
-        seconds: connected.seconds,
-        rate: connects.connected as f64 / connected.seconds.max(1e-9),
-        tcp: connects.tcp.summary(),
-        upgrade: connects.upgrade.summary(),
-        total: connects.total.summary(),
-        server_cpu_per_connect_us: cpu
-            .and_then(|ns| ratio(ns, connects.connected))
-            .map(|ns| ns / 1e3),
-        generator_cpu_percent: 100.0 * connected.generator_share.min(1.0),
-    }
-}
-
-fn storm_figures(storm: &StormRun, all: &Measured) -> StormFigures {
-    let back = &storm.back;
-    // The moment at which 99 of 100 of all that were cut were back, not of those that are back.
-    let place = ratio(back.cut, back.back.len()).map(|r| 99.0 * r);
-    let back_99 = place.filter(|place| *place <= 100.0);
-    StormFigures {
-        cut: back.cut,
-        back: back.back.len(),
-        reconnect: back.back.summary(),
-        back_99_us: back_99.and_then(|p| back.back.percentile(p)).map(micros),
-        failures: back.failures.clone(),
-        bystanders_calm: storm.calm.summary(),
-        bystanders_storm: (!all.round.corrected.is_empty()).then(|| all.round.corrected.summary()),
-    }
+    (published.last > 0).then(|| nanos as f64 / 1e9 + behind)
 }
 
 fn histograms(run: &Run<'_>, all: &Measured) -> BTreeMap<&'static str, Latency> {
@@ -626,12 +366,9 @@ fn intervals(notes: &[IntervalNote]) -> Vec<Interval> {
 }
 
 fn over_repeats(repeats: &[RoundFigures]) -> BTreeMap<String, Range> {
-    if repeats.len() < 2 {
-        return BTreeMap::new();
-    }
-    let mut values: BTreeMap<String, Vec<f64>> = BTreeMap::new();
-    for repeat in repeats {
-        let figures = [
+    let figures = repeats.iter().map(|repeat| {
+        let cpu = repeat.server_cpu_per_delivery_us;
+        vec![
             ("p50_us", repeat.latency.p50_us),
             ("p99_us", repeat.latency.p99_us),
             ("max_us", repeat.latency.max_us),
@@ -639,11 +376,20 @@ fn over_repeats(repeats: &[RoundFigures]) -> BTreeMap<String, Range> {
             ("last_p99_us", repeat.last.p99_us),
             ("deliveries_per_second", Some(repeat.deliveries_per_second)),
             ("reach_percent", repeat.reach_percent),
-            (
-                "server_cpu_per_delivery_us",
-                repeat.server_cpu_per_delivery_us,
-            ),
-        ];
+            ("server_cpu_per_delivery_us", cpu),
+        ]
+    });
+    ranges(figures)
+}
+
+/// Median and range of each figure over the repeats; nothing for a single one.
+fn ranges(
+    repeats: impl Iterator<Item = Vec<(&'static str, Option<f64>)>>,
+) -> BTreeMap<String, Range> {
+    let mut values: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+    let mut count = 0;
+    for figures in repeats {
+        count += 1;
         for (name, value) in figures {
             values.entry(name.to_owned()).or_default().extend(value);
         }
@@ -656,5 +402,6 @@ fn over_repeats(repeats: &[RoundFigures]) -> BTreeMap<String, Range> {
         };
         Some((name, range))
     };
-    values.into_iter().filter_map(range).collect()
+    let ranges = values.into_iter().filter(|_| count > 1);
+    ranges.filter_map(range).collect()
 }

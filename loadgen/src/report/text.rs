@@ -7,6 +7,8 @@ use crate::stats::Summary;
 
 use super::{ConnectFigures, MemoryFigures, Report, RoundFigures, StormFigures};
 
+mod arms;
+
 /// The whole text.
 #[must_use]
 pub fn text(report: &Report) -> String {
@@ -16,12 +18,24 @@ pub fn text(report: &Report) -> String {
     if let Some(memory) = &report.memory {
         self::memory(&mut out, memory);
     }
+    if let Some(idle) = &report.idle
+        && let Some(each) = idle.server_cpu_per_client_second_us
+    {
+        let percent = idle.server_cpu_percent.unwrap_or(0.0);
+        out.row(
+            "server CPU, holding",
+            format!("{percent:.1} % of a core, {each:.2} us a client and second"),
+        );
+    }
     if let Some(storm) = &report.storm {
         self::storm(&mut out, storm);
     }
     if let Some(total) = &report.total {
         latency(&mut out, total, report);
         ledger(&mut out, total);
+    }
+    arms::tables(&mut out, report);
+    if let Some(total) = &report.total {
         cost(&mut out, total, report);
     }
     ends(&mut out, report);
@@ -88,8 +102,9 @@ fn head(out: &mut Lines, report: &Report) {
         String::new()
     };
     out.line(format!(
-        "  {} clients{slow}, {} topic(s), {} bytes, {} worker(s), {}, seed {}",
+        "  {} clients{slow} by {}, {} topic(s), {} bytes, {} worker(s), {}, seed {}",
         options.clients,
+        arms::names(&report.arms),
         options.topics,
         options.size_bytes,
         options.workers,

@@ -43,6 +43,16 @@ pub fn limits(report: &Report) -> Vec<String> {
             lateness / 1e3
         ));
     }
+    for arm in &report.arms {
+        let (share, lateness) = tail(&arm.traffic.lateness);
+        if lateness > LATENESS_US_MAX {
+            limits.push(format!(
+                "the generator was the limit: {share} % of the polls of {} left over {:.1} ms late",
+                arm.name,
+                lateness / 1e3
+            ));
+        }
+    }
     if total.achieved_percent < ACHIEVED_PERCENT_MIN {
         let reason = if total.blocked > 0 {
             "; the server did not take them as fast"
@@ -59,8 +69,18 @@ pub fn limits(report: &Report) -> Vec<String> {
 
 /// What a reader should know besides.
 #[must_use]
-pub fn warnings(report: &Report, plan: &Plan) -> Vec<String> {
+pub fn warnings(report: &Report, plan: &Plan, publishing_seconds: Option<f64>) -> Vec<String> {
     let mut warnings = Vec::new();
+    for arm in &report.arms {
+        let interval = arm.interval_ms.unwrap_or(0.0) / 1e3;
+        if publishing_seconds.is_some_and(|seconds| interval * 2.0 > seconds * 1.01) {
+            warnings.push(format!(
+                "{}: the run is shorter than two intervals, so that requests, shares and bytes \
+                 include its beginning, when polls find less",
+                arm.name
+            ));
+        }
+    }
     if plan.size < 1024 && plan.target.tls {
         warnings.push("TLS costs the generator as much as the server".to_owned());
     }

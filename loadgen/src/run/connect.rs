@@ -4,13 +4,12 @@ use std::time::Duration;
 
 use altavoz::base::{Time, clock};
 
-use crate::crew::{Crew, Sample};
+use crate::crew::Crew;
 use crate::failure::Failure;
 use crate::options::ConnectOptions;
 use crate::plan::{Extent, Plan};
 use crate::protocol::{Back, Command, Notice, add_counts};
-use crate::report::{Memory, Report, Run, StormRun};
-use crate::sample;
+use crate::report::{Report, Run, StormRun};
 
 use super::{SETTLE, Server, metrics_url};
 
@@ -34,13 +33,11 @@ pub fn run(options: &ConnectOptions) -> Result<Report, Failure> {
     crew.rest(SETTLE)?;
     let started = clock::unix();
     let metrics_before = metrics_url::read(options.target.metrics_url.as_deref())?;
-    let (before, own_before) = (crew.sample(), crew.rss_bytes());
+    let before = super::look(&mut crew);
     let connected = super::connect_all(&mut crew)?;
     crew.announce("holding");
-    crew.rest(options.hold)?;
-    let after = crew.sample();
-    let own = crew.rss_bytes().saturating_sub(own_before);
-    let memory = memory(&before, &after, own, &server, connected.connects.connected);
+    let idle = super::hold(&mut crew, &plan, options.hold)?;
+    let memory = super::memory(&before, &mut crew, &server, connected.connects.connected);
     let mut repeats = Vec::new();
     let storm = if options.storm && !crew.is_stopped() {
         Some(storm(&mut crew, &plan, options, &mut repeats)?)
@@ -59,31 +56,11 @@ pub fn run(options: &ConnectOptions) -> Result<Report, Failure> {
         repeats,
         finished,
         memory: Some(memory),
+        idle: Some(idle),
         storm,
         metrics: metrics_url::difference(&metrics_before, &metrics_after),
         drain: DRAIN,
     }))
-}
-
-fn memory(
-    before: &Sample,
-    after: &Sample,
-    generator_bytes: u64,
-    server: &Server,
-    connections: u64,
-) -> Memory {
-    let rss = |s: &Sample| s.server.map(|p| p.rss_bytes);
-    let grown = |before: u64, after: u64| after.saturating_sub(before);
-    let slab = before.sockets.slab_bytes.zip(after.sockets.slab_bytes);
-    let buffers = grown(before.sockets.buffer_bytes, after.sockets.buffer_bytes);
-    Memory {
-        connections,
-        server_bytes: rss(before).zip(rss(after)).map(|(b, a)| grown(b, a)),
-        server_pss_bytes: server.pid.and_then(sample::pss),
-        generator_bytes,
-        kernel_bytes: slab.map(|(b, a)| grown(b, a) + buffers),
-        buffer_bytes: buffers,
-    }
 }
 
 /// Measures the bystanders in the calm and then while all others are cut and come back.

@@ -23,14 +23,18 @@ const SLOW_PATIENCE: Duration = Duration::from_secs(8);
 pub fn run(options: &FanoutOptions) -> Result<Report, Failure> {
     let server = Server::new(&options.target)?;
     let plan = Plan::fanout(options, server.target.clone())?;
+    let drain = plan.drain(options.drain);
     let mut crew = super::crew(&plan, &server, options.output.quiet)?;
+    crew.rest(SETTLE)?;
     let started = clock::unix();
+    let before = super::look(&mut crew);
     let connected = super::connect_all(&mut crew)?;
     crew.announce("at rest");
     crew.rest(SETTLE + options.hold)?;
+    let memory = super::memory(&before, &mut crew, &server, connected.connects.connected);
     let mut repeats = Vec::new();
     let metrics_before = metrics_url::read(options.target.metrics_url.as_deref())?;
-    rounds(&mut crew, &plan, options, &mut repeats)?;
+    rounds(&mut crew, &plan, options, drain, &mut repeats)?;
     let metrics_after = metrics_url::read(options.target.metrics_url.as_deref())?;
     if options.resume_after.is_some() {
         crew.announce("slow readers read");
@@ -47,10 +51,11 @@ pub fn run(options: &FanoutOptions) -> Result<Report, Failure> {
         connected,
         repeats,
         finished,
-        memory: None,
+        memory: Some(memory),
+        idle: None,
         storm: None,
         metrics: metrics_url::difference(&metrics_before, &metrics_after),
-        drain: options.drain,
+        drain,
     }))
 }
 
@@ -59,12 +64,13 @@ fn rounds(
     crew: &mut Crew,
     plan: &Plan,
     options: &FanoutOptions,
+    drain: Duration,
     repeats: &mut Vec<Measured>,
 ) -> Result<(), Failure> {
     if !options.warmup.is_zero() && plan.publishers > 0 {
         crew.announce("warming up");
         let extent = Extent::lasting(options.warmup);
-        super::measure(crew, plan, 0, extent, options.drain)?;
+        super::measure(crew, plan, 0, extent, drain)?;
         crew.intervals.clear();
     }
     let extent = Extent::new(options.messages, options.duration);
@@ -74,7 +80,7 @@ fn rounds(
             break;
         }
         crew.announce(&format!("repeat {round} of {}", options.repeats));
-        repeats.push(super::measure(crew, plan, round, extent, options.drain)?);
+        repeats.push(super::measure(crew, plan, round, extent, drain)?);
     }
     Ok(())
 }

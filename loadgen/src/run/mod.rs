@@ -4,16 +4,20 @@ use std::time::Duration;
 
 use altavoz::base::clock;
 
-use crate::crew::Crew;
+use crate::arms::ArmPlan;
+use crate::crew::{Crew, Sample};
 use crate::failure::Failure;
 use crate::live::Live;
 use crate::node::ChildServer;
-use crate::num::nanos;
+use crate::num::{nanos, whole};
 use crate::options::TargetOptions;
-use crate::plan::{Extent, Plan};
-use crate::protocol::{Command, Connects, Finished, Notice, Published, Round, add_counts};
+use crate::plan::{Extent, Pace, Plan};
+use crate::protocol::{
+    ArmRound, Command, Connects, Finished, Notice, Published, Round, add_counts,
+};
 use crate::publications::{Row, join};
-use crate::sample::ProcessSample;
+use crate::report::Memory;
+use crate::sample::{self, ProcessSample};
 use crate::target::Target;
 use crate::worker::meter::enter_row;
 
@@ -148,6 +152,68 @@ pub fn connect_all(crew: &mut Crew) -> Result<Connected, Failure> {
     })
 }
 
+/// A look at what connections will be measured against.
+#[derive(Debug)]
+pub struct Look {
+    sample: Sample,
+    generator_bytes: u64,
+}
+
+/// Looks at the server and the generator now.
+pub fn look(crew: &mut Crew) -> Look {
+    Look {
+        sample: crew.sample(),
+        generator_bytes: crew.rss_bytes(),
+    }
+}
+
+/// What `connections` have cost since then.
+pub fn memory(before: &Look, crew: &mut Crew, server: &Server, connections: u64) -> Memory {
+    let after = look(crew);
+    let rss = |look: &Look| look.sample.server.map(|p| p.rss_bytes);
+    let slab = |look: &Look| look.sample.sockets.slab_bytes;
+    let buffers = |look: &Look| look.sample.sockets.buffer_bytes;
+    let grown = |(before, after): (u64, u64)| after.saturating_sub(before);
+    let buffer_bytes = grown((buffers(before), buffers(&after)));
+    let kernel = slab(before).zip(slab(&after)).map(grown);
+    Memory {
+        connections,
+        server_bytes: rss(before).zip(rss(&after)).map(grown),
+        server_pss_bytes: server.pid.and_then(sample::pss),
+        generator_bytes: grown((before.generator_bytes, after.generator_bytes)),
+        kernel_bytes: kernel.map(|bytes| bytes + buffer_bytes),
+        buffer_bytes,
+    }
+}
+
+/// Lets time pass and measures what clients send and receive meanwhile although nothing is
+/// published.
+///
+/// # Errors
+/// When a worker is gone.
+pub fn hold(crew: &mut Crew, plan: &Plan, time: Duration) -> Result<Measured, Failure> {
+    let before = crew.sample().server;
+    begin(crew, 0)?;
+    let start = clock::now();
+    crew.tell(&window(
+        plan,
+        start.as_nanos(),
+        Extent::lasting(time),
+        false,
+    ))?;
+    crew.rest(time)?;
+    let until = clock::now();
+    let rounds = drain(crew, Vec::new(), until.as_nanos())?;
+    let wall = nanos(until.since(start));
+    let after = crew.sample().server;
+    Ok(joined(
+        rounds,
+        Published::default(),
+        wall,
+        server_use(before, after, wall),
+    ))
+}
+
 /// Publishes and measures one round.
 ///
 /// # Errors
@@ -157,23 +223,16 @@ pub fn measure(
     plan: &Plan,
     round: u8,
     extent: Extent,
-    drain: Duration,
+    patience: Duration,
 ) -> Result<Measured, Failure> {
     let before = crew.sample().server;
     crew.forget_arrived();
-    crew.tell(&Command::Begin(round))?;
-    crew.wait_all(|notice| matches!(notice, Notice::Ready).then_some(()))?;
+    begin(crew, round)?;
     let start = (clock::now() + LEAD).as_nanos();
+    crew.tell(&window(plan, start, extent, true))?;
     let published = wait_published(crew, plan, start, extent)?;
-    let until = (clock::now() + drain).as_nanos();
-    crew.tell(&Command::Drain {
-        published: published.streams.clone(),
-        until,
-    })?;
-    let rounds = crew.wait_all(|notice| match notice {
-        Notice::Round(round) => Some(*round),
-        _ => None,
-    })?;
+    let until = (clock::now() + patience).as_nanos();
+    let rounds = drain(crew, published.streams.clone(), until)?;
     let after = crew.sample().server;
     let first = if published.first == 0 {
         start
@@ -186,15 +245,62 @@ pub fn measure(
         .chain([published.last])
         .max()
         .map_or(0, |last| last.saturating_sub(first));
+    Ok(joined(
+        rounds,
+        published,
+        wall,
+        server_use(before, after, wall),
+    ))
+}
+
+fn begin(crew: &mut Crew, round: u8) -> Result<(), Failure> {
+    crew.tell(&Command::Begin(round))?;
+    crew.wait_all(|notice| matches!(notice, Notice::Ready).then_some(()))?;
+    Ok(())
+}
+
+fn drain(crew: &mut Crew, published: Vec<u32>, until: u64) -> Result<Vec<Round>, Failure> {
+    crew.tell(&Command::Drain { published, until })?;
+    crew.wait_all(|notice| match notice {
+        Notice::Round(round) => Some(*round),
+        _ => None,
+    })
+}
+
+fn joined(
+    rounds: Vec<Round>,
+    published: Published,
+    wall: u64,
+    server: Option<ServerUse>,
+) -> Measured {
     let generator_share = rounds.iter().map(|r| share(r.cpu_ns, wall.max(1)).min(1.0));
-    Ok(Measured {
+    Measured {
         generator_share: generator_share.fold(0.0, f64::max),
         generator_cpu_ns: rounds.iter().map(|r| r.cpu_ns).sum(),
         round: join_rounds(rounds),
         published,
         seconds: wall as f64 / 1e9,
-        server: server_use(before, after, wall),
-    })
+        server,
+    }
+}
+
+/// When a round is published, and when the traffic of each arm counts: of polls from one interval
+/// later on, if there are two, since the first ones of a round find less than later ones.
+fn window(plan: &Plan, start: u64, extent: Extent, is_published: bool) -> Command {
+    let by_count = match plan.pace {
+        Pace::Open { rate } => whole(extent.messages as f64 / rate * 1e9),
+        Pace::Closed { .. } => u64::MAX,
+    };
+    let length = extent.nanos.min(by_count);
+    let from = |arm: &ArmPlan| {
+        let leads = is_published && length / 2 >= arm.interval;
+        start + if leads { arm.interval } else { 0 }
+    };
+    Command::Window {
+        start,
+        from: plan.arms.iter().map(from).collect(),
+        end: start.saturating_add(length),
+    }
 }
 
 /// Ends the workers and says how connections ended.
@@ -225,6 +331,8 @@ pub fn join_repeats(repeats: &[Measured]) -> Measured {
     let mut all = Measured::default();
     for repeat in repeats {
         add_round(&mut all.round, &repeat.round);
+        let arms = all.round.arms.iter_mut().zip(&repeat.round.arms);
+        arms.for_each(|(into, from)| into.window_ns += from.window_ns);
         add_published(&mut all.published, &repeat.published);
         all.seconds += repeat.seconds;
         all.generator_cpu_ns += repeat.generator_cpu_ns;
@@ -274,6 +382,8 @@ fn join_rounds(rounds: Vec<Round>) -> Round {
     for mut round in rounds {
         rows.append(&mut round.rows);
         add_round(&mut joined, &round);
+        let arms = joined.arms.iter_mut().zip(&round.arms);
+        arms.for_each(|(into, from)| into.window_ns = into.window_ns.max(from.window_ns));
     }
     rows.sort_unstable_by_key(|row| (row.stream, row.seq));
     for group in rows.chunk_by(|a, b| (a.stream, a.seq) == (b.stream, b.seq)) {
@@ -309,6 +419,11 @@ fn add_round(into: &mut Round, from: &Round) {
         (&mut into.cpu_ns, from.cpu_ns),
     ];
     counts.into_iter().for_each(|(into, from)| *into += from);
+    if into.arms.len() < from.arms.len() {
+        into.arms.resize_with(from.arms.len(), ArmRound::default);
+    }
+    let arms = into.arms.iter_mut().zip(&from.arms);
+    arms.for_each(|(into, from)| into.join(from));
     into.last_delivery = into.last_delivery.max(from.last_delivery);
     into.wall_ns = into.wall_ns.max(from.wall_ns);
 }
@@ -338,6 +453,14 @@ fn join_connects(parts: &[Connects]) -> Connects {
         joined.upgrade.add(&part.upgrade);
         joined.total.add(&part.total);
         add_counts(&mut joined.failures, &part.failures);
+        if joined.arms.len() < part.arms.len() {
+            joined.arms.resize_with(part.arms.len(), Default::default);
+        }
+        for (into, from) in joined.arms.iter_mut().zip(&part.arms) {
+            into.connected += from.connected;
+            into.failed += from.failed;
+            into.upgrade.add(&from.upgrade);
+        }
     }
     joined
 }

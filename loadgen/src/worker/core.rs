@@ -1,38 +1,42 @@
-//! All connections of a worker and what happens to them: the driver's events come in, bytes to
-//! send are collected, and one place sends them, once a turn.
+//! All clients of a worker and what happens to them: the driver's events come in, bytes to send
+//! are collected, and one place sends them, once a turn.
+//!
+//! What a client hears is in the modules below, by how it reads.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::io::ErrorKind;
 use std::net::IpAddr;
 
 use altavoz::base::{ConnId, clock};
 use altavoz::io::{Address, Close, Driver, Event};
 use altavoz::wire::client::{ResponseParser, request};
-use altavoz::wire::close::CloseCode;
-use altavoz::wire::frame::{Opcode, encode_close_masked, encode_masked};
-use altavoz::wire::message::{Incoming, MessageLimits, Role};
+use altavoz::wire::frame::{Opcode, encode_masked};
 
 use crate::num::id;
-use crate::plan::{Plan, PublishBy, WorkerPlan};
+use crate::plan::{Plan, WorkerPlan};
 use crate::protocol::{Connects, Finished, count};
 use crate::sources::Sources;
 use crate::stamp::Stamp;
+use crate::target::topic_path;
+use crate::traffic::Tally;
+use crate::transport::Transport;
 
 use super::connection::{Connection, Kind, State};
-use super::meter::{Meter, Subscribers};
+use super::meter::{Meter, Reader};
+use super::places::{connections, first_connection};
+use super::request::fill_up;
+use super::rota::Rota;
 use super::tls::Tls;
+use super::windows::{Windows, note_end, note_gone};
+
+mod frames;
+mod readers;
 
 /// The driver's receive buffer; a read that fills it says that the generator is behind.
 pub const RECEIVE_BUFFER_BYTES: usize = 256 * 1024;
 
 /// A publisher's bytes that may wait here; beyond it publications wait in the timetable.
 const PUBLISHER_WAITING_BYTES_MAX: usize = 4 * 1024 * 1024;
-
-/// What a measured server may send; a bound against nonsense, not a test of it.
-const LIMITS: MessageLimits = MessageLimits {
-    bytes_max: 64 * 1024 * 1024,
-    fragments_max: u32::MAX,
-};
 
 /// Connections, their meter, and the figures about connecting.
 #[derive(Debug)]
@@ -50,12 +54,20 @@ pub struct Core {
     publishers: usize,
     /// What is measured.
     pub meter: Meter,
+    /// What each arm sends and receives.
+    pub windows: Windows,
     /// Attempts to connect.
     pub connects: Connects,
     /// How connections ended.
     pub finished: Finished,
     /// Connections that have something to do at the end of the turn.
     dirty: Vec<u32>,
+    /// Who polls when, one for each arm that does.
+    rotas: Vec<Rota>,
+    /// Clients that ask again, and when; the soonest first.
+    retries: VecDeque<(u64, u32)>,
+    /// Clients that are still there and need another connection.
+    wanted: Vec<u32>,
     /// Connections that are on their way to being open.
     pub opening: usize,
     /// Attempts that ended since they were last taken: the place, and why it failed.
@@ -81,10 +93,7 @@ impl Core {
         let tls = plan.target.tls;
         let tls = tls.then(|| Tls::new(&plan.target.host, plan.ca.as_deref()));
         let subscribers = plan.share(plan.subscribers, worker.worker).count as usize;
-        let heads = plan
-            .topics
-            .iter()
-            .map(|topic| post_head(&plan, &topic.path));
+        let heads = plan.topics.iter().map(|topic| post_head(&plan, topic));
         Ok(Self {
             address: Address::Inet(plan.target.address),
             sources: plan.sources().map_err(|e| e.to_string())?,
@@ -92,9 +101,13 @@ impl Core {
             first: first_connection(&plan, worker.worker),
             publishers: 0,
             meter: Meter::new(&plan, subscribers),
+            windows: Windows::new(plan.arms.len()),
             connects: Connects::default(),
             finished: Finished::default(),
             dirty: Vec::with_capacity(1024),
+            rotas: Vec::new(),
+            retries: VecDeque::new(),
+            wanted: Vec::new(),
             opening: 0,
             ended: Vec::new(),
             gone: Vec::new(),
@@ -111,19 +124,29 @@ impl Core {
 
     /// Makes places for all connections: not before they are wanted, so that what they take is
     /// seen as theirs.
-    pub fn populate(&mut self) {
-        self.conns = connections(&self.plan, self.worker);
-        self.publishers = self.conns.partition_point(|conn| !is_publisher(conn.kind));
+    pub fn populate(&mut self, now: u64) {
+        let (conns, turns) = connections(&self.plan, self.worker);
+        self.conns = conns;
+        self.publishers = self.conns.partition_point(|conn| !conn.kind.is_publisher());
+        let polled = self.plan.arms.iter().zip(turns);
+        let polled = polled.filter(|(_, turns)| !turns.is_empty());
+        self.rotas = polled
+            .map(|(arm, turns)| Rota::new(arm.interval, turns, now))
+            .collect();
     }
 
-    /// Begins a connection in an idle place.
+    /// Lets a client come in at an idle place.
     pub fn connect(&mut self, driver: &mut impl Driver<Target = Address>, slot: usize) {
+        self.conns[slot].since = clock::now().as_nanos();
+        self.opening += 1;
+        self.begin(driver, slot);
+    }
+
+    fn begin(&mut self, driver: &mut impl Driver<Target = Address>, slot: usize) {
         let total = self.plan.connections();
         let from: Option<IpAddr> = self.sources.of(self.first + slot as u64, total);
         let conn = &mut self.conns[slot];
         conn.state = State::Connecting;
-        conn.since = clock::now().as_nanos();
-        self.opening += 1;
         driver.connect(conn.id(slot), &self.address, from);
     }
 
@@ -158,37 +181,55 @@ impl Core {
         }
     }
 
+    /// Looks at what was counted, if a window begins or ends. For the moment behind a flush, when
+    /// what was asked was also sent.
+    pub fn look(&mut self, driver: &impl Driver, now: u64) {
+        self.windows.advance(now, &self.conns, driver);
+    }
+
     /// Sends what was collected.
     pub fn flush(&mut self, driver: &mut impl Driver) {
         let mut dirty = std::mem::take(&mut self.dirty);
         for slot in dirty.drain(..) {
-            let slot = slot as usize;
-            let conn = &mut self.conns[slot];
-            let name = conn.id(slot);
-            conn.outbox.flush(driver, name);
-            if conn.outbox.ends && conn.outbox.waiting() == 0 {
-                // Reset instead of FIN: no TIME_WAIT on our side, and the port is free again;
-                // but a server that said goodbye gets to read our answer.
-                let is_goodbye = conn.close_code.is_some();
-                let how = if is_goodbye {
-                    Close::Graceful
-                } else {
-                    Close::Reset
-                };
-                driver.close(name, how);
-            }
-            if conn.kind == Kind::Slow && conn.is_open() {
-                driver.receive(name, self.resumed);
-            }
+            self.flush_one(driver, slot as usize);
         }
+        // Only what a flush itself wants is there now, and it comes again.
+        dirty.append(&mut self.dirty);
         self.dirty = dirty;
+    }
+
+    fn flush_one(&mut self, driver: &mut impl Driver, slot: usize) {
+        let conn = &mut self.conns[slot];
+        let name = conn.id(slot);
+        let sent = conn.outbox.flush(driver, name);
+        if conn.kind.is_counted() && sent > 0 {
+            self.windows
+                .running(conn.arm)
+                .add(Tally::UpBytes, sent as u64);
+        }
+        if let Some(how) = conn.ending
+            && conn.outbox.waiting() == 0
+        {
+            if how == Close::Graceful {
+                // Its FIN, and on this host the answer to it, are counted too.
+                driver.shutdown_write(name);
+            }
+            note_end(&mut self.windows, conn, slot, driver);
+            driver.close(name, how);
+        }
+        if conn.kind == Kind::Slow && conn.is_in {
+            driver.receive(name, self.resumed);
+        }
+        if sent > 0 && conn.reader.is_some() {
+            self.handle_asked(slot);
+        }
     }
 
     /// Whether the connection of a stream takes another publication.
     #[must_use]
     pub fn has_room(&self, stream: u32) -> bool {
         let conn = &self.conns[self.publisher_slot(stream)];
-        !conn.is_open() || conn.outbox.waiting() < PUBLISHER_WAITING_BYTES_MAX
+        !conn.is_in || conn.outbox.waiting() < PUBLISHER_WAITING_BYTES_MAX
     }
 
     /// Puts a publication on its stream's connection.
@@ -198,7 +239,7 @@ impl Core {
         stamp.write(&mut self.scratch, self.plan.size);
         let topic = stamp.stream as usize % self.plan.topics.len();
         let conn = &mut self.conns[slot];
-        if !conn.is_open() {
+        if !conn.is_in {
             return; // it is lost, and the ledger will say so
         }
         if let State::Posting(answers) = &mut conn.state {
@@ -225,7 +266,9 @@ impl Core {
     /// Ends a connection at once, without counting it as ended by the server.
     pub fn cut(&mut self, driver: &mut impl Driver, slot: usize) {
         let conn = &mut self.conns[slot];
+        conn.is_in = false;
         if !matches!(conn.state, State::Idle | State::Closing) {
+            note_end(&mut self.windows, conn, slot, driver);
             conn.state = State::Closing;
             driver.close(conn.id(slot), Close::Reset);
         }
@@ -240,24 +283,40 @@ impl Core {
     /// Whether an attempt is under way there.
     #[must_use]
     pub fn is_opening(&self, slot: usize) -> bool {
-        matches!(
-            self.conns[slot].state,
-            State::Connecting | State::Upgrading(_)
-        )
+        self.conns[slot].is_opening()
     }
 
-    /// Open connections.
+    /// Clients that are there.
     #[must_use]
     pub fn open(&self) -> u64 {
-        self.conns.iter().filter(|conn| conn.is_open()).count() as u64
+        self.conns.iter().filter(|conn| conn.is_in).count() as u64
+    }
+
+    /// Counts a client that came in, unless it publishes.
+    pub fn note_connected(&mut self, slot: usize) {
+        let conn = &self.conns[slot];
+        if conn.kind.is_publisher() {
+            return;
+        }
+        self.connects.connected += 1;
+        if let Some(arm) = self.connects.arms.get_mut(usize::from(conn.arm)) {
+            arm.connected += u64::from(conn.kind.is_counted());
+        }
+    }
+
+    /// Counts a client that did not come in.
+    pub fn note_failed(&mut self, slot: usize, why: &str) {
+        let conn = &self.conns[slot];
+        count(&mut self.connects.failures, why);
+        if let Some(arm) = self.connects.arms.get_mut(usize::from(conn.arm)) {
+            arm.failed += u64::from(conn.kind.is_counted());
+        }
     }
 
     /// Whether any publisher can still publish.
     #[must_use]
     pub fn can_publish(&self) -> bool {
-        self.conns[self.publishers..]
-            .iter()
-            .any(Connection::is_open)
+        self.conns[self.publishers..].iter().any(|conn| conn.is_in)
     }
 
     /// Whether a POST is still without its answer.
@@ -282,26 +341,41 @@ impl Core {
 
     fn handle_connected(&mut self, slot: usize) {
         let now = clock::now().as_nanos();
+        self.tally(slot, Tally::Opened);
         let conn = &mut self.conns[slot];
-        conn.tcp_since = now;
-        self.connects.tcp.record(now - conn.since);
+        if !conn.is_in {
+            conn.tcp_since = now;
+            self.connects.tcp.record(now - conn.since);
+        }
         if let Some(tls) = &self.tls {
             match tls.connection() {
                 Ok(tls) => conn.outbox.encrypt(tls),
                 Err(why) => return self.fail(slot, why),
             }
         }
-        if conn.kind == Kind::Poster {
-            conn.state = State::Posting(Box::default());
-            self.note_open(slot);
-        } else {
-            let key = std::array::from_fn(|_| self.random.u8(..));
-            let path = &topic(&self.plan, conn).path;
-            let (host, headers) = (&self.plan.target.authority, &self.plan.headers);
-            request(conn.outbox.queue(), path, host, key, headers);
-            conn.state = State::Upgrading(Box::new(ResponseParser::new(key, headers)));
+        match (conn.kind, self.transport(slot)) {
+            (Kind::Poster, _) => {
+                self.conns[slot].state = State::Posting(Box::default());
+                self.note_open(slot, now);
+            }
+            (_, Transport::Ws) => self.upgrade(slot),
+            _ => self.begin_reading(slot),
         }
         self.dirty.push(id(slot));
+    }
+
+    fn upgrade(&mut self, slot: usize) {
+        let key = std::array::from_fn(|_| self.random.u8(..));
+        let conn = &mut self.conns[slot];
+        let topic = topic(&self.plan, conn);
+        let path = self.plan.paths.reading(Transport::Ws, Transport::Ws, topic);
+        let path = path.unwrap_or_else(|| topic_path(topic));
+        let (host, headers) = (&self.plan.target.authority, &self.plan.headers);
+        let queue = conn.outbox.queue();
+        request(queue, &path, host, key, headers);
+        fill_up(queue, 0, self.plan.head_bytes);
+        conn.state = State::Upgrading(Box::new(ResponseParser::new(key, headers)));
+        self.tally(slot, Tally::Requests);
     }
 
     fn handle_received(&mut self, slot: usize, bytes: &mut [u8]) {
@@ -323,17 +397,16 @@ impl Core {
     }
 
     fn handle_plain(&mut self, slot: usize, bytes: &mut [u8], now: u64) {
-        match &mut self.conns[slot].state {
-            State::Upgrading(parser) => match parser.handle_bytes(bytes) {
-                Ok(None) => {}
-                Ok(Some(consumed)) => {
-                    self.conns[slot].state = State::Open;
-                    self.note_open(slot);
-                    self.handle_frames(slot, &mut bytes[consumed..], now);
-                }
-                Err(error) => self.fail(slot, error.to_string()),
-            },
-            State::Open => self.handle_frames(slot, bytes, now),
+        let conn = &mut self.conns[slot];
+        if conn.kind.is_counted() {
+            self.windows
+                .running(conn.arm)
+                .add(Tally::DownBytes, bytes.len() as u64);
+        }
+        match &mut conn.state {
+            State::Upgrading(_) => self.handle_upgrade(slot, bytes, now),
+            State::Socket(_) => self.handle_frames(slot, bytes, now),
+            State::Reading => self.handle_answers(slot, bytes, now),
             State::Posting(answers) => {
                 let refusals = &mut self.refusals;
                 let read = answers.handle_bytes(bytes, |status| note_status(refusals, status));
@@ -345,78 +418,31 @@ impl Core {
         }
     }
 
-    fn handle_frames(&mut self, slot: usize, mut bytes: &mut [u8], now: u64) {
-        let conn = &mut self.conns[slot];
-        while !bytes.is_empty() {
-            let step = match conn.decoder.handle_bytes(Role::Client, &LIMITS, bytes) {
-                Ok(step) => step,
-                Err(error) => {
-                    let why = format!("protocol error: {error}");
-                    return self.break_off(slot, &why);
-                }
-            };
-            let consumed = step.consumed;
-            let message: &[u8] = match &step.incoming {
-                Some(Incoming::Text(text)) => text.as_bytes(),
-                Some(Incoming::Binary(binary)) => binary,
-                Some(Incoming::Ping(payload)) => {
-                    let mask = self.random.u32(..).to_ne_bytes();
-                    encode_masked(conn.outbox.queue(), Opcode::Pong, mask, payload);
-                    self.dirty.push(id(slot));
-                    &[]
-                }
-                Some(Incoming::Close(close)) => {
-                    let code = close.as_ref().map(|(code, _)| *code);
-                    return self.handle_close(slot, code);
-                }
-                Some(Incoming::Pong(_)) | None => &[],
-            };
-            if !message.is_empty() {
-                match conn.kind {
-                    Kind::Subscriber => {
-                        self.meter.deliver(slot, conn.topic as usize, message, now);
-                    }
-                    Kind::Slow if self.resumed => self.finished.slow_messages += 1,
-                    Kind::Slow | Kind::Crowd | Kind::Publisher | Kind::Poster => {}
-                }
-            }
-            bytes = &mut bytes[consumed..];
-        }
-    }
-
-    /// The server closes: echo its code and end.
-    fn handle_close(&mut self, slot: usize, code: Option<CloseCode>) {
-        let mask = self.random.u32(..).to_ne_bytes();
-        let conn = &mut self.conns[slot];
-        conn.close_code = Some(code.map_or(1005, |code| code.0));
-        encode_close_masked(
-            conn.outbox.queue(),
-            code.unwrap_or(CloseCode::NORMAL),
-            "",
-            mask,
-        );
-        conn.outbox.ends = true;
-        let name = conn.close_code.map_or_else(String::new, |c| c.to_string());
-        self.note_close(slot, &name);
-        self.dirty.push(id(slot));
-    }
-
     fn handle_eof(&mut self, slot: usize) {
-        if self.is_opening(slot) {
+        if self.conns[slot].reader.is_some() {
+            self.handle_answers_end(slot, clock::now().as_nanos());
+        } else if self.is_opening(slot) {
             self.fail(slot, "the server ended it before the upgrade".to_owned());
-        } else if self.conns[slot].is_open() {
+        } else if self.conns[slot].is_in {
             self.note_close(slot, "ended without a close frame");
         }
-        self.conns[slot].outbox = super::connection::Outbox::default();
-        self.conns[slot].outbox.ends = true;
+        let conn = &mut self.conns[slot];
+        conn.outbox = super::outbox::Outbox::default();
+        conn.ending.get_or_insert(Close::Reset);
         self.dirty.push(id(slot));
     }
 
     fn handle_closed(&mut self, slot: usize, error: Option<ErrorKind>) {
+        note_gone(&mut self.windows, &self.conns[slot]);
         let why = error.map_or_else(|| "ended".to_owned(), |kind| kind.to_string());
+        let conn = &self.conns[slot];
+        let is_polling = conn.reader.is_some() && !self.transport(slot).is_push();
+        if conn.is_in && is_polling {
+            return self.come_back(slot, clock::now().as_nanos());
+        }
         if self.is_opening(slot) {
             self.fail(slot, why);
-        } else if self.conns[slot].is_open() {
+        } else if self.conns[slot].is_in {
             self.note_close(slot, &why);
         }
         self.conns[slot].reset();
@@ -427,23 +453,29 @@ impl Core {
     fn break_off(&mut self, slot: usize, why: &str) {
         if self.is_opening(slot) {
             self.fail(slot, why.to_owned());
-        } else if self.conns[slot].is_open() {
+        } else if self.conns[slot].is_in {
             self.note_close(slot, why);
         }
-        self.conns[slot].outbox.ends = true;
+        self.conns[slot].ending.get_or_insert(Close::Reset);
         self.dirty.push(id(slot));
     }
 
-    fn note_open(&mut self, slot: usize) {
-        let now = clock::now().as_nanos();
+    /// A client came in.
+    fn note_open(&mut self, slot: usize, now: u64) {
         let conn = &mut self.conns[slot];
-        self.connects.upgrade.record(now - conn.tcp_since);
-        self.connects.total.record(now - conn.since);
+        conn.is_in = true;
+        let upgrade = now.saturating_sub(conn.tcp_since);
+        self.connects.upgrade.record(upgrade);
+        self.connects.total.record(now.saturating_sub(conn.since));
+        if let Some(arm) = self.connects.arms.get_mut(usize::from(conn.arm))
+            && conn.kind.is_counted()
+        {
+            arm.upgrade.record(upgrade);
+        }
         self.opening -= 1;
         self.ended.push((slot, None));
-        if conn.kind != Kind::Poster
-            && let Some(text) = &topic(&self.plan, conn).on_open
-        {
+        if let (State::Socket(_), Some(text)) = (&conn.state, &self.plan.on_open) {
+            let text = text.replace("{topic}", topic(&self.plan, conn));
             let mask = self.random.u32(..).to_ne_bytes();
             encode_masked(conn.outbox.queue(), Opcode::Text, mask, text.as_bytes());
         }
@@ -458,14 +490,15 @@ impl Core {
         }
         let conn = &mut self.conns[slot];
         conn.state = State::Closing;
-        conn.outbox.ends = true;
+        conn.ending = Some(Close::Reset);
         self.dirty.push(id(slot));
     }
 
-    /// An open connection was ended by the server or for its fault.
+    /// A client was ended by the server or for its fault.
     fn note_close(&mut self, slot: usize, why: &str) {
         let conn = &mut self.conns[slot];
         conn.state = State::Closing;
+        conn.is_in = false;
         let (kind, topic) = (conn.kind, conn.topic as usize);
         let closes: &mut BTreeMap<String, u64> = match kind {
             Kind::Subscriber | Kind::Crowd => &mut self.finished.closes,
@@ -477,40 +510,35 @@ impl Core {
             self.meter.leave(slot, topic);
         }
     }
-}
 
-/// The subscribers among a worker's connections, as the meter asks for them.
-#[derive(Debug)]
-pub struct SubscribersOf<'a>(pub &'a [Connection]);
+    /// How a client reads; a publisher's own way is a WebSocket.
+    fn transport(&self, slot: usize) -> Transport {
+        let conn = &self.conns[slot];
+        if conn.kind.is_publisher() {
+            return Transport::Ws;
+        }
+        self.plan.arms[usize::from(conn.arm)].transport
+    }
 
-impl<'a> SubscribersOf<'a> {
-    /// Cuts them out: they stand first.
-    #[must_use]
-    pub fn new(conns: &'a [Connection]) -> Self {
-        let count = conns.partition_point(|conn| conn.kind == Kind::Subscriber);
-        Self(&conns[..count])
+    /// Who gets what arrives there.
+    fn reader_of(&self, slot: usize) -> Reader {
+        let conn = &self.conns[slot];
+        Reader {
+            subscriber: slot,
+            topic: conn.topic as usize,
+            arm: usize::from(conn.arm),
+        }
+    }
+
+    fn tally(&mut self, slot: usize, tally: Tally) {
+        let conn = &self.conns[slot];
+        if conn.kind.is_counted() {
+            self.windows.running(conn.arm).add(tally, 1);
+        }
     }
 }
 
-impl Subscribers for SubscribersOf<'_> {
-    fn count(&self) -> usize {
-        self.0.len()
-    }
-
-    fn is_open(&self, subscriber: usize) -> bool {
-        self.0[subscriber].is_open()
-    }
-
-    fn topic(&self, subscriber: usize) -> usize {
-        self.0[subscriber].topic as usize
-    }
-}
-
-fn is_publisher(kind: Kind) -> bool {
-    matches!(kind, Kind::Publisher | Kind::Poster)
-}
-
-fn topic<'a>(plan: &'a Plan, conn: &Connection) -> &'a crate::plan::Topic {
+fn topic<'a>(plan: &'a Plan, conn: &Connection) -> &'a str {
     match conn.kind {
         Kind::Crowd => &plan.crowd_topic,
         Kind::Subscriber | Kind::Slow | Kind::Publisher | Kind::Poster => {
@@ -519,38 +547,8 @@ fn topic<'a>(plan: &'a Plan, conn: &Connection) -> &'a crate::plan::Topic {
     }
 }
 
-fn connections(plan: &Plan, worker: u32) -> Vec<Connection> {
-    let mut conns = Vec::new();
-    let groups = [
-        (Kind::Subscriber, plan.subscribers),
-        (Kind::Slow, plan.slow),
-        (Kind::Crowd, plan.crowd),
-    ];
-    for (kind, total) in groups {
-        let share = plan.share(total, worker);
-        let numbers = share.start..share.start + share.count;
-        conns.extend(numbers.map(|n| Connection::new(kind, plan.subscriber_topic(n))));
-    }
-    let kind = match plan.publish {
-        PublishBy::Ws => Kind::Publisher,
-        PublishBy::Http => Kind::Poster,
-        PublishBy::Others => return conns,
-    };
-    if worker == 0 {
-        let publishers = 0..plan.publishers;
-        conns.extend(publishers.map(|p| Connection::new(kind, plan.subscriber_topic(p))));
-    }
-    conns
-}
-
-fn first_connection(plan: &Plan, worker: u32) -> u64 {
-    let groups = [plan.subscribers, plan.slow, plan.crowd];
-    let before = groups.map(|total| u64::from(plan.share(total, worker).start));
-    let publishers = if worker == 0 { 0 } else { plan.publishers };
-    before.iter().sum::<u64>() + u64::from(publishers)
-}
-
-fn post_head(plan: &Plan, path: &str) -> Vec<u8> {
+fn post_head(plan: &Plan, topic: &str) -> Vec<u8> {
+    let path = plan.paths.publishing(topic);
     let mut head = format!(
         "POST {path} HTTP/1.1\r\nHost: {}\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n",
         plan.target.authority, plan.size

@@ -6,7 +6,7 @@
 use crate::ledger::{Arrival, Ledger};
 use crate::num::id;
 use crate::plan::{Pace, Plan, PublishBy};
-use crate::protocol::{IntervalNote, Round};
+use crate::protocol::{ArmRound, IntervalNote, Round};
 use crate::publications::{Audience, Publications, Row, place_in_topic, streams_of, topic_of};
 use crate::stamp::{Stamp, StampReader};
 use crate::stats::Latency;
@@ -38,6 +38,12 @@ struct Book {
     publications: Publications,
     /// Subscribers of each topic.
     audiences: Vec<Audience>,
+    /// Subscribers of each arm and topic.
+    arm_audiences: Vec<Vec<u32>>,
+    /// When each subscriber last got something.
+    fresh_at: Vec<u64>,
+    /// Publishing, from when to when: time beyond it makes nobody outdated.
+    span: (u64, u64),
     /// What came since the last interval.
     interval: Intervals,
     results: Round,
@@ -59,6 +65,28 @@ pub trait Subscribers {
     fn is_open(&self, subscriber: usize) -> bool;
     /// Its topic.
     fn topic(&self, subscriber: usize) -> usize;
+    /// Its arm.
+    fn arm(&self, subscriber: usize) -> usize;
+}
+
+/// Who gets a message.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Reader {
+    /// Which subscriber.
+    pub subscriber: usize,
+    /// Its topic.
+    pub topic: usize,
+    /// Its arm.
+    pub arm: usize,
+}
+
+/// What a message carried.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Carried {
+    /// Stamps, of whatever run.
+    pub stamps: usize,
+    /// Publications of this round that were not there before.
+    pub fresh: u64,
 }
 
 impl Meter {
@@ -83,6 +111,9 @@ impl Meter {
             ledger: Ledger::new(subscribers, plan.streams_per_topic(), passive),
             publications: Publications::new(streams, window),
             audiences: vec![Audience { all: 0, open: 0 }; plan.topics.len()],
+            arm_audiences: vec![vec![0; plan.topics.len()]; plan.arms.len()],
+            fresh_at: vec![0; subscribers],
+            span: (0, u64::MAX),
             interval: Intervals::default(),
             results: Round::default(),
             done: Vec::with_capacity(1024),
@@ -104,19 +135,61 @@ impl Meter {
         book.interval = Intervals::default();
         book.done.clear();
         book.audiences.fill(Audience { all: 0, open: 0 });
+        let arms = book.arm_audiences.len();
+        book.results.arms.resize_with(arms, ArmRound::default);
+        book.arm_audiences
+            .iter_mut()
+            .for_each(|topics| topics.fill(0));
+        book.fresh_at.fill(0);
+        book.span = (0, u64::MAX);
         let open = (0..subscribers.count()).filter(|s| subscribers.is_open(*s));
         for subscriber in open {
-            let audience = &mut book.audiences[subscribers.topic(subscriber)];
+            let topic = subscribers.topic(subscriber);
+            let audience = &mut book.audiences[topic];
             audience.all += 1;
             audience.open += 1;
+            book.arm_audiences[subscribers.arm(subscriber)][topic] += 1;
         }
     }
 
+    /// Says from when to when is published.
+    pub fn watch(&mut self, start: u64, end: u64) {
+        self.book.span = (start, end);
+    }
+
+    /// Nothing more is published.
+    pub fn watch_until(&mut self, now: u64) {
+        let span = &mut self.book.span;
+        span.1 = span.1.min(now);
+    }
+
     /// Enters a message to a subscriber.
-    pub fn deliver(&mut self, subscriber: usize, topic: usize, message: &[u8], now: u64) {
-        let Self { reader, book } = self;
-        let found = reader.each(message, |stamp| book.enter(subscriber, topic, &stamp, now));
-        book.results.unstamped += u64::from(found == 0);
+    pub fn deliver(&mut self, to: Reader, message: &[u8], now: u64) -> Carried {
+        let carried = self.enter_all(to, message, now);
+        self.book.results.unstamped += u64::from(carried.stamps == 0);
+        carried
+    }
+
+    /// Enters an answer, which may be empty, and may carry several publications at once.
+    pub fn deliver_answer(&mut self, to: Reader, body: &[u8], now: u64) -> Carried {
+        let carried = self.enter_all(to, body, now);
+        self.book.arm(to.arm).merged += carried.fresh.saturating_sub(1);
+        carried
+    }
+
+    /// Enters that a server owned to a gap.
+    pub fn note_unrecovered(&mut self, arm: usize) {
+        self.book.arm(arm).unrecovered += 1;
+    }
+
+    /// Enters how late the generator itself came to a poll.
+    pub fn note_turn(&mut self, arm: usize, nanos: u64) {
+        self.book.arm(arm).lateness.record(nanos);
+    }
+
+    /// Enters how long the answer to a poll took.
+    pub fn note_answer_time(&mut self, arm: usize, nanos: u64) {
+        self.book.arm(arm).answer_time.record(nanos);
     }
 
     /// Enters a read.
@@ -208,7 +281,7 @@ impl Meter {
     /// The results of the round.
     pub fn finish(&mut self, published: &[u32], subscribers: &impl Subscribers) -> Round {
         let expected = if self.book.passive {
-            self.book.owed(subscribers)
+            self.book.owed(subscribers, None)
         } else {
             self.expected(published)
         };
@@ -218,31 +291,94 @@ impl Meter {
         let mut results = std::mem::take(&mut self.book.results);
         results.expected = expected;
         results.counts = self.book.ledger.counts();
+        self.finish_arms(&mut results, published, subscribers);
         results
+    }
+
+    fn finish_arms(&self, results: &mut Round, published: &[u32], subscribers: &impl Subscribers) {
+        let book = &self.book;
+        let span = book.span.1.saturating_sub(book.span.0);
+        if let [only] = &mut results.arms[..] {
+            only.corrected = results.corrected.clone();
+            only.uncorrected = results.uncorrected.clone();
+        }
+        for (arm, round) in results.arms.iter_mut().enumerate() {
+            let audiences = &book.arm_audiences[arm];
+            round.clients = audiences.iter().map(|count| u64::from(*count)).sum();
+            round.watched_ns = span.saturating_mul(round.clients);
+            round.expected = if book.passive {
+                book.owed(subscribers, Some(arm))
+            } else {
+                let due = |(stream, count): (usize, &u32)| {
+                    let audience = audiences[topic_of(id(stream), book.topics)];
+                    u64::from(audience) * u64::from(*count)
+                };
+                published.iter().enumerate().map(due).sum()
+            };
+        }
+    }
+
+    fn enter_all(&mut self, to: Reader, message: &[u8], now: u64) -> Carried {
+        let Self { reader, book } = self;
+        let mut fresh = 0;
+        let stamps = reader.each(message, |stamp| {
+            fresh += u64::from(book.enter(to, &stamp, now));
+        });
+        Carried { stamps, fresh }
     }
 }
 
 impl Book {
-    fn enter(&mut self, subscriber: usize, topic: usize, stamp: &Stamp, now: u64) {
-        if !self.is_ours(topic, stamp) {
+    /// Whether it is a publication that was not there before.
+    fn enter(&mut self, to: Reader, stamp: &Stamp, now: u64) -> bool {
+        if !self.is_ours(to.topic, stamp) {
             self.results.foreign += 1;
-            return;
+            return false;
         }
         let place = place_in_topic(stamp.stream, self.topics);
-        if self.ledger.record(subscriber, place, stamp.seq) == Arrival::Duplicate {
-            return;
+        let arrival = self.ledger.record(to.subscriber, place, stamp.seq);
+        self.arm(to.arm).counts.note(arrival);
+        if arrival == Arrival::Duplicate {
+            return false;
         }
-        let interval = &mut self.interval;
-        interval
-            .corrected
-            .record(now.saturating_sub(stamp.intended));
-        interval.uncorrected.record(now.saturating_sub(stamp.sent));
-        self.results.last_delivery = now;
-        if let Some(row) = self.publications.record(stamp, self.audiences[topic], now) {
+        self.enter_times(to, stamp, now);
+        if let Some(row) = self
+            .publications
+            .record(stamp, self.audiences[to.topic], now)
+        {
             let is_evicted = row.seq != stamp.seq;
             self.results.evicted += u64::from(is_evicted);
             self.settle(row);
         }
+        true
+    }
+
+    fn enter_times(&mut self, to: Reader, stamp: &Stamp, now: u64) {
+        let corrected = now.saturating_sub(stamp.intended);
+        let uncorrected = now.saturating_sub(stamp.sent);
+        self.interval.corrected.record(corrected);
+        self.interval.uncorrected.record(uncorrected);
+        self.results.last_delivery = now;
+        // It was outdated from the moment of the oldest publication that it had not got.
+        let fresh_at = std::mem::replace(&mut self.fresh_at[to.subscriber], now);
+        let outdated_from = stamp.intended.max(fresh_at);
+        let until = now.min(self.span.1);
+        let is_shared = self.arm_audiences.len() > 1;
+        let arm = self.arm(to.arm);
+        arm.outdated_ns += until.saturating_sub(outdated_from);
+        if is_shared {
+            arm.corrected.record(corrected);
+            arm.uncorrected.record(uncorrected);
+        }
+    }
+
+    /// The results of an arm; between rounds nobody looks at them.
+    fn arm(&mut self, arm: usize) -> &mut ArmRound {
+        let arms = &mut self.results.arms;
+        if arms.len() <= arm {
+            arms.resize_with(arm + 1, ArmRound::default);
+        }
+        &mut arms[arm]
     }
 
     fn is_ours(&mut self, topic: usize, stamp: &Stamp) -> bool {
@@ -284,7 +420,7 @@ impl Book {
 
     /// What is due when somebody else publishes: from the first that each saw to the last that
     /// anybody here saw.
-    fn owed(&self, subscribers: &impl Subscribers) -> u64 {
+    fn owed(&self, subscribers: &impl Subscribers, arm: Option<usize>) -> u64 {
         let mut owed = 0;
         for stream in (0..self.streams).map(id) {
             let topic = topic_of(stream, self.topics);
@@ -292,6 +428,7 @@ impl Book {
             let listening = (0..subscribers.count()).filter(|s| subscribers.topic(*s) == topic);
             let highest = self.ledger.highest(listening.clone(), place);
             owed += listening
+                .filter(|s| arm.is_none_or(|arm| subscribers.arm(*s) == arm))
                 .map(|s| self.ledger.owed(s, place, highest))
                 .sum::<u64>();
         }

@@ -13,20 +13,28 @@ use altavoz::io::{Driver, EpollDriver, EpollOptions};
 
 use crate::doctor::raise_descriptors;
 use crate::plan::{Extent, WorkerPlan};
-use crate::protocol::{Back, Command, Connects, Notice, Tick};
+use crate::protocol::{ArmConnects, Back, Command, Connects, Notice, Tick};
 
 use self::connection::Kind;
-use self::core::{Core, RECEIVE_BUFFER_BYTES, SubscribersOf};
+use self::core::{Core, RECEIVE_BUFFER_BYTES};
 use self::metronome::Metronome;
+use self::places::SubscribersOf;
 use self::publisher::Publisher;
 
 pub mod answers;
 pub mod connection;
 pub mod core;
+pub mod cursor;
 pub mod meter;
 pub mod metronome;
+pub mod outbox;
+pub mod places;
 pub mod publisher;
+pub mod reader;
+pub mod request;
+pub mod rota;
 pub mod tls;
+pub mod windows;
 
 /// Attempts under way at once: enough to keep a server busy, few enough that its accept queue
 /// is not what is measured.
@@ -174,6 +182,7 @@ impl Worker {
             let now = clock::now().as_nanos();
             self.advance(driver, now);
             self.core.flush(driver);
+            self.core.look(driver, now);
             let sleep = self.sleep();
             let core = &mut self.core;
             driver
@@ -187,9 +196,10 @@ impl Worker {
         match command {
             Command::Connect => {
                 let cpu = cpu_nanos();
-                self.core.populate();
+                self.core.populate(now);
                 self.core.connects = Connects {
                     first: now,
+                    arms: vec![ArmConnects::default(); self.plan.plan.arms.len()],
                     ..Connects::default()
                 };
                 self.phase = Phase::Connecting {
@@ -199,7 +209,11 @@ impl Worker {
                     oldest: 0,
                 };
             }
-            Command::Begin(round) => self.begin(round, now),
+            Command::Begin(round) => self.begin(driver, round, now),
+            Command::Window { start, from, end } => {
+                self.core.meter.watch(start, end);
+                self.core.windows.set(&from, end);
+            }
             Command::Publish { start, extent } => self.begin_publishing(start, extent),
             Command::StopPublishing => {
                 if let Some(publisher) = &mut self.publisher {
@@ -207,6 +221,8 @@ impl Worker {
                 }
             }
             Command::Drain { published, until } => {
+                self.core.meter.watch_until(now);
+                self.core.windows.end(now);
                 self.phase = Phase::Draining {
                     published,
                     until,
@@ -227,10 +243,11 @@ impl Worker {
         }
     }
 
-    fn begin(&mut self, round: u8, now: u64) {
+    fn begin(&mut self, driver: &EpollDriver, round: u8, now: u64) {
         self.core
             .meter
             .begin(round, &SubscribersOf::new(&self.core.conns));
+        self.core.windows.open(now, &self.core.conns, driver);
         self.round = round;
         self.begun = now;
         self.cpu_begun = cpu_nanos();
@@ -253,7 +270,8 @@ impl Worker {
         self.connect_more(driver, now);
         self.exchange_done();
         self.publish(now);
-        self.look_at_drain(now);
+        self.core.advance(driver, now);
+        self.look_at_drain(driver, now);
         if now >= self.next_tick {
             self.next_tick = now + TICK_NANOS;
             self.tick(now);
@@ -306,12 +324,8 @@ impl Worker {
                 continue;
             }
             match failure {
-                None => {
-                    let kind = self.core.conns[slot].kind;
-                    let counts = !matches!(kind, Kind::Publisher | Kind::Poster);
-                    self.core.connects.connected += u64::from(counts);
-                }
-                Some(why) => crate::protocol::count(&mut self.core.connects.failures, &why),
+                None => self.core.note_connected(slot),
+                Some(why) => self.core.note_failed(slot, &why),
             }
         }
         let gone = std::mem::take(&mut self.core.gone);
@@ -372,7 +386,7 @@ impl Worker {
         }
     }
 
-    fn look_at_drain(&mut self, now: u64) {
+    fn look_at_drain(&mut self, driver: &EpollDriver, now: u64) {
         let Phase::Draining {
             published,
             until,
@@ -399,6 +413,10 @@ impl Worker {
         let end = self.core.meter.last_delivery().max(self.begun);
         let subscribers = SubscribersOf::new(&self.core.conns);
         let mut round = self.core.meter.finish(&published, &subscribers);
+        let windows = self.core.windows.close(now, &self.core.conns, driver);
+        for (arm, (nanos, traffic)) in round.arms.iter_mut().zip(windows) {
+            (arm.window_ns, arm.traffic) = (nanos, traffic);
+        }
         round.cpu_ns = cpu_nanos() - self.cpu_begun;
         round.wall_ns = now.saturating_sub(self.begun);
         round.last_delivery = end;
@@ -437,7 +455,7 @@ impl Worker {
         let slots = 0..self.core.conns.len();
         let crowd: Vec<usize> = slots
             .filter(|slot| self.core.conns[*slot].kind == Kind::Crowd)
-            .filter(|slot| self.core.conns[*slot].is_open())
+            .filter(|slot| self.core.conns[*slot].is_in)
             .collect();
         for slot in &crowd {
             self.core.cut(driver, *slot);
@@ -459,11 +477,16 @@ impl Worker {
         let now = clock::now().as_nanos();
         let publisher = self.publisher.as_ref();
         let is_late = publisher.is_some_and(|p| p.is_behind(now, |s| self.core.has_room(s)));
-        match (is_late, &self.storm) {
+        let next = self
+            .core
+            .next_at()
+            .map_or(u64::MAX, |at| at.saturating_sub(now));
+        let sleep = match (is_late, &self.storm) {
             (true, _) => Duration::ZERO,
             (false, Some(_)) => Duration::from_millis(1),
             (false, None) => self.phase.sleep(),
-        }
+        };
+        sleep.min(Duration::from_nanos(next))
     }
 
     fn finish(&mut self, driver: &mut EpollDriver) {

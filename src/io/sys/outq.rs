@@ -1,7 +1,7 @@
 //! How much of what a socket took has not been acknowledged by its peer.
 //!
 //! A slow consumer hides bytes in the kernel, and neither the standard library nor a crate that
-//! we know has a safe way to ask for them: this is the one `unsafe` outside `io::uring`.
+//! we know has a safe way to ask for them: hence an `unsafe` of its own.
 
 use std::ffi::c_int;
 use std::os::fd::AsFd;

@@ -1,0 +1,91 @@
+//! Clients on WebSockets: what arrives on them, and how they end.
+
+use altavoz::io::Close;
+use altavoz::wire::close::CloseCode;
+use altavoz::wire::frame::{Opcode, encode_close_masked, encode_masked};
+use altavoz::wire::message::{Decoder, Incoming, MessageLimits, Role};
+
+use crate::num::id;
+
+use super::super::connection::{Kind, State};
+use super::Core;
+
+/// What a measured server may send; a bound against nonsense, not a test of it.
+const LIMITS: MessageLimits = MessageLimits {
+    bytes_max: 64 * 1024 * 1024,
+    fragments_max: u32::MAX,
+};
+
+impl Core {
+    /// Takes the answer to an upgrade, and the frames behind it.
+    pub(super) fn handle_upgrade(&mut self, slot: usize, bytes: &mut [u8], now: u64) {
+        let State::Upgrading(parser) = &mut self.conns[slot].state else {
+            return;
+        };
+        match parser.handle_bytes(bytes) {
+            Ok(None) => {}
+            Ok(Some(consumed)) => {
+                self.conns[slot].state = State::Socket(Decoder::default());
+                self.note_open(slot, now);
+                self.handle_frames(slot, &mut bytes[consumed..], now);
+            }
+            Err(error) => self.fail(slot, error.to_string()),
+        }
+    }
+
+    pub(super) fn handle_frames(&mut self, slot: usize, mut bytes: &mut [u8], now: u64) {
+        let reader = self.reader_of(slot);
+        let conn = &mut self.conns[slot];
+        let State::Socket(decoder) = &mut conn.state else {
+            return;
+        };
+        while !bytes.is_empty() {
+            let step = match decoder.handle_bytes(Role::Client, &LIMITS, bytes) {
+                Ok(step) => step,
+                Err(error) => {
+                    let why = format!("protocol error: {error}");
+                    return self.break_off(slot, &why);
+                }
+            };
+            let consumed = step.consumed;
+            let message: &[u8] = match &step.incoming {
+                Some(Incoming::Text(text)) => text.as_bytes(),
+                Some(Incoming::Binary(binary)) => binary,
+                Some(Incoming::Ping(payload)) => {
+                    let mask = self.random.u32(..).to_ne_bytes();
+                    encode_masked(conn.outbox.queue(), Opcode::Pong, mask, payload);
+                    self.dirty.push(id(slot));
+                    &[]
+                }
+                Some(Incoming::Close(close)) => {
+                    let code = close.as_ref().map(|(code, _)| *code);
+                    return self.handle_close(slot, code);
+                }
+                Some(Incoming::Pong(_)) | None => &[],
+            };
+            if !message.is_empty() {
+                match conn.kind {
+                    Kind::Subscriber => {
+                        let carried = self.meter.deliver(reader, message, now);
+                        self.windows.running(conn.arm).deliver(carried.fresh);
+                    }
+                    Kind::Slow if self.resumed => self.finished.slow_messages += 1,
+                    Kind::Slow | Kind::Crowd | Kind::Publisher | Kind::Poster => {}
+                }
+            }
+            bytes = &mut bytes[consumed..];
+        }
+    }
+
+    /// The server closes: echo its code and end.
+    fn handle_close(&mut self, slot: usize, code: Option<CloseCode>) {
+        let mask = self.random.u32(..).to_ne_bytes();
+        let conn = &mut self.conns[slot];
+        let echo = code.unwrap_or(CloseCode::NORMAL);
+        encode_close_masked(conn.outbox.queue(), echo, "", mask);
+        // A server that said goodbye gets to read our answer.
+        conn.ending = Some(Close::Graceful);
+        self.note_close(slot, &code.map_or(1005, |code| code.0).to_string());
+        self.dirty.push(id(slot));
+    }
+}

@@ -1,0 +1,364 @@
+//! Clients over plain HTTP: when they ask, what they hear, and how they come back.
+//!
+//! A client of a stream asks once. One that polls is there as long as it polls, whatever becomes
+//! of its connections: it asks at its turn, and opens one for it if it has none. A long poll is
+//! asked again as soon as it is answered, and a second later if it was refused or broken, so that
+//! a server that refuses is not stormed.
+
+use altavoz::base::clock;
+use altavoz::io::{Address, Close, Driver};
+
+use crate::num::id;
+use crate::traffic::Tally;
+use crate::transport::Transport;
+
+use super::super::connection::{Kind, State};
+use super::super::reader::{Heard, Reader, words};
+use super::super::request;
+use super::Core;
+
+/// How long a client waits after a refusal before it asks again, in nanoseconds.
+const RETRY_NANOS: u64 = 1_000_000_000;
+
+/// Polls that are begun in one turn: between them, answers are read.
+const POLLS_PER_TURN_MAX: usize = 1024;
+
+impl Core {
+    /// Sends what is due by time alone.
+    pub fn advance(&mut self, driver: &mut impl Driver<Target = Address>, now: u64) {
+        for _ in 0..POLLS_PER_TURN_MAX {
+            let mut rotas = self.rotas.iter_mut();
+            let Some((slot, due)) = rotas.find_map(|rota| rota.poll_due(now)) else {
+                break;
+            };
+            self.handle_turn(slot, due, now);
+        }
+        while let Some((at, slot)) = self.retries.front().copied()
+            && at <= now
+        {
+            self.retries.pop_front();
+            self.pursue(slot as usize);
+        }
+        for slot in std::mem::take(&mut self.wanted) {
+            let slot = slot as usize;
+            match self.conns[slot].state {
+                State::Idle => self.begin(driver, slot),
+                // The server said that it ends the connection, and does not.
+                State::Closing => driver.close(self.conns[slot].id(slot), Close::Reset),
+                _ => {}
+            }
+        }
+    }
+
+    /// When something is due by time alone, in nanoseconds.
+    #[must_use]
+    pub fn next_at(&self) -> Option<u64> {
+        let turns = self.rotas.iter().filter_map(super::Rota::next_at);
+        let retry = self.retries.front().map(|(at, _)| *at);
+        let now = (!self.wanted.is_empty() || self.windows.is_sweeping()).then_some(0);
+        turns.chain(retry).chain(now).min()
+    }
+
+    /// A client's turn to poll.
+    fn handle_turn(&mut self, slot: usize, due: u64, now: u64) {
+        let conn = &mut self.conns[slot];
+        let Some(reader) = conn.reader.as_mut().filter(|_| conn.is_in) else {
+            return;
+        };
+        let (is_late, arm) = (reader.is_asking || reader.is_owed, usize::from(conn.arm));
+        if is_late {
+            self.tally(slot, Tally::Late);
+        }
+        self.meter.note_turn(arm, now.saturating_sub(due));
+        let conn = &mut self.conns[slot];
+        if let Some(reader) = &mut conn.reader {
+            reader.is_owed = true;
+            conn.tcp_since = due;
+        }
+        self.pursue(slot);
+    }
+
+    /// Asks now if there is a connection for it, and opens one if there is none.
+    fn pursue(&mut self, slot: usize) {
+        let conn = &mut self.conns[slot];
+        let Some(reader) = conn.reader.as_mut().filter(|_| conn.is_in) else {
+            return;
+        };
+        match conn.state {
+            State::Reading if !reader.is_asking => self.ask(slot),
+            State::Idle | State::Closing => {
+                reader.is_owed = true;
+                self.wanted.push(id(slot));
+            }
+            _ => {}
+        }
+    }
+
+    /// TCP is there.
+    pub(super) fn begin_reading(&mut self, slot: usize) {
+        let conn = &mut self.conns[slot];
+        conn.state = State::Reading;
+        conn.reader.get_or_insert_default();
+        self.ask(slot);
+    }
+
+    /// Sends the client's next request.
+    fn ask(&mut self, slot: usize) {
+        let conn = &mut self.conns[slot];
+        let arm = &self.plan.arms[usize::from(conn.arm)];
+        let topic = super::topic(&self.plan, conn);
+        let Some(reader) = &mut conn.reader else {
+            return;
+        };
+        let (queue, is_first) = (conn.outbox.queue(), !conn.is_in);
+        request::write(queue, &self.plan, arm, topic, &reader.cursor, is_first);
+        if conn.is_in {
+            // What is owed was due at its turn; a long poll is due when it is sent.
+            conn.since = match arm.transport {
+                Transport::Poll => conn.tcp_since,
+                _ => clock::now().as_nanos(),
+            };
+        }
+        reader.is_asking = true;
+        reader.is_owed = false;
+        self.tally(slot, Tally::Requests);
+        self.dirty.push(id(slot));
+    }
+
+    /// A request has left. A held one that the server does not answer is all that is seen of a
+    /// client that is there.
+    pub(super) fn handle_asked(&mut self, slot: usize) {
+        let conn = &self.conns[slot];
+        let arm = &self.plan.arms[usize::from(conn.arm)];
+        let is_silent = arm.transport == Transport::LongPoll
+            && !request::asks_where_first(&self.plan, arm)
+            && matches!(conn.state, State::Reading);
+        if is_silent && !conn.is_in && conn.outbox.waiting() == 0 {
+            self.note_open(slot, clock::now().as_nanos());
+        }
+    }
+
+    pub(super) fn handle_answers(&mut self, slot: usize, bytes: &[u8], now: u64) {
+        self.read(slot, now, |reader, transport, on| {
+            reader.handle_bytes(transport, bytes, on)
+        });
+    }
+
+    /// The server ended its direction of a connection over plain HTTP.
+    pub(super) fn handle_answers_end(&mut self, slot: usize, now: u64) {
+        self.read(slot, now, |reader, _, on| reader.handle_eof(on));
+        let is_push = self.transport(slot).is_push();
+        let conn = &self.conns[slot];
+        if conn.is_in && !is_push {
+            self.break_request(slot, now);
+            let conn = &mut self.conns[slot];
+            conn.state = State::Closing;
+            conn.ending = Some(Close::Graceful);
+        } else if conn.is_opening() {
+            self.fail(slot, "the server ended it before its answer".to_owned());
+        } else if conn.is_in {
+            self.note_close(slot, "ended without saying why");
+        }
+        self.dirty.push(id(slot));
+    }
+
+    /// The connection of a client that polls is gone, or did not come about, and the client is
+    /// still there.
+    pub(super) fn come_back(&mut self, slot: usize, now: u64) {
+        let conn = &mut self.conns[slot];
+        if let Some(reader) = &mut conn.reader
+            && matches!(conn.state, State::Connecting)
+        {
+            (reader.is_asking, reader.is_owed) = (true, false);
+        }
+        self.break_request(slot, now);
+        let conn = &mut self.conns[slot];
+        conn.reset();
+        if conn.reader.as_ref().is_some_and(|reader| reader.is_owed) {
+            self.wanted.push(id(slot));
+        }
+    }
+
+    /// A request that is under way will not be answered.
+    fn break_request(&mut self, slot: usize, now: u64) {
+        let Some(reader) = &mut self.conns[slot].reader else {
+            return;
+        };
+        if std::mem::take(&mut reader.is_asking) {
+            self.tally(slot, Tally::Broken);
+            self.retry(slot, now);
+        }
+    }
+
+    /// A long poll is asked again later; a poll has its turn.
+    fn retry(&mut self, slot: usize, now: u64) {
+        if self.transport(slot) == Transport::LongPoll {
+            self.retries.push_back((now + RETRY_NANOS, id(slot)));
+        }
+    }
+
+    /// Lets the reader read, and does what it hears.
+    fn read(
+        &mut self,
+        slot: usize,
+        now: u64,
+        read: impl FnOnce(&mut Reader, Transport, &mut dyn FnMut(Heard<'_>)) -> Result<(), String>,
+    ) {
+        let transport = self.transport(slot);
+        let Some(mut reader) = self.conns[slot].reader.take() else {
+            return;
+        };
+        let mut answered = None;
+        let done = read(&mut reader, transport, &mut |heard| match heard {
+            Heard::Answer {
+                status,
+                body,
+                is_last,
+            } => {
+                answered = Some((status, is_last));
+                self.hear_answer(slot, status, body, now);
+            }
+            other => self.hear(slot, &other, now),
+        });
+        if answered.is_some() {
+            reader.is_asking = false;
+        }
+        let is_owed = reader.is_owed;
+        self.conns[slot].reader = Some(reader);
+        if let Err(why) = done {
+            return self.break_reading(slot, &why, now);
+        }
+        if let Some((status, is_last)) = answered {
+            self.go_on(slot, status, is_last, is_owed, now);
+        }
+    }
+
+    /// What cannot be understood ends the connection, and of a stream the client as well.
+    fn break_reading(&mut self, slot: usize, why: &str, now: u64) {
+        if self.transport(slot).is_push() || !self.conns[slot].is_in {
+            return self.break_off(slot, why);
+        }
+        self.break_request(slot, now);
+        let conn = &mut self.conns[slot];
+        conn.state = State::Closing;
+        conn.ending = Some(Close::Reset);
+        self.dirty.push(id(slot));
+    }
+
+    /// What a stream says.
+    fn hear(&mut self, slot: usize, heard: &Heard<'_>, now: u64) {
+        let conn = &self.conns[slot];
+        match heard {
+            Heard::Begun => self.note_open(slot, now),
+            Heard::Message(message) => match conn.kind {
+                Kind::Subscriber if conn.is_in => {
+                    let arm = conn.arm;
+                    let reader = self.reader_of(slot);
+                    let carried = self.meter.deliver(reader, message, now);
+                    self.windows.running(arm).deliver(carried.fresh);
+                }
+                Kind::Slow if self.resumed => self.finished.slow_messages += 1,
+                _ => {}
+            },
+            Heard::Unrecovered if conn.kind == Kind::Subscriber => {
+                self.meter.note_unrecovered(usize::from(conn.arm));
+            }
+            Heard::Closes(code) => self.end_reading(slot, &code.to_string()),
+            Heard::Ended => self.end_reading(slot, "ended without saying why"),
+            Heard::Unrecovered | Heard::Answer { .. } => {}
+        }
+    }
+
+    /// The server ends a stream: who said goodbye is not reset.
+    fn end_reading(&mut self, slot: usize, why: &str) {
+        if self.conns[slot].is_in {
+            self.conns[slot].ending = Some(Close::Graceful);
+            self.note_close(slot, why);
+            self.dirty.push(id(slot));
+        }
+    }
+
+    /// A whole answer that is no stream.
+    fn hear_answer(&mut self, slot: usize, status: u16, body: &[u8], now: u64) {
+        let is_in = self.conns[slot].is_in;
+        match (is_in, is_good(status)) {
+            (true, true) => self.enter_answer(slot, status, body, now),
+            (true, false) => {
+                self.tally(slot, Tally::Answers);
+                let conn = &self.conns[slot];
+                if conn.kind.is_counted() {
+                    self.windows.running(conn.arm).refuse(status);
+                }
+            }
+            // The first answer to a poll says where the topic is, and nothing is measured yet.
+            (false, true) if !self.transport(slot).is_push() => {}
+            (false, _) => {
+                let words = words(body);
+                self.fail(slot, format!("server answered {status}: {words}"));
+            }
+        }
+    }
+
+    fn enter_answer(&mut self, slot: usize, status: u16, body: &[u8], now: u64) {
+        self.tally(slot, Tally::Answers);
+        if status == 304 {
+            self.tally(slot, Tally::NotModified);
+        }
+        let (kind, since, arm) = {
+            let conn = &self.conns[slot];
+            (conn.kind, conn.since, conn.arm)
+        };
+        let mut stamps = 0;
+        if kind == Kind::Subscriber {
+            let reader = self.reader_of(slot);
+            let carried = self.meter.deliver_answer(reader, body, now);
+            stamps = carried.stamps;
+            self.windows.running(arm).deliver(carried.fresh);
+            if self.transport(slot) == Transport::Poll {
+                let nanos = now.saturating_sub(since);
+                self.meter.note_answer_time(usize::from(arm), nanos);
+            }
+        }
+        if stamps == 0 {
+            self.tally(slot, Tally::Empty);
+        }
+    }
+
+    /// Behind a whole answer that is no stream.
+    fn go_on(&mut self, slot: usize, status: u16, is_last: bool, is_owed: bool, now: u64) {
+        let transport = self.transport(slot);
+        let conn = &self.conns[slot];
+        if transport.is_push() || matches!(conn.state, State::Closing) {
+            return; // refused, and so at its end
+        }
+        if !conn.is_in {
+            self.note_open(slot, now);
+        }
+        let conn = &mut self.conns[slot];
+        if is_last && matches!(conn.state, State::Reading) {
+            conn.state = State::Closing;
+        }
+        if transport == Transport::LongPoll && !is_good(status) {
+            self.retry(slot, now);
+        } else if transport == Transport::LongPoll || is_owed {
+            self.again(slot);
+        }
+    }
+
+    /// The next request, at once or as soon as there is a connection for it.
+    fn again(&mut self, slot: usize) {
+        let conn = &mut self.conns[slot];
+        match conn.state {
+            State::Reading => self.ask(slot),
+            _ => {
+                if let Some(reader) = &mut conn.reader {
+                    reader.is_owed = true;
+                }
+            }
+        }
+    }
+}
+
+fn is_good(status: u16) -> bool {
+    matches!(status, 200..=299 | 304)
+}

@@ -1,0 +1,270 @@
+//! In which part of a round the traffic of each arm counts, and what it was then.
+//!
+//! TCP keeps its own counts for each connection, so both ends of a window are a look at all
+//! connections of the arm. A look takes half a microsecond, and thousands of them at once would
+//! hold up what is measured: they are spread over turns.
+
+use altavoz::io::Driver;
+
+use crate::traffic::{Tally, Traffic};
+
+use super::connection::{Connection, State};
+
+/// Connections that are looked at in one turn.
+const LOOKS_PER_TURN_MAX: usize = 256;
+
+/// The traffic of all arms of a worker.
+#[derive(Debug)]
+pub struct Windows {
+    /// What was counted so far, and what TCP had counted on connections that are over.
+    running: Vec<Traffic>,
+    windows: Vec<Window>,
+    sweep: Option<Sweep>,
+}
+
+#[derive(Clone, Debug, Default)]
+enum Window {
+    /// There is none.
+    #[default]
+    Shut,
+    /// It begins at a moment, and ends at another.
+    Waiting { from: u64, to: u64 },
+    /// It began with these numbers.
+    Open { from: u64, to: u64, base: Traffic },
+    /// It is over: how long it was, and what it brought.
+    Over(u64, Traffic),
+}
+
+/// One look at all connections of some arms.
+#[derive(Debug)]
+struct Sweep {
+    begun: u64,
+    next: usize,
+    /// By arm, what was counted when the look began, and what TCP says since; `None` for others.
+    found: Vec<Option<Traffic>>,
+}
+
+impl Windows {
+    /// All shut.
+    #[must_use]
+    pub fn new(arms: usize) -> Self {
+        Self {
+            running: vec![Traffic::default(); arms],
+            windows: vec![Window::default(); arms],
+            sweep: None,
+        }
+    }
+
+    /// The numbers of an arm.
+    pub fn running(&mut self, arm: u8) -> &mut Traffic {
+        &mut self.running[usize::from(arm)]
+    }
+
+    /// Opens all windows now, for as long as nothing else is said.
+    pub fn open(&mut self, now: u64, conns: &[Connection], driver: &impl Driver) {
+        let (from, to) = (now, u64::MAX);
+        self.windows.fill(Window::Waiting { from, to });
+        self.begin_sweep(now);
+        self.finish_sweep(conns, driver);
+    }
+
+    /// Says when each window begins and when all end. One that begins later opens again then.
+    pub fn set(&mut self, begins: &[u64], end: u64) {
+        for (window, begin) in self.windows.iter_mut().zip(begins) {
+            match window {
+                Window::Open { from, to, .. } if begin.saturating_sub(*from) < SHORT_NANOS => {
+                    (*from, *to) = (*begin, end);
+                }
+                _ => {
+                    let (from, to) = (*begin, end);
+                    *window = Window::Waiting { from, to };
+                }
+            }
+        }
+    }
+
+    /// Begins and ends what is due.
+    pub fn advance(&mut self, now: u64, conns: &[Connection], driver: &impl Driver) {
+        if self.sweep.is_none() && self.windows.iter().any(|window| window.is_due(now)) {
+            self.begin_sweep(now);
+        }
+        self.look(conns, driver);
+    }
+
+    /// Nothing more is published: whatever is open ends now.
+    pub fn end(&mut self, now: u64) {
+        for window in &mut self.windows {
+            if let Window::Open { to, .. } | Window::Waiting { to, .. } = window {
+                *to = now.min(*to);
+            }
+        }
+    }
+
+    /// Whether a look is under way.
+    #[must_use]
+    pub fn is_sweeping(&self) -> bool {
+        self.sweep.is_some()
+    }
+
+    /// Ends all windows, and gives back for each arm how long it was and what it brought.
+    pub fn close(
+        &mut self,
+        now: u64,
+        conns: &[Connection],
+        driver: &impl Driver,
+    ) -> Vec<(u64, Traffic)> {
+        self.finish_sweep(conns, driver);
+        self.end(now);
+        if self.windows.iter().any(|window| window.is_due(now)) {
+            self.begin_sweep(now);
+            self.finish_sweep(conns, driver);
+        }
+        let windows = self.windows.iter_mut().map(std::mem::take);
+        let taken = windows.map(|window| match window {
+            Window::Over(nanos, traffic) => (nanos, traffic),
+            Window::Shut | Window::Waiting { .. } | Window::Open { .. } => Default::default(),
+        });
+        taken.collect()
+    }
+
+    fn begin_sweep(&mut self, now: u64) {
+        let arms = self.windows.iter().zip(&self.running);
+        let found = arms.map(|(window, running)| window.is_due(now).then(|| running.clone()));
+        self.sweep = Some(Sweep {
+            begun: now,
+            next: 0,
+            found: found.collect(),
+        });
+    }
+
+    fn finish_sweep(&mut self, conns: &[Connection], driver: &impl Driver) {
+        while self.sweep.is_some() {
+            self.look(conns, driver);
+        }
+    }
+
+    /// Looks at a turn's worth of connections.
+    fn look(&mut self, conns: &[Connection], driver: &impl Driver) {
+        let Some(sweep) = &mut self.sweep else {
+            return;
+        };
+        let end = conns.len().min(sweep.next + LOOKS_PER_TURN_MAX);
+        for (slot, conn) in conns.iter().enumerate().take(end).skip(sweep.next) {
+            let has_socket = !matches!(conn.state, State::Idle | State::Connecting);
+            let is_wanted = conn.kind.is_counted() && has_socket && !conn.is_seen;
+            if let Some(found) = &mut sweep.found[usize::from(conn.arm)]
+                && is_wanted
+                && let Some(tcp) = driver.tcp_counters(conn.id(slot))
+            {
+                found.add_tcp(&tcp);
+            }
+        }
+        sweep.next = end;
+        if end == conns.len()
+            && let Some(sweep) = self.sweep.take()
+        {
+            for (window, found) in self.windows.iter_mut().zip(sweep.found) {
+                if let Some(found) = found {
+                    *window = std::mem::take(window).next(found, sweep.begun);
+                }
+            }
+        }
+    }
+}
+
+/// A window that begins so soon after it was opened needs no second look, in nanoseconds: between
+/// the order to publish and the first publication nothing happens.
+const SHORT_NANOS: u64 = 100_000_000;
+
+impl Window {
+    fn is_due(&self, now: u64) -> bool {
+        match self {
+            Self::Shut | Self::Over(..) => false,
+            Self::Waiting { from, .. } => *from <= now,
+            Self::Open { to, .. } => *to <= now,
+        }
+    }
+
+    /// What a look at `now` makes of it.
+    fn next(self, found: Traffic, now: u64) -> Self {
+        match self {
+            Self::Waiting { from, to } => Self::Open {
+                from: from.max(now),
+                to,
+                base: found,
+            },
+            Self::Open { from, base, .. } => {
+                Self::Over(now.saturating_sub(from), found.since(&base))
+            }
+            Self::Shut | Self::Over(..) => self,
+        }
+    }
+}
+
+/// Enters what TCP counted on a connection that is about to end, once.
+pub fn note_end(windows: &mut Windows, conn: &mut Connection, slot: usize, driver: &impl Driver) {
+    if conn.is_seen || !conn.kind.is_counted() {
+        return;
+    }
+    if let Some(tcp) = driver.tcp_counters(conn.id(slot)) {
+        conn.is_seen = true;
+        windows.running(conn.arm).add_tcp(&tcp);
+    }
+}
+
+/// Enters that a connection is over; one that was not looked at before is not known.
+pub fn note_gone(windows: &mut Windows, conn: &Connection) {
+    let had_socket = !matches!(conn.state, State::Idle | State::Connecting);
+    if conn.kind.is_counted() && had_socket && !conn.is_seen {
+        windows.running(conn.arm).add(Tally::Unseen, 1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use altavoz::io::{EpollDriver, EpollOptions};
+
+    use super::*;
+
+    fn counted(windows: &[(u64, Traffic)]) -> Vec<(u64, u64)> {
+        let of = |(nanos, traffic): &(u64, Traffic)| (*nanos, traffic.of(Tally::Requests));
+        windows.iter().map(of).collect()
+    }
+
+    #[test]
+    fn each_arm_counts_from_its_own_moment_to_the_common_end() {
+        let driver = EpollDriver::new(EpollOptions::default()).expect("a driver");
+        let second = 1_000_000_000;
+        let mut windows = Windows::new(2);
+        let request = |windows: &mut Windows| {
+            windows.running(0).add(Tally::Requests, 1);
+            windows.running(1).add(Tally::Requests, 1);
+        };
+        request(&mut windows);
+        windows.open(0, &[], &driver);
+        windows.set(&[second / 50, 2 * second], 5 * second);
+        for moment in 1..=7 {
+            windows.advance(moment * second, &[], &driver);
+            request(&mut windows);
+        }
+        // The requests of seconds 1 to 4, and of seconds 2 to 4.
+        let found = windows.close(8 * second, &[], &driver);
+        assert_eq!(
+            counted(&found),
+            [(5 * second - second / 50, 4), (3 * second, 3)]
+        );
+    }
+
+    #[test]
+    fn a_window_that_is_cut_short_counts_what_there_was() {
+        let driver = EpollDriver::new(EpollOptions::default()).expect("a driver");
+        let mut windows = Windows::new(2);
+        windows.open(0, &[], &driver);
+        windows.set(&[0, 900_000_000], 2_000_000_000);
+        windows.running(0).add(Tally::Requests, 1);
+        windows.end(700_000_000);
+        // The second arm's window would only have begun later.
+        let found = windows.close(800_000_000, &[], &driver);
+        assert_eq!(counted(&found), [(800_000_000, 1), (0, 0)]);
+    }
+}
