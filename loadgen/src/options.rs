@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use altavoz::config::parse_duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use serde::{Deserialize, Serialize};
 
 use crate::transport::Transport;
 
@@ -329,7 +330,7 @@ pub enum Publish {
 }
 
 /// The system behind the event loop.
-#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(ValueEnum, Serialize, Deserialize, Clone, Copy, PartialEq, Eq, Debug)]
 pub enum DriverKind {
     /// The best there is: epoll.
     Auto,

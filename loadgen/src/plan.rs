@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use altavoz::base::TopicName;
+use altavoz::io::uring;
 use serde::{Deserialize, Serialize};
 
 use crate::arms::{self, ArmPlan};
@@ -21,12 +22,16 @@ use crate::transport::Transport;
 
 /// The most clients of one worker: what a descriptor limit of 20,000 leaves room for.
 const WORKER_CLIENTS_MAX: u64 = 19_000;
+/// Clients of one worker on io_uring, which needs no descriptors for them: a core's worth.
+const URING_WORKER_CLIENTS_MAX: u64 = 1_000_000;
 
 /// One run, the same for all workers.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Plan {
     /// Tells this run's publications from others.
     pub run: u32,
+    /// What is behind the event loops of the workers.
+    pub driver: DriverKind,
     /// Of everything random.
     pub seed: u64,
     /// The server.
@@ -262,6 +267,7 @@ impl Plan {
         let timeout = reading.longpoll_timeout.map(|time| time.as_millis());
         let seed = load.seed.unwrap_or_else(|| fastrand::u64(..));
         Ok(Self {
+            driver: load.driver,
             run: fastrand::u32(..),
             seed,
             ca: target.ca.clone(),
@@ -338,7 +344,7 @@ impl Plan {
         if target.ca.is_some() && !self.target.tls {
             return Err(Failure::usage("--ca is for wss:// targets"));
         }
-        self.workers = workers(load.workers, self.connections())?;
+        self.workers = workers(load.workers, load.driver, self.connections())?;
         self.sources()?;
         Ok(self)
     }
@@ -346,9 +352,9 @@ impl Plan {
 
 fn check_load(load: &LoadOptions) -> Result<(), Failure> {
     if load.driver == DriverKind::Uring {
-        return Err(Failure::usage(
-            "--driver uring: the generator has no io_uring yet, use --driver epoll",
-        ));
+        uring::probe().map_err(|missing| {
+            Failure::usage(format!("--driver uring: {missing}; use --driver epoll"))
+        })?;
     }
     if load.size < STAMP_BYTES {
         return Err(Failure::usage(format!(
@@ -362,11 +368,15 @@ fn check_load(load: &LoadOptions) -> Result<(), Failure> {
     Ok(())
 }
 
-fn workers(asked: Option<u32>, connections: u64) -> Result<u32, Failure> {
+fn workers(asked: Option<u32>, driver: DriverKind, connections: u64) -> Result<u32, Failure> {
     let room = raise_descriptors()
         .soft
         .saturating_sub(DESCRIPTORS_RESERVED);
-    let each = room.clamp(1, WORKER_CLIENTS_MAX);
+    let each = match driver {
+        DriverKind::Auto | DriverKind::Epoll => room.clamp(1, WORKER_CLIENTS_MAX),
+        // Its connections are in tables of its own.
+        DriverKind::Uring => URING_WORKER_CLIENTS_MAX,
+    };
     let needed = connections.div_ceil(each).max(1);
     match asked.map(u64::from) {
         Some(asked) if asked < needed => Err(Failure::usage(format!(
@@ -511,7 +521,6 @@ mod tests {
             assert_eq!(failure.code, 2);
         };
         says("fanout --size 59", "--size 64");
-        says("fanout --driver uring", "--driver epoll");
         says("fanout --slow-readers 1000", "raise --clients");
         says("fanout --path topics", "begins with /");
         says("fanout --publish none --in-flight 2", "--publish none");

@@ -45,7 +45,7 @@ const GENERATOR_NODE: (&str, &[&str]) = ("loadgen/src/node.rs", &["cli", "server
 const EDGES: &[(&str, &[&str])] = &[
     ("mio::", &["io/"]),
     ("io_uring::", &["io/uring"]),
-    ("libc::", &["io/uring"]),
+    ("libc::", &["io/uring", "io/sys"]),
     ("socket2::", &["io/"]),
     ("nix::", &["io/"]),
     // The clock, sockets and their limits, memory of the process, limits of the host.

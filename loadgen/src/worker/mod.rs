@@ -9,9 +9,10 @@ use std::thread;
 use std::time::Duration;
 
 use altavoz::base::{Time, clock};
-use altavoz::io::{Driver, EpollDriver, EpollOptions};
+use altavoz::io::{Address, Driver, EpollDriver, EpollOptions, UringDriver, UringOptions};
 
 use crate::doctor::raise_descriptors;
+use crate::options::DriverKind;
 use crate::plan::{Extent, WorkerPlan};
 use crate::protocol::{ArmConnects, Back, Command, Connects, Notice, Tick};
 
@@ -75,13 +76,28 @@ pub fn run() -> Result<(), String> {
         let id = core + plan.worker as usize;
         core_affinity::set_for_current(core_affinity::CoreId { id });
     }
-    let driver = EpollDriver::new(EpollOptions {
-        receive_buffer_bytes: RECEIVE_BUFFER_BYTES,
-        // Few, so that a publication does not wait long behind what arrives.
-        events_per_turn_max: 256,
-        ..EpollOptions::default()
-    });
-    let mut driver = driver.map_err(|e| format!("event loop: {e}"))?;
+    match plan.plan.driver {
+        DriverKind::Auto | DriverKind::Epoll => {
+            let driver = EpollDriver::new(EpollOptions {
+                receive_buffer_bytes: RECEIVE_BUFFER_BYTES,
+                // Few, so that a publication does not wait long behind what arrives.
+                events_per_turn_max: 256,
+                ..EpollOptions::default()
+            });
+            run_on(driver.map_err(|e| format!("event loop: {e}"))?, plan)
+        }
+        DriverKind::Uring => {
+            let connections = plan.plan.connections() / u64::from(plan.plan.workers) + 1;
+            let driver = UringDriver::new(UringOptions {
+                connections_max: usize::try_from(connections).unwrap_or(usize::MAX),
+                ..UringOptions::default()
+            });
+            run_on(driver.map_err(|e| format!("io_uring: {e}"))?, plan)
+        }
+    }
+}
+
+fn run_on(mut driver: impl Driver<Target = Address>, plan: WorkerPlan) -> Result<(), String> {
     let (to_worker, commands) = channel();
     let waker = driver.waker();
     thread::spawn(move || {
@@ -164,7 +180,7 @@ impl Worker {
 
     fn run(
         &mut self,
-        driver: &mut EpollDriver,
+        driver: &mut impl Driver<Target = Address>,
         commands: &Receiver<Command>,
     ) -> Result<(), String> {
         loop {
@@ -191,7 +207,7 @@ impl Worker {
         }
     }
 
-    fn obey(&mut self, driver: &mut EpollDriver, command: Command) {
+    fn obey(&mut self, driver: &mut impl Driver<Target = Address>, command: Command) {
         let now = clock::now().as_nanos();
         match command {
             Command::Connect => {
@@ -243,7 +259,7 @@ impl Worker {
         }
     }
 
-    fn begin(&mut self, driver: &EpollDriver, round: u8, now: u64) {
+    fn begin(&mut self, driver: &impl Driver, round: u8, now: u64) {
         self.core
             .meter
             .begin(round, &SubscribersOf::new(&self.core.conns));
@@ -265,7 +281,7 @@ impl Worker {
     }
 
     /// Everything that time brings.
-    fn advance(&mut self, driver: &mut EpollDriver, now: u64) {
+    fn advance(&mut self, driver: &mut impl Driver<Target = Address>, now: u64) {
         self.settle_places(driver, now);
         self.connect_more(driver, now);
         self.exchange_done();
@@ -278,7 +294,7 @@ impl Worker {
         }
     }
 
-    fn connect_more(&mut self, driver: &mut EpollDriver, now: u64) {
+    fn connect_more(&mut self, driver: &mut impl Driver<Target = Address>, now: u64) {
         let Phase::Connecting {
             next,
             start,
@@ -316,7 +332,7 @@ impl Worker {
     }
 
     /// Attempts that ended and places that became free.
-    fn settle_places(&mut self, driver: &mut EpollDriver, now: u64) {
+    fn settle_places(&mut self, driver: &mut impl Driver<Target = Address>, now: u64) {
         let ended = std::mem::take(&mut self.core.ended);
         for (slot, failure) in ended {
             if let Some(storm) = &mut self.storm {
@@ -386,7 +402,7 @@ impl Worker {
         }
     }
 
-    fn look_at_drain(&mut self, driver: &EpollDriver, now: u64) {
+    fn look_at_drain(&mut self, driver: &impl Driver, now: u64) {
         let Phase::Draining {
             published,
             until,
@@ -451,7 +467,7 @@ impl Worker {
         (p50, p99)
     }
 
-    fn cut_crowd(&mut self, driver: &mut EpollDriver, now: u64, jitter: u64) {
+    fn cut_crowd(&mut self, driver: &mut impl Driver<Target = Address>, now: u64, jitter: u64) {
         let slots = 0..self.core.conns.len();
         let crowd: Vec<usize> = slots
             .filter(|slot| self.core.conns[*slot].kind == Kind::Crowd)
@@ -489,7 +505,7 @@ impl Worker {
         sleep.min(Duration::from_nanos(next))
     }
 
-    fn finish(&mut self, driver: &mut EpollDriver) {
+    fn finish(&mut self, driver: &mut impl Driver<Target = Address>) {
         let finished = std::mem::take(&mut self.core.finished);
         for slot in 0..self.core.conns.len() {
             self.core.cut(driver, slot);
@@ -534,7 +550,7 @@ impl Storm {
         }
     }
 
-    fn come_back(&mut self, driver: &mut EpollDriver, now: u64, core: &mut Core) {
+    fn come_back(&mut self, driver: &mut impl Driver<Target = Address>, now: u64, core: &mut Core) {
         while let Some((_, slot)) = self.due.pop_if(|(at, _)| *at <= now) {
             core.connect(driver, slot);
         }
