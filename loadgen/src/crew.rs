@@ -40,7 +40,7 @@ pub struct Sample {
 pub struct Crew {
     workers: Vec<Worker>,
     notices: Receiver<(usize, Notice)>,
-    server_pid: Option<u32>,
+    server_pids: Vec<u32>,
     next_sample: Time,
     begun: Time,
     /// What was seen of the server.
@@ -69,7 +69,7 @@ impl Crew {
     ///
     /// # Errors
     /// When one cannot be started.
-    pub fn start(plan: &Plan, server_pid: Option<u32>, live: Live) -> Result<Self, Failure> {
+    pub fn start(plan: &Plan, server_pids: &[u32], live: Live) -> Result<Self, Failure> {
         let (to_us, notices) = channel();
         let mut workers = Vec::new();
         for index in 0..plan.workers {
@@ -89,7 +89,7 @@ impl Crew {
             ticks: vec![Tick::default(); workers.len()],
             workers,
             notices,
-            server_pid,
+            server_pids: server_pids.to_vec(),
             next_sample: Time::ZERO,
             begun: clock::now(),
             samples: Vec::new(),
@@ -200,7 +200,7 @@ impl Crew {
         self.next_sample = now + SAMPLE_EVERY;
         let sample = Sample {
             at_us: u64::try_from(now.since(self.begun).as_micros()).unwrap_or(u64::MAX),
-            server: self.server_pid.and_then(sample::process),
+            server: sample::processes(&self.server_pids),
             sockets: sample::sockets(),
         };
         self.samples.push(sample);

@@ -38,6 +38,7 @@ pub mod doctor;
 pub mod failure;
 pub mod ledger;
 pub mod live;
+pub mod message;
 pub mod node;
 pub mod num;
 pub mod options;

@@ -189,7 +189,12 @@ impl Report {
             slow_messages: run.finished.slow_messages,
             publisher_closes: run.finished.publisher_closes.clone(),
             server_rss_peak_bytes: rss_peak,
-            server_cpus: run.server.pid.and_then(sample::cpus_allowed),
+            server_cpus: run
+                .server
+                .pids
+                .first()
+                .copied()
+                .and_then(sample::cpus_allowed),
             samples: run.crew.samples.clone(),
             server_metrics: run.metrics.clone(),
             limits: Vec::new(),

@@ -37,8 +37,8 @@ const SETTLE: Duration = Duration::from_millis(250);
 pub struct Server {
     /// Where it is.
     pub target: Target,
-    /// Its process, if it is on this host and known.
-    pub pid: Option<u32>,
+    /// Its processes, if they are on this host and known.
+    pub pids: Vec<u32>,
     /// Held so that it ends with the run.
     child: Option<ChildServer>,
 }
@@ -52,14 +52,14 @@ impl Server {
         if let Some(url) = &options.target {
             return Ok(Self {
                 target: Target::parse(url)?,
-                pid: options.server_pid,
+                pids: options.server_pids.clone(),
                 child: None,
             });
         }
         let child = ChildServer::start()?;
         Ok(Self {
             target: Target::parse(&format!("ws://{}", child.authority))?,
-            pid: Some(child.pid()),
+            pids: vec![child.pid()],
             child: Some(child),
         })
     }
@@ -117,7 +117,7 @@ pub struct Connected {
 /// # Errors
 /// When they cannot be started.
 pub fn crew(plan: &Plan, server: &Server, quiet: bool) -> Result<Crew, Failure> {
-    Crew::start(plan, server.pid, Live::new(quiet))
+    Crew::start(plan, &server.pids, Live::new(quiet))
 }
 
 /// Connects everybody.
@@ -179,7 +179,7 @@ pub fn memory(before: &Look, crew: &mut Crew, server: &Server, connections: u64)
     Memory {
         connections,
         server_bytes: rss(before).zip(rss(&after)).map(grown),
-        server_pss_bytes: server.pid.and_then(sample::pss),
+        server_pss_bytes: sample::pss(&server.pids),
         generator_bytes: grown((before.generator_bytes, after.generator_bytes)),
         kernel_bytes: kernel.map(|bytes| bytes + buffer_bytes),
         buffer_bytes,
