@@ -102,7 +102,8 @@ impl Drop for ChildServer {
     fn drop(&mut self) {
         let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
         pid.map(|pid| kill_process(pid, Signal::TERM));
-        drop(self.child.stdin.take());
+        // Its end would ask the node a second time, which cuts its drain short.
+        let _input = self.child.stdin.take();
         let (to_us, ended) = channel::<()>();
         for _ in 0..100 {
             if !matches!(self.child.try_wait(), Ok(None)) {

@@ -352,6 +352,17 @@ pub enum DriverKind {
     Uring,
 }
 
+impl DriverKind {
+    /// The system that it is on this host.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Auto | Self::Epoll => "epoll",
+            Self::Uring => "io_uring",
+        }
+    }
+}
+
 fn duration(text: &str) -> Result<Duration, String> {
     parse_duration(text).map_err(|e| e.to_string())
 }

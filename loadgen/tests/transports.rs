@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use support::server::{Fault, server};
-use support::{certificate, report, tls_in_front_of};
+use support::{certificate, loadgen, report, tls_in_front_of};
 
 mod support;
 
@@ -128,6 +128,32 @@ fn polls_that_come_due_before_the_answer_are_late() {
     let pace = "--rate 200 --messages 1 --drain 0";
     let report = run(Fault::None, "poll --interval 1h", pace);
     assert_eq!(count(traffic(&report), "late_polls"), 0);
+}
+
+#[test]
+fn a_poll_that_is_never_answered_is_given_up() {
+    let pace = "--rate 5 --duration 14s --drain 12s";
+    let report = run(Fault::Swallow, "poll --interval 500ms", pace);
+    assert_eq!(ledger(&report), [350, 350, 0, 0, 0]);
+    let traffic = traffic(&report);
+    assert!(count(traffic, "broken_requests") >= 5, "{traffic}");
+    assert!(count(traffic, "late_polls") >= 5, "{traffic}");
+    assert_eq!(count(&traffic["wire"], "unseen_connections"), 0);
+}
+
+#[test]
+fn a_stream_that_nobody_reads_is_closed_and_counted() {
+    let (report, _) = report(
+        "fanout --transports sse,stream --clients 8 --slow-readers 4 --size 16384 --rate 200 \
+         --duration 3s --warmup 0 --resume-after 2500ms",
+    );
+    assert_eq!(report["slow_closes"]["4008"], 4);
+    assert!(count(&report, "slow_messages") > 0);
+    for arm in report["arms"].as_array().expect("arms") {
+        let got = &arm["deliveries"];
+        assert_eq!(count(got, "expected"), 2 * 600, "{arm}");
+        assert_eq!(count(got, "lost"), 0, "{arm}");
+    }
 }
 
 #[test]
@@ -293,5 +319,43 @@ fn another_servers_path_is_asked_by_its_tags() {
             (40, 0),
             "{arm}"
         );
+    }
+}
+
+/// Every name of a JSON object, and of those below it.
+fn names(value: &Value, into: &mut Vec<String>) {
+    for (name, value) in value.as_object().into_iter().flatten() {
+        into.push(name.clone());
+        names(value, into);
+    }
+}
+
+#[test]
+fn the_document_knows_every_field_of_an_arm_and_every_flag() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/loadgen.md");
+    let document = std::fs::read_to_string(path).expect("the document");
+    let report = twenty(Fault::None, "poll --interval 50ms", "");
+    let mut fields = Vec::new();
+    names(&report["arms"][0], &mut fields);
+    fields.extend(
+        report
+            .as_object()
+            .into_iter()
+            .flatten()
+            .map(|it| it.0.clone()),
+    );
+    let unknown = |field: &&String| !document.contains(&format!("`{field}`"));
+    assert_eq!(fields.iter().filter(unknown).collect::<Vec<_>>(), [""; 0]);
+    for command in ["fanout", "connect"] {
+        let help = loadgen(&format!("{command} --help"));
+        let help = String::from_utf8_lossy(&help.stdout).into_owned();
+        let flags = help
+            .split_whitespace()
+            .filter(|it| it.starts_with("--") && it.len() > 2);
+        let bare = |flag: &str| flag.trim_end_matches([';', ',', '.', ']', ')']).to_owned();
+        let flags: Vec<_> = flags.map(bare).filter(|it| it != "--help").collect();
+        let unknown = |flag: &&String| !document.contains(flag.as_str());
+        assert!(flags.len() > 20);
+        assert_eq!(flags.iter().filter(unknown).collect::<Vec<_>>(), [""; 0]);
     }
 }

@@ -30,11 +30,11 @@ use completion::Completion;
 use connections::Connections;
 use entry::{Flags, Kind, Token};
 use memory::InFlight;
-use ring::Size;
 use rings::Rings;
 use socket::Taken;
 use wake::{Dropped, UringWaker};
 
+pub use options::UringOptions;
 pub use probe::probe;
 pub use socket::Socket;
 
@@ -45,82 +45,38 @@ mod calls;
 mod completion;
 mod connections;
 mod entry;
+mod linger;
 mod memory;
+mod options;
 mod outcomes;
+mod places;
 mod probe;
 mod ring;
 mod rings;
+mod sends;
 mod socket;
+mod volley;
 mod wake;
 
 /// `SOCKET_URING_OP_SIOCOUTQ` of `linux/io_uring.h`.
 const ASK_UNSENT: u32 = 1;
 
-/// The bounds of an [`UringDriver`].
-#[derive(Clone, Debug)]
-pub struct UringOptions {
-    /// Connections that the driver has to be able to hold at once.
-    pub connections_max: usize,
-    /// Descriptors in one ring's table; the kernel allows as many as the process may have open.
-    pub ring_files_max: usize,
-    /// Connections accepted by one listener in one `poll`; the rest follows in the next one.
-    pub accepts_per_turn_max: usize,
-    /// Operations that are handed over in one system call.
-    pub submissions: u32,
-    /// Completions that fit before the kernel has to put them elsewhere.
-    pub completions: u32,
-    /// Receive buffers of a ring, a power of two.
-    pub buffers: u16,
-    /// Bytes of a receive buffer; the most that one `Received` holds.
-    pub buffer_bytes: u32,
+/// What a driver ran short of, and went on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Scarcity {
+    /// Rings, of which a further one is made when a table is nearly full.
+    pub rings: usize,
+    /// Receives that found no buffer, and were begun again.
+    pub no_buffer: u64,
+    /// Receives that ended for lack of room for completions, and were begun again.
+    pub receives_lost: u64,
+    /// How often completions did not fit into their queue.
+    pub overflows: u64,
+    /// Sends of volleys that did not go out whole.
+    pub rests: u64,
 }
 
-impl Default for UringOptions {
-    fn default() -> Self {
-        let (descriptors, _) = sys::descriptor_limits();
-        Self {
-            connections_max: 10_000,
-            ring_files_max: usize::try_from(descriptors).unwrap_or(usize::MAX),
-            accepts_per_turn_max: 256,
-            submissions: 256,
-            completions: 4096,
-            buffers: 512,
-            buffer_bytes: 4096,
-        }
-    }
-}
-
-/// The most descriptors in the table of one ring, whatever the process may have: eight bytes each
-/// are taken at once.
-const RING_FILES_MAX: usize = 1 << 18;
-
-impl UringOptions {
-    /// How large a ring is, and how many there may be.
-    fn plan(&self) -> (Size, usize) {
-        let files_max = self.ring_files_max.clamp(1, RING_FILES_MAX);
-        // Small tables get small queues: as much room as fits into one of those is kept free.
-        let quarter = (files_max / 4).max(1);
-        let completions = clamped(quarter).next_power_of_two().min(self.completions);
-        let mut size = Size {
-            submissions: self.submissions.min(completions),
-            completions,
-            files: 0,
-            buffers: self.buffers,
-            buffer_bytes: self.buffer_bytes,
-        };
-        let margin = size.margin() as usize;
-        let files = self.connections_max.saturating_add(margin).min(files_max);
-        size.files = clamped(files);
-        let usable = files.saturating_sub(margin).max(1);
-        (size, self.connections_max.div_ceil(usable))
-    }
-}
-
-fn clamped(n: usize) -> u32 {
-    u32::try_from(n).unwrap_or(u32::MAX)
-}
-
-/// Moves bytes by completion: operations go to the kernel in batches and come back.
+/// Moves bytes by completion: operations go to the kernel in volleys and come back.
 pub struct UringDriver {
     /// Asking for a connection's peer needs them too, and does not have the driver for itself.
     rings: RefCell<Rings>,
@@ -143,7 +99,7 @@ impl UringDriver {
         let (waker, dropped) = UringWaker::new()?;
         let (size, rings_max) = options.plan();
         Ok(Self {
-            rings: RefCell::new(Rings::new(size, rings_max)?),
+            rings: RefCell::new(Rings::new(size, rings_max, waker.fd())?),
             connections: Connections::default(),
             acceptors: Vec::new(),
             waker,
@@ -153,10 +109,15 @@ impl UringDriver {
         })
     }
 
-    /// How many rings there are by now.
+    /// What was short so far.
     #[must_use]
-    pub fn rings(&self) -> usize {
-        self.rings.borrow().len()
+    pub fn scarcity(&self) -> Scarcity {
+        let rings = self.rings.borrow();
+        Scarcity {
+            rings: rings.len(),
+            overflows: rings.overflows(),
+            ..self.connections.scarcity()
+        }
     }
 
     /// Queues what goes on by itself: accepts, the waker's poll, closes of unwanted sockets.
@@ -181,8 +142,9 @@ impl UringDriver {
         if self.connections.has_queued() || self.rings.borrow().is_busy() {
             return Some(Duration::ZERO);
         }
-        let looks = self.acceptors.iter();
-        looks.filter_map(Acceptor::next_look).chain(timeout).min()
+        let looks = self.acceptors.iter().filter_map(Acceptor::next_look);
+        let looks = looks.chain(self.connections.next_look());
+        looks.chain(timeout).min()
     }
 
     fn handle(&mut self, completion: Completion, on_event: &mut impl FnMut(Event<'_, Socket>)) {
@@ -208,6 +170,18 @@ impl UringDriver {
         if freed {
             self.handle_freed();
         }
+    }
+
+    /// Sends of volleys that did not go out whole, and closes that wait for others.
+    fn care_for_sends(&mut self) {
+        let rings = self.rings.get_mut();
+        for ring in 0..rings.len() {
+            let ring = u8::try_from(ring).unwrap_or(u8::MAX);
+            if rings.at(ring).volley.has_rests() {
+                self.connections.care_for_rests(rings, ring);
+            }
+        }
+        self.connections.stop_lingering(rings);
     }
 
     fn handle_freed(&mut self) {
@@ -305,12 +279,15 @@ impl Driver for UringDriver {
             return 0;
         };
         let mut rings = self.rings.borrow_mut();
+        let rest = self.connections.rest_bytes(&mut rings, id);
         let ring = rings.at(ring);
-        if unix {
-            return ring.export(file).map_or(0, sys::unacknowledged);
-        }
-        let ask = opcode::UringCmd16::new(Fixed(file), ASK_UNSENT).build();
-        ring.call(ask).map_or(0, |bytes| bytes as usize)
+        let kernels = if unix {
+            ring.export(file).map_or(0, sys::unacknowledged)
+        } else {
+            let ask = opcode::UringCmd16::new(Fixed(file), ASK_UNSENT).build();
+            ring.call(ask).map_or(0, |bytes| bytes as usize)
+        };
+        rest + kernels
     }
 
     fn peer(&self, id: ConnId) -> Option<Peer> {
@@ -335,6 +312,7 @@ impl Driver for UringDriver {
         self.arm();
         let timeout = self.sleep(timeout);
         self.rings.get_mut().wait(timeout)?;
+        self.care_for_sends();
         self.connections.serve(self.rings.get_mut(), &mut on_event);
         for ring in 0..self.rings.get_mut().len() {
             let ring = u8::try_from(ring).unwrap_or(u8::MAX);
@@ -344,7 +322,7 @@ impl Driver for UringDriver {
                     break;
                 };
                 if completion.token.kind == Kind::Discard {
-                    self.rings.get_mut().at(ring).free_place();
+                    self.rings.get_mut().at(ring).places.free();
                     self.handle_freed();
                 } else {
                     self.handle(completion, &mut on_event);

@@ -255,7 +255,8 @@ impl<S> Core<S> {
         self.metrics.handshake_seconds.observe(took);
     }
 
-    /// It reads in this way from now on, or does not any more.
+    /// It reads in this way from now on, or does not any more. A long poll that was answered at its
+    /// end is no subscriber; one that was answered with news left its group before.
     fn reads(&mut self, id: ConnId, reader: Option<Reader>) {
         let Some(conn) = self.conn_mut(id) else {
             return;
@@ -265,6 +266,8 @@ impl<S> Core<S> {
         self.count_reader(reader, 1);
         if reader.is_some() {
             self.schedule_drain(id);
+        } else {
+            self.leave_group(id);
         }
     }
 

@@ -177,3 +177,27 @@ fn who_joins_within_an_interval_is_told_for_how_many_a_publication_stands_to_it(
         ]
     );
 }
+
+#[test]
+fn a_long_poll_that_was_answered_at_its_end_is_no_subscriber() {
+    let mut world = World::new(1, Limits::default(), Duration::ZERO);
+    let (reader, writer) = (world.connect(), world.connect());
+    let get = "GET /topics/t?mode=longpoll&timeout=50ms HTTP/1.1\r\nHost: a.test\r\n\r\n";
+    for _ in 0..3 {
+        reader.write(get.as_bytes());
+        world.run();
+        world.run();
+        let answer = String::from_utf8(reader.read(usize::MAX)).expect("answers are text");
+        assert!(answer.ends_with("\"publications\":[]}"), "{answer}");
+    }
+    writer.write(post("1").as_bytes());
+    world.run();
+    let answer = String::from_utf8(writer.read(usize::MAX)).expect("answers are text");
+    assert!(answer.contains("\"subscribers\":0"), "{answer}");
+    assert_eq!(reader.readable(), 0, "nobody waits for that");
+    for peer in [reader, writer] {
+        peer.fin();
+    }
+    world.run();
+    assert!(world.shard.is_at_rest());
+}

@@ -13,6 +13,7 @@ mod rig;
 mod scarcity;
 mod scripts;
 mod sim;
+mod uring;
 
 /// A driver under test and the world around it.
 pub(super) trait Harness {

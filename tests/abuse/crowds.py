@@ -109,12 +109,31 @@ def empty(guard, name, links):
 
 def descriptor_limit(guard):
     """For a node that was started with DESCRIPTORS: to the limit and back, twice."""
+    if b'driver="uring"' in guard.node.request("GET", "/metrics")[2]:
+        beyond_descriptors(guard)
+        return
     for turn in ("first storm", "second storm"):
         links = fill(guard, turn, CONNECTIONS_AT_LEAST, DESCRIPTORS)
         while_full(guard, turn)
         burst(guard, turn)
         empty(guard, turn, links)
     guard.after("storms to the descriptor limit")
+
+
+def beyond_descriptors(guard):
+    """Over io_uring connections are no descriptors: everybody gets in, and again."""
+    for turn in ("first storm", "second storm"):
+        links = []
+        statuses = [try_upgrade(guard.node.port, links)[0] for _ in range(ATTEMPTS)]
+        guard.report.equal(f"{turn}: {ATTEMPTS} are taken in spite of {DESCRIPTORS} descriptors",
+                           {s: statuses.count(s) for s in set(statuses)}, {101: ATTEMPTS})
+        guard.report.equal(f"{turn}: /readyz says 200", guard.node.status("/readyz"), 200)
+        empty(guard, turn, links)
+        # Rings that were needed once are kept, two descriptors each.
+        guard.descriptors = guard.node.descriptor_count()
+        guard.report.check(f"{turn}: descriptors are those of rings", guard.descriptors < 50,
+                           f"{guard.descriptors} descriptors")
+    guard.after("storms beyond the descriptor limit")
 
 
 def connection_limit(guard):

@@ -14,21 +14,17 @@ import collections
 import http.client
 import os
 import re
-import shutil
 import signal
-import subprocess
 import sys
-import tempfile
 import threading
 import time
-import urllib.request
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 from support import places  # noqa: E402
-from support.node import Node, exit_on_signals, free_port, raise_descriptor_limit, spawn  # noqa: E402
+from support.node import Node, exit_on_signals, free_port, raise_descriptor_limit  # noqa: E402
+from support.proxies import Haproxy  # noqa: E402
 from support.report import Report  # noqa: E402
 
-CONFIGURATION = os.path.join(places.ROOT, "scripts", "haproxy", "haproxy.cfg")
 TOPIC = "haproxy/rolling"
 SUBSCRIBERS = 200
 PUBLISH_PER_SECOND = 20
@@ -152,45 +148,6 @@ def retry_ms(visit):
     return int(found.group(1)) if visit.code == 1001 and found else None
 
 
-class Haproxy:
-    """HAProxy with the repository's configuration, on free ports."""
-
-    def __init__(self, program, nodes):
-        self.program = program
-        self.port, self.stats_port = free_port(), free_port()
-        self.log = tempfile.NamedTemporaryFile(prefix="altavoz-haproxy-", suffix=".log")
-        self.environment = {
-            **os.environ,
-            "ALTAVOZ_BIND": f"127.0.0.1:{self.port}",
-            "ALTAVOZ_STATS": f"127.0.0.1:{self.stats_port}",
-            "ALTAVOZ_NODE1": f"127.0.0.1:{nodes[0].proxy_ports[0]}",
-            "ALTAVOZ_NODE2": f"127.0.0.1:{nodes[1].proxy_ports[0]}",
-        }
-        self.child = None
-
-    def start(self):
-        """In the foreground, as a child."""
-        self.child = spawn([self.program, "-db", "-f", CONFIGURATION], env=self.environment,
-                           stdout=self.log, stderr=subprocess.STDOUT)
-
-    def servers(self):
-        """Name to the row of the statistics, for the nodes; empty where HAProxy does not answer."""
-        try:
-            url = f"http://127.0.0.1:{self.stats_port}/stats;csv"
-            with urllib.request.urlopen(url, timeout=3) as answer:
-                lines = answer.read().decode().lstrip("# ").splitlines()
-        except OSError:
-            return {}
-        names = lines[0].split(",")
-        rows = [dict(zip(names, line.split(","))) for line in lines[1:] if line]
-        return {row["svname"]: row for row in rows if row["pxname"] == "nodes"}
-
-    def log_text(self):
-        """The end of what it printed."""
-        with open(self.log.name, encoding="utf-8", errors="replace") as log:
-            return log.read()[-3000:]
-
-
 async def until(condition, seconds):
     """Waits until `condition()`; returns whether it became true."""
     end = time.monotonic() + seconds
@@ -204,10 +161,10 @@ async def until(condition, seconds):
 class Scene:
     """The nodes, HAProxy, the publishers and the subscribers of one run."""
 
-    def __init__(self, binary, haproxy, report):
+    def __init__(self, binary, report):
         self.report = report
         self.nodes = [self._node(binary), self._node(binary)]
-        self.proxy = Haproxy(haproxy, self.nodes)
+        self.proxy = Haproxy([node.proxy_ports[0] for node in self.nodes])
         self.publishers = []
         self.subscribers = []
         self.tasks = []
@@ -255,8 +212,7 @@ class Scene:
         for task in self.tasks:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
-        if self.proxy.child and self.proxy.child.poll() is None:
-            self.proxy.child.terminate()
+        self.proxy.stop()
         for node in self.nodes:
             if node.running():
                 node.signal(signal.SIGKILL)
@@ -269,7 +225,7 @@ async def begin(scene):
     for node in scene.nodes:
         node.start()
         report.debug(" ".join(node.command()))
-    scene.proxy.start()
+    await asyncio.to_thread(scene.proxy.start)
     # HAProxy takes servers for UP until a check failed, so ask for the check's own result.
     up = await until(lambda: scene.checked("node1") == scene.checked("node2") == "L7OK", 15)
     if not report.check("HAProxy's checks pass on the PROXY listeners of both nodes", up,
@@ -415,9 +371,9 @@ async def come_back(scene):
     report.check("and gets the newcomers, since it has the fewest", heard, shares)
 
 
-async def run(binary, haproxy, report):
+async def run(binary, report):
     """The whole scene."""
-    scene = Scene(binary, haproxy, report)
+    scene = Scene(binary, report)
     try:
         if await begin(scene):
             sent = await drain(scene)
@@ -442,17 +398,16 @@ def main():
     exit_on_signals()
     raise_descriptor_limit()
     report = Report(options.verbose)
-    haproxy = shutil.which("haproxy") or shutil.which("haproxy", path="/usr/sbin:/usr/local/sbin")
     try:
         import websockets  # noqa: F401
     except ImportError:
         report.skip("HAProxy", f"Python's websockets is missing: {places.SETUP_HINT}")
         return report.finish()
-    if not haproxy:
-        report.skip("HAProxy", f"haproxy is missing: {places.SETUP_HINT}")
+    if missing := Haproxy.missing():
+        report.skip("HAProxy", missing)
         return report.finish()
     try:
-        asyncio.run(asyncio.wait_for(run(options.binary, haproxy, report), RUN_SECONDS_MAX))
+        asyncio.run(asyncio.wait_for(run(options.binary, report), RUN_SECONDS_MAX))
     except asyncio.TimeoutError:
         report.fail("the run", f"not done after {RUN_SECONDS_MAX} s")
     return report.finish(skipped=False)

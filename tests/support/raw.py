@@ -18,17 +18,22 @@ class Gone(Exception):
 
 
 class Link:
-    """A TCP connection with a read buffer."""
+    """A TCP connection with a read buffer; with `tls`, a context, through TLS; with `source`, from
+    that address."""
 
-    def __init__(self, port, timeout=10, receive_buffer=None, connect=True):
+    def __init__(self, port, timeout=10, receive_buffer=None, connect=True, tls=None, source=None):
         self.buffer = b""
         self.socket = socket.socket()
         self.socket.settimeout(timeout)
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         try:
+            if source:
+                self.socket.bind((source, 0))
             if connect:
                 self.socket.connect(("127.0.0.1", port))
+            if tls:
+                self.socket = tls.wrap_socket(self.socket, server_hostname="127.0.0.1")
         except OSError:
             self.socket.close()
             raise

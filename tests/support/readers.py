@@ -316,9 +316,13 @@ class AskingReader(Reader):
     def ask(self):
         """One question behind the position, and its answer: a `Start`, or None for 304."""
         if not self._asked:
-            self.link.send(self.transport.request(self.topic, self.position, self.again))
-            self._asked = True
+            self.hold()
         return self._answer()
+
+    def hold(self):
+        """Asks and does not wait for the answer, which `ask` or `next` reads then."""
+        self.link.send(self.transport.request(self.topic, self.position, self.again))
+        self._asked = True
 
     def take(self):
         """What came with the last answer."""

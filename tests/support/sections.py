@@ -24,6 +24,8 @@ class Section(NamedTuple):
     flags: tuple = ()
     options: dict = {}
     alone: bool = False
+    # Only by `--long` or by its name: it takes minutes.
+    long: bool = False
 
 
 def end_at_the_latest(seconds, report):
@@ -52,7 +54,8 @@ def run_section(section, report, options, prepare):
     report.note(f"section {section.name}")
     node = None
     try:
-        with Node(options.binary, *DRAIN, *section.flags, *options.node_flag,
+        drain = () if "--drain" in section.flags else DRAIN
+        with Node(options.binary, *drain, *section.flags, *options.node_flag,
                   **section.options) as node:
             section.run(prepare(node, report))
             report.equal(f"section {section.name}: the node exits with 0", node.stop(), 0,
@@ -62,8 +65,8 @@ def run_section(section, report, options, prepare):
         report.fail(f"section {section.name}", f"{traceback.format_exc()}\n{log}")
 
 
-def main(title, sections, seconds_max, prepare, more_arguments=None):
-    """The program; returns its exit code. `more_arguments` adds its own to the parser."""
+def main(title, sections, seconds_max, prepare=None):
+    """The program; returns its exit code."""
     names = [section.name for section in sections]
     parser = argparse.ArgumentParser(description=title)
     parser.add_argument("binary", help="the altavoz binary")
@@ -71,19 +74,20 @@ def main(title, sections, seconds_max, prepare, more_arguments=None):
                         help=f"repeatable; of {', '.join(names)}")
     parser.add_argument("--node-flag", action="append", default=[], metavar="FLAG",
                         help="for every node, such as --node-flag=--driver=uring (repeatable)")
+    if any(section.long for section in sections):
+        parser.add_argument("--long", action="store_true", help="also those that take minutes")
     parser.add_argument("-v", "--verbose", action="store_true")
-    if more_arguments:
-        more_arguments(parser)
     options = parser.parse_args()
     exit_on_signals()
     raise_descriptor_limit()
     report = Report(options.verbose)
     end_at_the_latest(seconds_max, report)
     for section in sections:
-        if options.only and section.name not in options.only:
+        if section.name not in (options.only or names) or (
+                section.long and not options.only and not options.long):
             continue
         if section.alone:
             run_alone(section, report, options)
         else:
             run_section(section, report, options, prepare)
-    return report.finish(skipped=False)
+    return report.finish(skipped=report.skipped > 0)

@@ -16,11 +16,14 @@ import time
 from support.payloads import Payload
 from support.ledger import Publisher, Wrong
 from support.readers import TRANSPORTS, Close, epoch_of, offset_of
+from transports.waiting import DefaultTimeout
 
 TOPICS = 4
 HISTORY, HISTORY_BYTES = 8, 2048
 FLAGS = ("--history-publications", str(HISTORY), "--history-bytes", f"{HISTORY_BYTES}B",
-         "--shards", "2")
+         "--shards", "2",
+         # Readers that are left alone for a while do not answer pings.
+         "--ping-interval", "10m")
 SECONDS = 25
 HELD_MAX = 24
 REMEMBERED_MAX = 200
@@ -106,6 +109,9 @@ def run(scene):
     """One seed for `SECONDS`."""
     seed = int(os.environ.get("HISTORIES_SEED") or random.SystemRandom().randrange(1 << 32))
     scene.report.note(f"seed {seed}: again with HISTORIES_SEED={seed} and --only histories")
+    # It takes as long as this does, and does not mind the company.
+    timeout = DefaultTimeout(scene.node)
+    timeout.begin()
     with scene.check(f"random histories, seed {seed}") as trial:
         world = World(scene, seed)
         try:
@@ -113,6 +119,7 @@ def run(scene):
         finally:
             for held in world.held:
                 held.reader.close()
+    timeout.judge(scene.report)
 
 
 STEPS = {}

@@ -10,7 +10,7 @@ import signal
 from support.payloads import PAYLOADS, numbered
 from support.raw import Gone
 from support.readers import TRANSPORTS
-from transports.scene import Scene
+from support.scene import Scene
 
 HISTORY = 5
 FLAGS = ("--history-publications", str(HISTORY))
@@ -147,8 +147,7 @@ class Witness:
         memory.keep(self.ledger)
         if transport.waits and not transport.held:
             # Behind what it knows there is nothing: it is held.
-            self.reader.link.send(transport.request(self.topic, self.reader.position))
-            self.reader._asked = True
+            self.reader.hold()
 
     def judge(self, trial, code):
         """What it sees when the node goes: `code` is 1001, or None for a kill."""
@@ -158,7 +157,7 @@ class Witness:
             self.seen = reader.next()
         trial.compare(self.transport.form, self.seen, self.expected)
         if self.transport.held and code:
-            trial.closed(reader, code)
+            trial.closes(reader, reader.next(), code)
         elif self.transport.held:
             self.is_cut(trial, reader.next)
         elif self.transport.waits and code:

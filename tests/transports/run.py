@@ -12,10 +12,9 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 # This folder's modules are imported as `transports.…`; its own names shall not shadow others.
 sys.path[:] = [path for path in sys.path if os.path.basename(path) != "transports"]
 from support import sections  # noqa: E402
-from support.node import Node  # noqa: E402
 from support.sections import Section  # noqa: E402
 from transports import access, conflate, drain, gone, histories, matrix, rules, slow, waiting  # noqa: E402
-from transports.scene import Scene  # noqa: E402
+from support.scene import Scene  # noqa: E402
 
 RUN_SECONDS_MAX = 280
 

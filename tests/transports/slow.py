@@ -36,13 +36,11 @@ def late_cell(trial, transport):
     while not isinstance(item := slow.next(), Close):
         trial.compare(transport.form, item, ledger.published[count])
         count, last = count + 1, slow.position
-    trial.equal("the close's code", item.code, SLOW)
+    trial.closes(slow, item, SLOW)
     trial.demand(0 < count < ledger.last, f"it read {count} of {ledger.last}")
-    trial.ends(slow)
+    one = ledger.publish(large(0))
     for bystander in bystanders:
-        one = ledger.publish(large(0))
-        for each in bystanders:
-            trial.compare(each.transport.form, each.next(), one)
+        trial.compare(bystander.transport.form, bystander.next(), one)
     recovered, wanted = ledger.answer_to(last or ledger.at(count))
     trial.follows(trial.open(transport, ledger.topic, last or ledger.at(count)), ledger, recovered,
                   wanted)

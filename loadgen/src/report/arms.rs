@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::arms::{ArmPlan, size};
 use crate::num::{id, ratio, whole};
+use crate::options::DriverKind;
 use crate::plan::Plan;
 use crate::protocol::{ArmConnects, ArmRound};
 use crate::run::Measured;
@@ -140,7 +141,8 @@ fn wire(counted: &Traffic, plan: &Plan, clients: u64, window_ns: u64) -> Option<
         SEGMENT_HEAD_BYTES_V6
     };
     let (up, down) = (of(Tally::SegmentsUp), of(Tally::SegmentsDown));
-    if window_ns == 0 || (up + down == 0 && of(Tally::UpBytes) + of(Tally::DownBytes) > 0) {
+    // Connections of io_uring have no descriptor by which TCP could be asked.
+    if window_ns == 0 || plan.driver == DriverKind::Uring {
         return None;
     }
     let deliveries = of(Tally::Deliveries);

@@ -171,7 +171,7 @@ impl Report {
             started_unix_ms: u64::try_from(run.started.as_millis()).unwrap_or(u64::MAX),
             latency_basis: basis(run.plan.pace),
             machine: sample::machine(),
-            backend: "epoll",
+            backend: run.plan.driver.name(),
             options: Options::new(&run),
             connect: ConnectFigures::new(&run.connected),
             arms: arms::arms(&run, &all),

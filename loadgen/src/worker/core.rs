@@ -224,21 +224,28 @@ impl Core {
                 .add(Tally::UpBytes, sent as u64);
         }
         if let Some(how) = conn.ending
-            && conn.outbox.waiting() == 0
+            && (how == Close::Reset || conn.outbox.waiting() == 0)
         {
-            if how == Close::Graceful {
-                // Its FIN, and on this host the answer to it, are counted too.
-                driver.shutdown_write(name);
-            }
-            note_end(&mut self.windows, conn, slot, driver);
-            driver.close(name, how);
+            self.end(driver, slot, how);
         }
+        let conn = &mut self.conns[slot];
         if conn.kind == Kind::Slow && conn.is_in {
             driver.receive(name, self.resumed);
         }
         if sent > 0 && conn.reader.is_some() {
             self.handle_asked(slot);
         }
+    }
+
+    /// Ends a connection, and looks before at what TCP counted on it.
+    fn end(&mut self, driver: &mut impl Driver, slot: usize, how: Close) {
+        let conn = &mut self.conns[slot];
+        if how == Close::Graceful {
+            // Its FIN, and on this host the answer to it, are counted too.
+            driver.shutdown_write(conn.id(slot));
+        }
+        note_end(&mut self.windows, conn, slot, driver);
+        driver.close(conn.id(slot), how);
     }
 
     /// Whether the connection of a stream takes another publication.
@@ -288,9 +295,8 @@ impl Core {
         let conn = &mut self.conns[slot];
         conn.is_in = false;
         if !matches!(conn.state, State::Idle | State::Closing) {
-            note_end(&mut self.windows, conn, slot, driver);
             conn.state = State::Closing;
-            driver.close(conn.id(slot), Close::Reset);
+            self.end(driver, slot, Close::Reset);
         }
     }
 

@@ -33,6 +33,8 @@ pub(crate) enum Fault {
     Cut,
     /// Every poll is answered late, behind the next one's turn.
     Dawdle,
+    /// Every third poll of a connection is never answered.
+    Swallow,
     /// Every answer says that something is missing.
     Gap,
 }

@@ -92,7 +92,7 @@ impl Acceptor {
             }
             Ok(Room::One(ring)) => {
                 let armed = Armed::One(ring);
-                rings.at(ring).reserve_place();
+                rings.at(ring).places.reserve();
                 rings.at(ring).push(self.token(armed), one_into_table(fd));
                 self.armed = armed;
             }
@@ -127,7 +127,7 @@ impl Acceptor {
     pub(super) fn handle(&mut self, rings: &mut Rings, completion: Completion, home: &UringWaker) {
         let armed = self.armed;
         if let Armed::One(ring) = armed {
-            rings.at(ring).unreserve_place();
+            rings.at(ring).places.unreserve();
         }
         if !completion.has_more() {
             self.armed = Armed::No;

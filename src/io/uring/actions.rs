@@ -9,10 +9,11 @@ use io_uring::types::Fixed;
 use rustix::io::Errno;
 use rustix::net::sockopt::socket_error;
 
-use crate::base::ConnId;
+use crate::base::{Chunk, ConnId, Part};
 
 use super::buffers::GROUP;
 use super::entry::{Entry, Flags, Kind, Token};
+use super::memory::InFlight;
 use super::ring::Ring;
 use super::rings::Rings;
 
@@ -60,6 +61,34 @@ pub(super) fn watch(entry: &mut Entry, rings: &mut Rings, id: ConnId) {
         let poll = opcode::PollAdd::new(Fixed(entry.file), POLL_ERROR);
         let token = Token::of(Kind::Watch, id);
         rings.at(entry.ring).push(token, poll.build());
+    }
+}
+
+/// Stops what is in flight of these kinds.
+pub(super) fn cancel(entry: &Entry, rings: &mut Rings, id: ConnId, kinds: &[Kind]) {
+    for kind in kinds {
+        let flag = match kind {
+            Kind::Receive => Flags::RECEIVING,
+            Kind::Send => Flags::SENDING,
+            Kind::Watch => Flags::WATCHING,
+            _ => Flags::JOINING,
+        };
+        if entry.flags.has(flag) {
+            rings.at(entry.ring).cancel(Token::of(*kind, id));
+        }
+    }
+}
+
+/// Sends what is left of a send that was told as sent, waiting for room. It is copied, so that
+/// it holds nothing else.
+pub(super) fn send_rest(entry: &mut Entry, rings: &mut Rings, id: ConnId, part: &Part, sent: i32) {
+    let sent = usize::try_from(sent).unwrap_or(0);
+    let rest = part.bytes().get(sent..).unwrap_or_default();
+    if !rest.is_empty() {
+        entry.flags.set(Flags::SENDING | Flags::TAKEN);
+        let rest = InFlight::send(&[Part::whole(Chunk::private(rest.to_vec()))]);
+        let token = Token::of(Kind::Send, id);
+        entry.memory = rings.at(entry.ring).start(token, entry.file, rest);
     }
 }
 

@@ -46,7 +46,7 @@ impl Ring {
             }
             return Err(error);
         }
-        self.take_place();
+        self.places.take();
         u32::try_from(*descriptor).map_err(io::Error::other)
     }
 

@@ -27,6 +27,11 @@ impl Completion {
 
     /// The error, if it is one.
     pub(super) fn error(&self) -> Option<Errno> {
-        (self.result < 0).then(|| Errno::from_raw_os_error(-self.result))
+        error(self.result)
     }
+}
+
+/// The error that a result stands for.
+pub(super) fn error(result: i32) -> Option<Errno> {
+    (result < 0).then(|| Errno::from_raw_os_error(-result))
 }

@@ -15,17 +15,20 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::time::Duration;
 
 use io_uring::opcode;
 use io_uring::types::Fixed;
 use rustix::io::Errno;
 
-use crate::base::{ConnId, Part};
-use crate::io::driver::{Close, Event, SendStatus};
+use crate::base::ConnId;
+use crate::io::driver::{Close, Event};
 
-use super::actions::{close_if_idle, receive, watch};
+use super::Scarcity;
+use super::actions::{cancel, close_if_idle, receive, watch};
 use super::completion::Completion;
 use super::entry::{Entry, Flags, Kind, Token};
+use super::linger::Lingering;
 use super::memory::InFlight;
 use super::outcomes::{joined, sent, watched};
 use super::rings::Rings;
@@ -35,14 +38,22 @@ use super::socket::Socket;
 #[derive(Default)]
 pub(super) struct Connections {
     /// Indexed by `ConnId::slot`.
-    table: Vec<Entry>,
+    pub(super) table: Vec<Entry>,
     /// What was received while receiving was off.
     held: BTreeMap<u32, Vec<u8>>,
     /// Connections that have something to hand out which no completion announces, each once.
     queue: Vec<ConnId>,
+    /// Connections whose last bytes are still to go out.
+    lingering: Lingering,
+    pub(super) scarcity: Scarcity,
 }
 
 impl Connections {
+    /// What connections ran short of.
+    pub(super) fn scarcity(&self) -> Scarcity {
+        self.scarcity
+    }
+
     /// Whether something can be handed out at once.
     pub(super) fn has_queued(&self) -> bool {
         !self.queue.is_empty()
@@ -98,7 +109,7 @@ impl Connections {
     }
 
     /// A connection that has not begun to end.
-    fn live(&mut self, id: ConnId) -> Option<&mut Entry> {
+    pub(super) fn live(&mut self, id: ConnId) -> Option<&mut Entry> {
         let entry = self.table.get_mut(id.index())?;
         let live = entry.flags.has(Flags::USED) && !entry.flags.has(Flags::ENDING);
         (live && entry.generation == id.generation).then_some(entry)
@@ -110,23 +121,6 @@ impl Connections {
         let live = entry.flags.has(Flags::USED) && !entry.flags.has(Flags::ENDING);
         let unix = entry.flags.has(Flags::UNIX);
         (live && entry.generation == id.generation).then_some((entry.ring, entry.file, unix))
-    }
-
-    /// Hands bytes to the kernel.
-    pub(super) fn send(&mut self, rings: &mut Rings, id: ConnId, parts: &[Part]) -> SendStatus {
-        let Some(entry) = self.live(id) else {
-            return SendStatus::Gone;
-        };
-        if entry.flags.has(Flags::CONNECTING) {
-            entry.flags.set(Flags::EARLY);
-            return SendStatus::Sent(0);
-        }
-        debug_assert!(!entry.flags.has(Flags::SENDING), "send before Sent");
-        entry.flags.set(Flags::SENDING);
-        let token = Token::of(Kind::Send, id);
-        let memory = InFlight::send(parts);
-        entry.memory = rings.at(entry.ring).start(token, entry.file, memory);
-        SendStatus::Pending
     }
 
     /// Switches receiving on or off.
@@ -151,13 +145,16 @@ impl Connections {
     /// Ends our direction, behind a send in flight.
     pub(super) fn shutdown_write(&mut self, rings: &mut Rings, id: ConnId) {
         let Some(entry) = self.live(id) else { return };
-        if entry.flags.has(Flags::SENDING) {
+        let ring = rings.at(entry.ring);
+        if !entry.flags.has(Flags::SENDING) && ring.volley.is_open(entry.memory) {
+            entry.flags.set(Flags::FINISH);
+            self.enqueue(id);
+        } else if entry.flags.has(Flags::SENDING) {
             entry.flags.set(Flags::FINISH);
         } else if !entry.flags.has(Flags::SHUTTING) {
             entry.flags.set(Flags::SHUTTING);
             let shutdown = opcode::Shutdown::new(Fixed(entry.file), libc::SHUT_WR);
-            let token = Token::of(Kind::Shutdown, id);
-            rings.at(entry.ring).push(token, shutdown.build());
+            ring.push(Token::of(Kind::Shutdown, id), shutdown.build());
         }
     }
 
@@ -167,27 +164,52 @@ impl Connections {
         if how == Close::Reset {
             entry.flags.set(Flags::RESET);
         }
-        self.end(rings, id);
+        if !entry.flags.has(Flags::SENDING) && rings.at(entry.ring).volley.is_open(entry.memory) {
+            // Whether its last send goes out whole is known in the next turn.
+            entry.flags.set(Flags::ENDING);
+            self.enqueue(id);
+        } else {
+            self.end(rings, id);
+        }
     }
 
-    fn end(&mut self, rings: &mut Rings, id: ConnId) {
+    pub(super) fn end(&mut self, rings: &mut Rings, id: ConnId) {
         let entry = &mut self.table[id.index()];
         entry.flags.set(Flags::ENDING);
         if entry.flags.take(Flags::HELD) {
             self.held.remove(&id.slot);
         }
-        let kinds = [
-            (Flags::RECEIVING, Kind::Receive),
-            (Flags::SENDING, Kind::Send),
-            (Flags::WATCHING, Kind::Watch),
-            (Flags::JOINING, Kind::Connect),
-        ];
-        for (flag, kind) in kinds {
-            if entry.flags.has(flag) {
-                rings.at(entry.ring).cancel(Token::of(kind, id));
-            }
+        let lingers = entry.flags.has(Flags::TAKEN) && entry.error.is_none();
+        if lingers && !entry.flags.has(Flags::RESET) {
+            // What was told as sent still has to go.
+            self.lingering.push(id);
+            cancel(entry, rings, id, &[Kind::Receive, Kind::Watch]);
+        } else {
+            cancel(
+                entry,
+                rings,
+                id,
+                &[Kind::Receive, Kind::Send, Kind::Watch, Kind::Connect],
+            );
         }
         close_if_idle(entry, rings, id);
+    }
+
+    /// Cuts those off whose peers did not read in time what was told as sent.
+    pub(super) fn stop_lingering(&mut self, rings: &mut Rings) {
+        while let Some(id) = self.lingering.next_due() {
+            let entry = &mut self.table[id.index()];
+            let lingers = entry.flags.has(Flags::TAKEN) && entry.flags.has(Flags::ENDING);
+            if entry.generation == id.generation && lingers {
+                entry.flags.set(Flags::RESET);
+                cancel(entry, rings, id, &[Kind::Send]);
+            }
+        }
+    }
+
+    /// How long the driver may sleep before somebody has lingered enough.
+    pub(super) fn next_look(&self) -> Option<Duration> {
+        self.lingering.next_look()
     }
 
     fn enqueue(&mut self, id: ConnId) {
@@ -213,9 +235,9 @@ impl Connections {
                 let error = entry.error;
                 *entry = Entry::default();
                 on_event(Event::Closed { id, error });
-            } else if !entry.flags.has(Flags::PAUSED | Flags::ENDING)
-                && entry.flags.take(Flags::HELD)
-            {
+            } else if entry.flags.has(Flags::ENDING) {
+                self.end(rings, id);
+            } else if !entry.flags.has(Flags::PAUSED) && entry.flags.take(Flags::HELD) {
                 let mut bytes = self.held.remove(&id.slot).unwrap_or_default();
                 if !bytes.is_empty() {
                     let bytes = bytes.as_mut_slice();
@@ -227,6 +249,10 @@ impl Connections {
                 } else {
                     receive(entry, rings, id);
                 }
+            }
+            let entry = &mut self.table[id.index()];
+            if !entry.flags.has(Flags::SENDING) && entry.flags.take(Flags::FINISH) {
+                self.shutdown_write(rings, id);
             }
         }
     }
@@ -277,7 +303,7 @@ impl Connections {
         on_event: &mut impl FnMut(Event<'_, Socket>),
     ) -> bool {
         let entry = std::mem::take(&mut self.table[id.index()]);
-        rings.at(entry.ring).free_place();
+        rings.at(entry.ring).places.free();
         let error = entry.error;
         on_event(Event::Closed { id, error });
         true
@@ -296,6 +322,10 @@ impl Connections {
             entry.flags.clear(Flags::RECEIVING);
         }
         let ring = rings.at(entry.ring);
+        let lost = !completion.has_more() && completion.result > 0;
+        self.scarcity.receives_lost += u64::from(lost);
+        let no_buffer = completion.error() == Some(Errno::NOBUFS);
+        self.scarcity.no_buffer += u64::from(no_buffer);
         let mut broken = None;
         match completion.error() {
             // No buffer was left, it was stopped by us, or by a full queue of completions.

@@ -15,7 +15,8 @@ pub(super) struct Entry {
     pub(super) generation: u32,
     /// Its place in its ring's table of descriptors.
     pub(super) file: u32,
-    /// What of the ring's memory its send or connect uses; only while one is in flight.
+    /// While a send or connect is in flight, what of the ring's memory it uses. Otherwise the
+    /// number of the volley that the last send was in, or 0.
     pub(super) memory: u32,
     pub(super) flags: Flags,
     /// Its ring.
@@ -55,6 +56,10 @@ impl Flags {
     pub(super) const ENDING: u32 = 1 << 10;
     /// It ends with a reset.
     pub(super) const RESET: u32 = 1 << 11;
+    /// The send in flight is the rest of one that was told as sent.
+    pub(super) const TAKEN: u32 = 1 << 13;
+    /// A send came during that; `Writable` is owed.
+    pub(super) const BLOCKED: u32 = 1 << 14;
     /// It has no descriptor: connecting failed at once.
     pub(super) const BARE: u32 = 1 << 12;
 
@@ -106,6 +111,8 @@ impl Flags {
 pub(super) enum Kind {
     /// Nobody waits for it.
     Ignored,
+    /// A send of a volley, whose index is its place there.
+    Taken,
     /// Somebody waits for it at once.
     Call,
     /// The waker's poll.
@@ -126,8 +133,9 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 13] = [
         Self::Ignored,
+        Self::Taken,
         Self::Call,
         Self::Wake,
         Self::AcceptDirect,
@@ -140,6 +148,11 @@ impl Kind {
         Self::Shutdown,
         Self::Close,
     ];
+
+    /// Whether it always comes back; others only if something went wrong.
+    pub(super) fn is_counted(self) -> bool {
+        !matches!(self, Self::Ignored | Self::Taken)
+    }
 }
 
 /// The name of an operation, which its completion carries: what it was for, and the slot of its

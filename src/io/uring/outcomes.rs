@@ -5,9 +5,10 @@ use rustix::io::Errno;
 use crate::base::ConnId;
 use crate::io::driver::Event;
 
-use super::actions::{POLL_ERROR, POLL_HANG_UP, pending_error, receive, watch};
+use super::actions::{POLL_ERROR, POLL_HANG_UP, pending_error, receive, send_rest, watch};
 use super::completion::Completion;
 use super::entry::{Entry, Flags, Kind, Token};
+use super::memory::InFlight;
 use super::rings::Rings;
 use super::socket::Socket;
 
@@ -27,22 +28,44 @@ pub(super) fn sent(
         return None;
     }
     entry.flags.clear(Flags::SENDING);
-    let offered = ring.forget(entry.memory).map_or(0, |memory| memory.bytes());
+    let memory = ring.forget(std::mem::take(&mut entry.memory));
+    if entry.flags.take(Flags::TAKEN) {
+        return rest_sent(entry, rings, id, completion, memory, on_event);
+    }
     if ending {
         return None;
     }
-    match completion.error() {
-        Some(error) => Some(error),
-        None => {
-            let bytes = usize::try_from(completion.result).unwrap_or(0);
-            on_event(Event::Sent { id, bytes });
-            // The next send waits for room by itself.
-            if bytes < offered {
-                on_event(Event::Writable { id });
-            }
-            None
+    if completion.error().is_none() {
+        let bytes = usize::try_from(completion.result).unwrap_or(0);
+        on_event(Event::Sent { id, bytes });
+        // The next send waits for room by itself.
+        if memory.is_some_and(|memory| bytes < memory.bytes()) {
+            on_event(Event::Writable { id });
         }
     }
+    completion.error()
+}
+
+/// The rest of a send that was told as sent came back. The error of the connection, if it has one.
+fn rest_sent(
+    entry: &mut Entry,
+    rings: &mut Rings,
+    id: ConnId,
+    completion: Completion,
+    memory: Option<InFlight>,
+    on_event: &mut impl FnMut(Event<'_, Socket>),
+) -> Option<Errno> {
+    let ending = entry.flags.has(Flags::ENDING);
+    if completion.error().is_some() {
+        return completion.error().filter(|_| !ending);
+    }
+    if let Some(InFlight::One(part)) = memory {
+        send_rest(entry, rings, id, &part, completion.result);
+    }
+    if !ending && !entry.flags.has(Flags::SENDING) && entry.flags.take(Flags::BLOCKED) {
+        on_event(Event::Writable { id });
+    }
+    None
 }
 
 /// A connect came back. Its error, if it has one.
@@ -54,7 +77,9 @@ pub(super) fn joined(
     on_event: &mut impl FnMut(Event<'_, Socket>),
 ) -> Option<Errno> {
     entry.flags.clear(Flags::JOINING | Flags::CONNECTING);
-    rings.at(entry.ring).forget(entry.memory);
+    rings
+        .at(entry.ring)
+        .forget(std::mem::take(&mut entry.memory));
     if entry.flags.has(Flags::ENDING) {
         return None;
     }

@@ -25,46 +25,29 @@ use io_uring::{IoUring, opcode, squeue};
 use rustix::io::Errno;
 use slab::Slab;
 
+use crate::base::Part;
+
 use super::buffers::Buffers;
 use super::completion::Completion;
 use super::entry::{Kind, Token};
 use super::memory::InFlight;
-
-/// Accepts beside those whose completions fit into the queue: one of each listener, and places
-/// taken by hand in the same moment.
-const MARGIN_BESIDE: u32 = 64;
+use super::options::Size;
+use super::places::Places;
+use super::volley::Volley;
 
 /// How long a ring that is dropped waits for its last operations, a hundred times.
 const LAST_WAIT: Duration = Duration::from_millis(10);
 
-/// How large a ring is.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Size {
-    /// Operations that are handed over in one system call at most.
-    pub(super) submissions: u32,
-    /// Completions that fit before the kernel keeps them in a list of its own.
-    pub(super) completions: u32,
-    /// Descriptors in the table.
-    pub(super) files: u32,
-    /// Receive buffers, and the bytes of each.
-    pub(super) buffers: u16,
-    pub(super) buffer_bytes: u32,
-}
-
-impl Size {
-    /// How much room is left in the table when a multishot accept is stopped.
-    pub(super) fn margin(&self) -> u32 {
-        self.completions + MARGIN_BESIDE
-    }
-}
+/// Enters that fetch what did not fit into the queue of completions, after each other.
+const OVERFLOW_ENTERS_MAX: usize = 64;
 
 /// One io_uring.
 pub(super) struct Ring {
     uring: IoUring,
-    size: Size,
     enabled: bool,
     buffers: Buffers,
     memory: Slab<InFlight>,
+    pub(super) volley: Volley,
     /// Where input goes that nobody wants.
     scratch: Vec<u8>,
     /// What did not fit into the submission queue when the kernel would take no more.
@@ -72,11 +55,12 @@ pub(super) struct Ring {
     completed: VecDeque<Completion>,
     /// Operations that have not come back for the last time.
     in_flight: usize,
-    /// Places in the table that are taken, and those that accepts in flight may take.
-    taken: u32,
-    reserved: u32,
+    /// The table's places.
+    pub(super) places: Places,
     /// Multishot accepts into the table.
     accepts: Vec<Token>,
+    /// How often completions did not fit into their queue.
+    overflows: u64,
     /// Signalled when there is something to do, if the ring is one of several.
     bell: Option<OwnedFd>,
 }
@@ -104,48 +88,19 @@ impl Ring {
             buffers.map_err(|error| at("a queue of receive buffers (Linux 5.19)", &error))?;
         Ok(Self {
             uring,
-            size,
             enabled: false,
             buffers,
             memory: Slab::new(),
+            volley: Volley::new(),
             scratch: Vec::new(),
             spill: VecDeque::new(),
             completed: VecDeque::new(),
             in_flight: 0,
-            taken: 0,
-            reserved: 0,
+            places: Places::new(&size),
             accepts: Vec::new(),
+            overflows: 0,
             bell: None,
         })
-    }
-
-    /// Places in the table that nobody has or may get.
-    pub(super) fn room(&self) -> u32 {
-        (self.size.files).saturating_sub(self.taken + self.reserved)
-    }
-
-    /// Whether a multishot accept cannot run out of places.
-    pub(super) fn has_margin(&self) -> bool {
-        self.room() > self.size.margin()
-    }
-
-    /// A place was taken by hand.
-    pub(super) fn take_place(&mut self) {
-        self.taken += 1;
-    }
-
-    /// A place was given back.
-    pub(super) fn free_place(&mut self) {
-        self.taken -= 1;
-    }
-
-    /// An accept of one connection is in flight, or came back.
-    pub(super) fn reserve_place(&mut self) {
-        self.reserved += 1;
-    }
-
-    pub(super) fn unreserve_place(&mut self) {
-        self.reserved -= 1;
     }
 
     /// Rings a bell from now on when there is something to do.
@@ -155,12 +110,31 @@ impl Ring {
         Ok(())
     }
 
+    /// Sends without waiting, with others in one volley; the volley's number.
+    pub(super) fn take(&mut self, slot: u32, file: u32, part: &Part) -> u32 {
+        // Before it is in the volley, and not after that, since an enter may finish the volley.
+        self.make_room();
+        let (place, operation) = self.volley.take(slot, file, part);
+        self.queue(Token::new(Kind::Taken, place), operation);
+        self.volley.number()
+    }
+
+    /// How often completions did not fit into their queue.
+    pub(super) fn overflows(&self) -> u64 {
+        self.overflows
+    }
+
     /// Sends or connects, and keeps what that needs until [`Ring::forget`].
     pub(super) fn start(&mut self, token: Token, file: u32, memory: InFlight) -> u32 {
         let operation = memory.operation(file);
         let at = self.memory.insert(memory);
         self.push(token, operation);
         u32::try_from(at).unwrap_or(u32::MAX)
+    }
+
+    /// How many bytes an operation in flight sends.
+    pub(super) fn memory_bytes(&self, at: u32) -> usize {
+        self.memory.get(at as usize).map_or(0, InFlight::bytes)
     }
 
     /// What an operation needed that has come back.
@@ -204,16 +178,19 @@ impl Ring {
     }
 
     /// Queues an operation, which the next enter hands over.
+    pub(super) fn push(&mut self, token: Token, operation: squeue::Entry) {
+        self.make_room();
+        self.queue(token, operation);
+    }
+
+    /// Queues an operation, without an enter.
     ///
     /// What it refers to has to live until it has come back: our own operations refer to
-    /// `memory`, to the buffers, or to what is there for ever.
+    /// `memory`, to the volley, to the buffers, or to what is there for ever.
     #[expect(unsafe_code, reason = "the kernel will use the memory that it names")]
-    pub(super) fn push(&mut self, token: Token, operation: squeue::Entry) {
-        self.in_flight += usize::from(token.kind != Kind::Ignored);
+    fn queue(&mut self, token: Token, operation: squeue::Entry) {
+        self.in_flight += usize::from(token.kind.is_counted());
         let operation = operation.user_data(token.to_bits());
-        if self.spill.is_empty() && self.uring.submission().is_full() {
-            self.submit();
-        }
         if self.spill.is_empty() {
             // SAFETY: see above; `Drop` waits for what is in flight or leaves its memory behind.
             let pushed = unsafe { self.uring.submission().push(&operation) };
@@ -222,6 +199,12 @@ impl Ring {
             }
         }
         self.spill.push_back(operation);
+    }
+
+    fn make_room(&mut self) {
+        if self.spill.is_empty() && self.uring.submission().is_full() {
+            self.submit();
+        }
     }
 
     /// Hands over what is queued, and takes completions in: they would not all fit otherwise.
@@ -265,6 +248,8 @@ impl Ring {
             _ => submitter.submit_and_wait(want),
         };
         self.take_completions();
+        self.take_overflow();
+        self.finish_volley();
         self.stop_accepts_in_time();
         match entered {
             Ok(_) => Ok(()),
@@ -286,6 +271,28 @@ impl Ring {
         }
     }
 
+    /// Completions that did not fit into the queue are kept by the kernel, until it is entered.
+    fn take_overflow(&mut self) {
+        for _ in 0..OVERFLOW_ENTERS_MAX {
+            if !self.uring.submission().cq_overflow() {
+                return;
+            }
+            self.overflows += 1;
+            let _ = self.uring.submitter().submit_and_wait(0);
+            self.take_completions();
+        }
+    }
+
+    /// All sends of a volley are over when nothing is queued any more; those that failed are known
+    /// when no completion is kept back.
+    fn finish_volley(&mut self) {
+        let queue = self.uring.submission();
+        if self.spill.is_empty() && queue.is_empty() && !queue.cq_overflow() {
+            drop(queue);
+            self.volley.finish();
+        }
+    }
+
     fn take_completions(&mut self) {
         for entry in self.uring.completion() {
             let completion = Completion {
@@ -295,9 +302,12 @@ impl Ring {
             };
             let kind = completion.token.kind;
             if kind == Kind::AcceptDirect && completion.result >= 0 {
-                self.taken += 1;
+                self.places.take();
             }
-            if kind == Kind::Ignored {
+            if kind == Kind::Taken {
+                self.volley.fail(completion.token.index, completion.result);
+            }
+            if !kind.is_counted() {
                 continue;
             }
             if !completion.has_more() {
@@ -312,7 +322,7 @@ impl Ring {
 
     /// Before the next enter could fill the table.
     fn stop_accepts_in_time(&mut self) {
-        if !self.accepts.is_empty() && !self.has_margin() {
+        if !self.accepts.is_empty() && !self.places.has_margin() {
             for token in mem::take(&mut self.accepts) {
                 self.cancel(token);
             }
@@ -357,6 +367,7 @@ impl Drop for Ring {
         // Operations that were only queued have used nothing, and without an enter never will.
         if self.enabled && !self.quiesce() {
             mem::forget(mem::take(&mut self.memory));
+            self.volley.leak();
             self.buffers.leak();
         }
     }

@@ -3,16 +3,21 @@
 //! A table of descriptors holds no more than the process may have open, but each ring has one of
 //! its own: so a driver makes another ring when the tables of the others are nearly full. It waits
 //! on a single ring directly; several ring a bell each, in one epoll.
+//!
+//! Trap: the waker's eventfd is in that epoll itself. It is polled by the first ring too, but where
+//! one eventfd (the waker's) leads to another (the ring's bell), the kernel rings that later, and
+//! does so only once: from the second time on the wake would be lost.
 
 use std::io;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, RawFd};
 use std::time::Duration;
 
 use mio::unix::SourceFd;
-use mio::{Events, Interest, Poll, Token as EpollToken};
+use mio::{Events, Interest, Poll, Token};
 use rustix::event::{EventfdFlags, eventfd};
 
-use super::ring::{Ring, Size};
+use super::options::Size;
+use super::ring::Ring;
 
 /// The most rings of a driver: a connection names its ring by one byte.
 const RINGS_MAX: usize = 256;
@@ -33,17 +38,20 @@ pub(super) struct Rings {
     size: Size,
     /// How many there may be.
     max: usize,
+    /// The waker's eventfd.
+    wakes: RawFd,
     /// What several rings are waited for with.
     epoll: Option<(Poll, Events)>,
 }
 
 impl Rings {
-    /// One ring; up to `max` when there is need for them.
-    pub(super) fn new(size: Size, max: usize) -> io::Result<Self> {
+    /// One ring; up to `max` when there is need for them. `wakes` is what the waker writes to.
+    pub(super) fn new(size: Size, max: usize, wakes: RawFd) -> io::Result<Self> {
         Ok(Self {
             list: vec![Ring::new(size)?],
             size,
             max: max.clamp(1, RINGS_MAX),
+            wakes,
             epoll: None,
         })
     }
@@ -64,7 +72,7 @@ impl Rings {
 
     fn roomiest(&self) -> Option<u8> {
         let rings = self.list.iter().enumerate();
-        let roomiest = rings.max_by_key(|(_, ring)| ring.room());
+        let roomiest = rings.max_by_key(|(_, ring)| ring.places.room());
         roomiest.map(|(at, _)| Self::number(at))
     }
 
@@ -76,13 +84,13 @@ impl Rings {
         let Some(roomiest) = self.roomiest() else {
             return Ok(Room::None);
         };
-        if self.at(roomiest).has_margin() {
+        if self.at(roomiest).places.has_margin() {
             return Ok(Room::Many(roomiest));
         }
         if self.list.len() < self.max && self.size.files > self.size.margin() {
             return Ok(Room::Many(self.grow()?));
         }
-        if self.at(roomiest).room() > 0 {
+        if self.at(roomiest).places.room() > 0 {
             return Ok(Room::One(roomiest));
         }
         if self.list.len() < self.max {
@@ -104,25 +112,15 @@ impl Rings {
 
     fn grow(&mut self) -> io::Result<u8> {
         let mut ring = Ring::new(self.size)?;
-        let (epoll, mut bells) = match self.epoll.take() {
-            Some((epoll, events)) => ((epoll, events), Vec::new()),
-            None => (
-                (Poll::new()?, Events::with_capacity(RINGS_MAX)),
-                vec![&mut self.list[0]],
-            ),
-        };
-        bells.push(&mut ring);
-        for ring in bells {
-            let bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-            let source = &mut SourceFd(&bell.as_raw_fd());
-            // Edge-triggered, so nobody has to read it.
-            epoll
-                .0
-                .registry()
-                .register(source, EpollToken(0), Interest::READABLE)?;
-            ring.set_bell(bell)?;
+        if self.epoll.is_none() {
+            let epoll = Poll::new()?;
+            add(&epoll, self.wakes)?;
+            give_bell(&mut self.list[0], &epoll)?;
+            self.epoll = Some((epoll, Events::with_capacity(RINGS_MAX)));
         }
-        self.epoll = Some(epoll);
+        if let Some((epoll, _)) = &self.epoll {
+            give_bell(&mut ring, epoll)?;
+        }
         self.list.push(ring);
         tracing::info!(
             rings = self.list.len(),
@@ -176,6 +174,11 @@ impl Rings {
         Ok(())
     }
 
+    /// How often completions did not fit into their queue.
+    pub(super) fn overflows(&self) -> u64 {
+        self.list.iter().map(Ring::overflows).sum()
+    }
+
     /// Whether completions wait to be handed on.
     pub(super) fn is_busy(&self) -> bool {
         self.list.iter().any(|ring| ring.completions() > 0)
@@ -185,6 +188,18 @@ impl Rings {
 /// Enters of one ring in one poll. The kernel does about twenty pieces of deferred work in each,
 /// so that a turn handles some hundreds at most.
 const ENTERS_PER_TURN_MAX: usize = 16;
+
+fn give_bell(ring: &mut Ring, epoll: &Poll) -> io::Result<()> {
+    let bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+    add(epoll, bell.as_raw_fd())?;
+    ring.set_bell(bell)
+}
+
+/// Edge-triggered, so nobody has to read it.
+fn add(epoll: &Poll, eventfd: RawFd) -> io::Result<()> {
+    let registry = epoll.registry();
+    registry.register(&mut SourceFd(&eventfd), Token(0), Interest::READABLE)
+}
 
 fn full() -> io::Error {
     io::Error::other("the tables of all rings are full")

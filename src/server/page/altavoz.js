@@ -11,22 +11,19 @@
  * A WebSocket comes first, then server-sent events, then long polling. Each connection begins behind
  * the position that the last one came to, so that nothing is lost or comes twice when a connection
  * breaks or another transport takes over. Where the node cannot give what lies between, there is an
- * event `reset` before the messages that follow: what arrives is complete, or announced.
- *
- * One file without dependencies; it owns the connection to one topic and leaves to the page what a
- * message means. It needs fetch with streams, and so a browser of 2022 or later.
+ * event `reset` before the messages that follow: what arrives is complete, or announced. What a message
+ * means is left to the page. One file without dependencies, for browsers of 2022 or later.
  */
 "use strict";
 {
 const FINAL_STATUSES = [400, 401, 403, 404], REFUSED = 1008; // another attempt would be answered alike
 const TRIES = 3; // of a transport that has worked, before all are tried again
-
 const epochOf = (position) => position.slice(0, position.lastIndexOf(":"));
 const offsetOf = (position) => Number(position.slice(position.lastIndexOf(":") + 1));
 /** Where a reader is that knows none of the publications in this answer to a poll. */
 const placeBefore = ({ position, publications: [first] }) => first ? `${epochOf(position)}:${first.offset - 1}` : position;
 
-/** An HTTP answer that is no success, as an Error with its `status`, and `told`, the milliseconds to wait. */
+/** An HTTP answer that is no success, as an Error with its `status`, and `told`: the milliseconds to wait. */
 async function refusal(answer) {
   const text = await answer.text().catch(() => ""), header = answer.headers.get("Retry-After");
   let message = `${answer.status} ${answer.statusText}`.trim();
@@ -38,7 +35,6 @@ async function refusal(answer) {
 }
 
 // ---- The transports: each reads until its connection ends, and returns or throws why ----
-
 async function websocket(link) {
   const after = link.after === "earliest" ? placeBefore(await link.poll("earliest")) : link.after;
   const end = await new Promise((resolve, reject) => {
@@ -58,7 +54,7 @@ async function websocket(link) {
   if (link.opened || end.code !== 1006) return end;
   // A browser hides why a handshake failed; a plain request to the same topic is told.
   await link.poll(after);
-  return { ...end, reason: "no WebSocket gets through, though the node answers" };
+  return { ...end, reason: "the handshake failed, though the node answers" };
 }
 
 /** By fetch and not by EventSource, which hides the status, the first id and the signs of life. */
@@ -89,8 +85,7 @@ async function longpoll(link) {
   for (let after = link.after, isFirst = true; ; isFirst = false) {
     const asked = performance.now();
     if (!isFirst) link.watch(Altavoz.timing.silence);
-    const answer = isFirst ? await link.poll(after) : await (await link.ask({ mode: "longpoll", after })).json();
-    const { position, recovered, publications } = answer;
+    const answer = await link.poll(after, isFirst ? "poll" : "longpoll"), { position, recovered, publications } = answer;
     if (isFirst || !recovered) link.begin(position, recovered, after ? placeBefore(answer) : position);
     const news = after ? publications : []; // without a place to begin behind, what was there before is not wanted
     if (news.length && link.conflate) link.take({ ...news.at(-1), conflated: news.length });
@@ -103,14 +98,12 @@ async function longpoll(link) {
 }
 
 const TRANSPORTS = { websocket, sse, longpoll };
-
 /** One attempt with one transport. It reports `began`, `took` and `ended` to its client until it is stopped. */
 class Link {
   opened = false; openedAt = 0; epoch = ""; isLost = false;
   #controller = new AbortController(); #timer = 0; #report; #isOver = false;
   constructor(transport, options, report) {
-    Object.assign(this, options, { transport });
-    this.#report = report;
+    Object.assign(this, options, { transport }).#report = report;
     this.watch(Altavoz.timing.open);
     const ended = (end) => { if (!this.#isOver) { this.stop(); report.ended(this, end); } };
     Promise.resolve().then(() => this.#isOver || TRANSPORTS[transport](this)).then(ended, ended); // not before the client knows it
@@ -123,27 +116,30 @@ class Link {
   }
   async ask(query, accept = "application/json") {
     const headers = { Accept: accept, ...(this.token && { Authorization: `Bearer ${this.token}` }) };
-    const answer = await fetch(this.address(query), { headers, cache: "no-store", signal: this.signal });
+    const asked = fetch(this.address(query), { headers, cache: "no-store", signal: this.signal });
+    const answer = await asked.catch((error) => { throw error instanceof TypeError ? new Error("the node does not answer") : error; });
     if (!answer.ok) throw await refusal(answer);
     return answer;
   }
-  async poll(after) { return (await this.ask({ mode: "poll", after })).json(); }
+  async poll(after, mode = "poll") { return (await this.ask({ mode, after })).json(); }
   begin(...said) { clearTimeout(this.#timer); if (!this.signal.aborted) this.#report.began(this, ...said); }
   take(publication) { if (!this.signal.aborted) this.#report.took(this, publication); }
   /** Ends the link if nothing comes within so many milliseconds. */
   watch(limit) {
-    clearTimeout(this.#timer);
     const hint = this.transport === "websocket" ? "" : "; a browser opens at most 6 HTTP/1.1 connections to a host: are many tabs open?";
+    clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.abort(new Error(`nothing came within ${limit / 1000} s${hint}`)), limit);
   }
   pause(limit) {
     clearTimeout(this.#timer); // nothing is waited for meanwhile
-    return new Promise((resolve, reject) => { this.#timer = setTimeout(resolve, limit); this.signal.onabort = () => reject(this.signal.reason); });
+    return new Promise((resolve, reject) => {
+      this.#timer = setTimeout(resolve, limit);
+      this.signal.onabort = () => reject(this.signal.reason);
+    });
   }
   abort(error) { clearTimeout(this.#timer); this.#controller.abort(error); }
   stop() { this.#isOver = true; this.abort(); }
 }
-
 /**
  * A topic, read by the best transport that gets through. Its events, with their fields:
  * - `message`: `data` (text as a string, JSON as its value, bytes as an ArrayBuffer), `kind` ("text", "json" or
@@ -165,7 +161,7 @@ class Altavoz extends EventTarget {
     stable: 10_000, // whoever was connected for so long begins the back-off anew
     publish: 30_000, // until the answer to a publication is given up
   };
-  #options; #ladder; #position; #link = null; #candidate = null; #isClosed = false; #listening = new AbortController();
+  #options; #ladder; #position; #link = null; #candidate = null; #listening = new AbortController();
   #queue; #worked = ""; #tries = 0; #failures = 0; #timer = 0; #upgradeTimer = 0; #isTold = false; #climbed = true;
 
   /**
@@ -178,22 +174,19 @@ class Altavoz extends EventTarget {
    */
   constructor(url, { token = "", after = null, transports = Object.keys(TRANSPORTS), conflate = 0 } = {}) {
     super();
-    const unknown = transports.length ? transports.find((name) => !Object.hasOwn(TRANSPORTS, name)) : "none";
-    if (unknown !== undefined) throw new TypeError(`transports are ${Object.keys(TRANSPORTS).join(", ")}, not ${unknown}`);
+    const areKnown = transports.length && transports.every((name) => Object.hasOwn(TRANSPORTS, name));
+    if (!areKnown) throw new TypeError(`transports are some of ${Object.keys(TRANSPORTS)}, not "${transports}"`);
     if (!(conflate >= 0)) throw new TypeError(`conflate is a number of milliseconds, not ${conflate}`);
-    const base = globalThis.document?.baseURI ?? globalThis.location?.href;
-    this.#options = { url: new URL(url, base).href, token, conflate: conflate && `${conflate}ms` };
-    this.#position = after;
-    [this.#ladder, this.#queue] = [[...transports], [...transports]];
+    const { href } = new URL(url, globalThis.document?.baseURI ?? globalThis.location?.href);
+    this.#options = { url: href, token, conflate: conflate && `${conflate}ms` };
+    [this.#position, this.#ladder, this.#queue] = [after, [...transports], [...transports]];
     const { signal } = this.#listening;
     globalThis.addEventListener?.("online", () => this.#hurry(true), { signal });
     globalThis.document?.addEventListener("visibilitychange", () => document.hidden || this.#hurry(false), { signal });
     this.#connect();
   }
-
   /** By what it is connected: "websocket", "sse" or "longpoll", and null while it is not. */
   get transport() { return this.#link?.opened ? this.#link.transport : null; }
-
   /** Everything up to it was delivered; give it as `after` to go on behind it. Null before the first connection. */
   get position() { return this.#position === "earliest" ? null : this.#position; }
 
@@ -207,11 +200,11 @@ class Altavoz extends EventTarget {
     const type = isBytes ? "application/octet-stream" : typeof data === "string" ? "text/plain; charset=utf-8" : "application/json";
     const { token, url } = this.#options, body = type === "application/json" ? JSON.stringify(data) : data;
     const headers = { "Content-Type": type, ...(token && { Authorization: `Bearer ${token}` }) };
-    const answer = await fetch(url.replace(/^ws/, "http"), { method: "POST", headers, body, signal: AbortSignal.timeout(Altavoz.timing.publish) });
+    const signal = AbortSignal.timeout(Altavoz.timing.publish);
+    const answer = await fetch(url.replace(/^ws/, "http"), { method: "POST", headers, body, signal });
     if (!answer.ok) throw await refusal(answer);
     return answer.json();
   }
-
   /** Ends the connection for good. */
   close() { this.#end({ transport: this.transport, code: 1000, reason: "closed by the page", opened: this.transport !== null }); }
 
@@ -224,10 +217,9 @@ class Altavoz extends EventTarget {
   /** A link says where the topic is; `from` is the place before what follows, or null if that is not known. */
   #began(link, position, recovered, from) {
     if (link === this.#candidate) {
-      if (!recovered) { link.stop(); return this.#climb([]); } // the present one may still have it all
-      this.#candidate = null;
+      if (!recovered) { link.stop(); return this.#climb(this.#ladder.length); } // the present one may still have it all
       this.#link.stop();
-      this.#link = link;
+      [this.#link, this.#candidate] = [link, null];
     }
     const isReset = !recovered || (this.position && epochOf(this.position) !== epochOf(position));
     Object.assign(link, { epoch: epochOf(position), isLost: isReset && !from });
@@ -239,9 +231,7 @@ class Altavoz extends EventTarget {
     Object.assign(link, { opened: true, openedAt: performance.now() });
     // Whoever came back by a lesser transport looks for a better one soon, unless those have just failed.
     this.#upgradeIn(this.#worked && !this.#climbed ? Altavoz.timing.backoffFirst : Altavoz.timing.upgrade);
-    this.#worked = link.transport;
-    this.#tries = TRIES;
-    this.#queue = [];
+    [this.#worked, this.#tries, this.#queue] = [link.transport, TRIES, []];
     this.#tell("open", { transport: link.transport, position: this.position });
   }
   #took(link, { offset, conflated = 1, data, text, base64 }) {
@@ -257,7 +247,7 @@ class Altavoz extends EventTarget {
     this.dispatchEvent(Object.assign(event, { kind, offset, position: this.#position, ...merged }));
   }
   #ended(link, { code, status, reason, message, told }) {
-    if (link === this.#candidate) return this.#climb(this.#better().slice(this.#ladder.indexOf(link.transport) + 1));
+    if (link === this.#candidate) return this.#climb(this.#ladder.indexOf(link.transport) + 1);
     const why = { transport: link.transport, code, status, reason: reason || message || "", opened: link.opened };
     this.#forget();
     if (code === REFUSED || FINAL_STATUSES.includes(status)) return this.#end(why);
@@ -275,17 +265,15 @@ class Altavoz extends EventTarget {
     const { backoffFirst, backoffMost, toldMost } = Altavoz.timing;
     return this.#isTold ? Math.min(Number(told), toldMost) : Math.random() * Math.min(backoffMost, backoffFirst * 2 ** this.#failures++);
   }
-  /** The transports that stand before the present one. */
-  #better() { return this.#ladder.slice(0, this.#ladder.indexOf(this.#link.transport)); }
   #upgradeIn(limit) {
     clearTimeout(this.#upgradeTimer);
-    const climb = () => this.#climb(this.#better());
-    if (this.#better().length) this.#upgradeTimer = setTimeout(climb, limit * (0.5 + Math.random()));
+    if (this.#ladder[0] !== this.#link.transport) this.#upgradeTimer = setTimeout(() => this.#climb(0), limit * (0.5 + Math.random()));
   }
-  /** Tries the first of these transports while the present one goes on. */
-  #climb([transport]) {
-    this.#candidate = transport ? this.#attempt(transport) : null;
-    if (!transport) this.#upgradeIn(Altavoz.timing.upgrade);
+  /** Tries this place of the ladder, if it is a better one, while the present transport goes on. */
+  #climb(place) {
+    const isBetter = place < this.#ladder.indexOf(this.#link.transport);
+    this.#candidate = isBetter ? this.#attempt(this.#ladder[place]) : null;
+    if (!isBetter) this.#upgradeIn(Altavoz.timing.upgrade);
   }
   /** The network or the reader is back: waits no longer than it must. */
   #hurry(isOnline) {
@@ -300,8 +288,7 @@ class Altavoz extends EventTarget {
     this.#link = this.#candidate = null;
   }
   #end(why) {
-    if (this.#isClosed) return;
-    this.#isClosed = true;
+    if (this.#listening.signal.aborted) return;
     this.#listening.abort();
     this.#forget();
     this.#tell("close", { ...why, final: true });

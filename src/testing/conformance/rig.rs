@@ -25,6 +25,8 @@ pub(super) struct Conn {
     pub(super) eof: bool,
     pub(super) closed: Option<Option<io::ErrorKind>>,
     pub(super) gone: bool,
+    /// Bytes that were ever queued for sending.
+    pub(super) offered: usize,
     outgoing: VecDeque<Part>,
     /// Bytes of the send in flight.
     pending: Option<usize>,
@@ -42,6 +44,7 @@ pub(super) struct Rig<H: Harness> {
     pub(super) woken: usize,
     /// Connections accepted in the last `poll`.
     pub(super) accepted_last: usize,
+    pub(super) accept_failures: usize,
 }
 
 impl<H: Harness> Rig<H> {
@@ -53,6 +56,7 @@ impl<H: Harness> Rig<H> {
             sockets: VecDeque::new(),
             woken: 0,
             accepted_last: 0,
+            accept_failures: 0,
         }
     }
 
@@ -78,6 +82,20 @@ impl<H: Harness> Rig<H> {
         let peer = self.harness.connect();
         self.peers.push(peer);
         self.until("accepted", |rig| !rig.sockets.is_empty());
+        self.open_as(id);
+    }
+
+    /// Opens the oldest accepted socket, in this slot.
+    pub(super) fn open_next(&mut self, slot: usize) -> ConnId {
+        let id = ConnId {
+            slot: u32::try_from(slot).expect("few connections"),
+            generation: 1,
+        };
+        self.open_as(id);
+        id
+    }
+
+    fn open_as(&mut self, id: ConnId) {
         let socket = self.sockets.pop_front().expect("accepted");
         self.driver().open(id, socket).expect("open");
         self.add(id, true);
@@ -96,6 +114,7 @@ impl<H: Harness> Rig<H> {
             eof: false,
             closed: None,
             gone: false,
+            offered: 0,
             outgoing: VecDeque::new(),
             pending: None,
             blocked: false,
@@ -120,13 +139,15 @@ impl<H: Harness> Rig<H> {
             let mut head = part.clone();
             head.end = head.start + u32::try_from(SEND_BATCH_BYTES_MAX).expect("64 KiB");
             part.start = head.end;
-            self.conn(id).outgoing.push_back(head);
+            self.send_part(id, head);
         }
         self.send_part(id, part);
     }
 
     pub(super) fn send_part(&mut self, id: ConnId, part: Part) {
-        self.conn(id).outgoing.push_back(part);
+        let conn = self.conn(id);
+        conn.offered += part.len() as usize;
+        conn.outgoing.push_back(part);
     }
 
     /// Whether all that was queued was taken.
@@ -198,6 +219,7 @@ impl<H: Harness> Rig<H> {
             sockets,
             woken,
             accepted_last,
+            accept_failures,
             ..
         } = self;
         *accepted_last = 0;
@@ -206,7 +228,7 @@ impl<H: Harness> Rig<H> {
                 *accepted_last += 1;
                 sockets.push_back(socket);
             }
-            Event::AcceptFailed { .. } => {}
+            Event::AcceptFailed { .. } => *accept_failures += 1,
             Event::Woken => *woken += 1,
             Event::Connected { id }
             | Event::Received { id, .. }
@@ -225,6 +247,11 @@ fn find(conns: &mut [Conn], id: ConnId) -> &mut Conn {
 }
 
 impl Conn {
+    /// Bytes that were not taken.
+    pub(super) fn unsent_bytes(&self) -> usize {
+        self.outgoing.iter().map(|part| part.len() as usize).sum()
+    }
+
     /// Takes an event in, and holds it to the contract.
     fn handle<S>(&mut self, event: Event<'_, S>) {
         assert!(self.closed.is_none(), "something after Closed");

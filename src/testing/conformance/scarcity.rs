@@ -1,22 +1,35 @@
 //! Accepting without descriptors, in a process of its own: the limit is the whole process's.
 
 use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
 use std::process::Command;
 use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::base::{ConnId, clock};
-use crate::io::epoll::Socket;
-use crate::io::{Address, Close, Driver, EpollDriver, EpollOptions, Event, ListenOptions, sys};
-
-const INNER: &str = "testing::conformance::scarcity::descriptors_run_out_in_this_process";
+use crate::io::uring::probe;
+use crate::io::{
+    Address, Close, Driver, EpollDriver, EpollOptions, Event, ListenOptions, ListenSocket,
+    UringDriver, UringOptions, sys,
+};
 
 #[test]
 fn without_descriptors_accepting_rests_and_goes_on_when_there_are_some() {
+    run_alone("descriptors_run_out_in_this_process");
+}
+
+#[test]
+fn over_io_uring_no_descriptors_are_needed_but_for_unix_sockets() {
+    run_alone("descriptors_run_out_over_io_uring");
+}
+
+/// Runs an ignored test of this module in a process of its own.
+fn run_alone(name: &str) {
+    let inner = format!("testing::conformance::scarcity::{name}");
     let test = std::env::current_exe().expect("this test's program");
     let output = Command::new(test)
-        .args(["--exact", INNER, "--ignored"])
+        .args(["--exact", &inner, "--ignored"])
         .output()
         .expect("run");
     let text = String::from_utf8_lossy(&output.stdout);
@@ -24,14 +37,24 @@ fn without_descriptors_accepting_rests_and_goes_on_when_there_are_some() {
     assert!(text.contains("1 passed"), "{text}");
 }
 
-struct Shard {
-    driver: EpollDriver,
-    sockets: Vec<Socket>,
+struct Shard<D: Driver> {
+    driver: D,
+    sockets: Vec<D::Socket>,
     failures: usize,
     polls: usize,
 }
 
-impl Shard {
+impl<D: Driver<Listener = ListenSocket>> Shard<D> {
+    fn new(mut driver: D, listener: ListenSocket) -> Self {
+        driver.listen(listener).expect("listen");
+        Self {
+            driver,
+            sockets: Vec::new(),
+            failures: 0,
+            polls: 0,
+        }
+    }
+
     fn poll(&mut self, timeout: Duration) {
         let Self {
             driver,
@@ -40,12 +63,23 @@ impl Shard {
             polls,
         } = self;
         *polls += 1;
-        let on_event = |event: Event<'_, Socket>| match event {
+        let on_event = |event: Event<'_, D::Socket>| match event {
             Event::Accepted { socket, .. } => sockets.push(socket),
             Event::AcceptFailed { .. } => *failures += 1,
             _ => {}
         };
         driver.poll(Some(timeout), on_event).expect("poll");
+    }
+
+    /// For a while nobody is accepted, which is said once, and there is no spinning.
+    fn rests(&mut self) {
+        self.polls = 0;
+        let until = clock::now() + Duration::from_millis(350);
+        while clock::now() < until {
+            self.poll(Duration::from_millis(50));
+        }
+        assert_eq!((self.failures, self.sockets.len()), (1, 0));
+        assert!(self.polls < 30, "{} polls: it spins", self.polls);
     }
 
     fn accept(&mut self, count: usize) {
@@ -81,13 +115,8 @@ fn descriptors_run_out_in_this_process() {
     let Address::Inet(address) = *listener.address() else {
         unreachable!("bound to TCP");
     };
-    let mut shard = Shard {
-        driver: EpollDriver::new(EpollOptions::default()).expect("driver"),
-        sockets: Vec::new(),
-        failures: 0,
-        polls: 0,
-    };
-    shard.driver.listen(listener).expect("listen");
+    let driver = EpollDriver::new(EpollOptions::default()).expect("driver");
+    let mut shard = Shard::new(driver, listener);
 
     let id = ConnId {
         slot: 0,
@@ -102,14 +131,7 @@ fn descriptors_run_out_in_this_process() {
     let before = getrlimit(Resource::Nofile).current.expect("a limit");
     limit_descriptors(next_descriptor());
 
-    // It is said once, and the driver sleeps in between.
-    shard.polls = 0;
-    let until = clock::now() + Duration::from_millis(350);
-    while clock::now() < until {
-        shard.poll(Duration::from_millis(50));
-    }
-    assert_eq!((shard.failures, shard.sockets.len()), (1, 0));
-    assert!(shard.polls < 30, "{} polls: it spins", shard.polls);
+    shard.rests();
 
     // A connection that ends makes room at once.
     shard.driver.close(id, Close::Graceful);
@@ -118,4 +140,32 @@ fn descriptors_run_out_in_this_process() {
 
     limit_descriptors(before);
     shard.accept(3);
+}
+
+#[test]
+#[ignore = "takes the whole process's descriptors; its neighbour runs it in one of its own"]
+fn descriptors_run_out_over_io_uring() {
+    if probe().is_err() {
+        return;
+    }
+    let options = ListenOptions::default();
+    let tcp = sys::bind(&"127.0.0.1:0".parse().expect("an address"), &options).expect("bind");
+    let Address::Inet(address) = *tcp.address() else {
+        unreachable!("bound to TCP");
+    };
+    let driver = || UringDriver::new(UringOptions::default()).expect("driver");
+    let mut over_tcp = Shard::new(driver(), tcp);
+    let path = std::env::temp_dir().join(format!("altavoz-scarce-{}.sock", std::process::id()));
+    let unix = sys::bind(&Address::Unix(path.clone()), &options).expect("bind");
+    let mut over_unix = Shard::new(driver(), unix);
+
+    let _tcp = [0; 3].map(|_| TcpStream::connect(address).expect("connect"));
+    let _unix = [0; 3].map(|_| UnixStream::connect(&path).expect("connect"));
+    let before = getrlimit(Resource::Nofile).current.expect("a limit");
+    limit_descriptors(next_descriptor());
+
+    over_tcp.accept(3);
+    over_unix.rests();
+    limit_descriptors(before);
+    over_unix.accept(3);
 }

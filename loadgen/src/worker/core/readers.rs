@@ -20,6 +20,10 @@ use super::Core;
 /// How long a client waits after a refusal before it asks again, in nanoseconds.
 const RETRY_NANOS: u64 = 1_000_000_000;
 
+/// How long a poll is waited for, in nanoseconds: at the next turn behind it, its connection is
+/// given up and another one opened.
+const ANSWER_TIMEOUT_NANOS: u64 = 10_000_000_000;
+
 /// Polls that are begun in one turn: between them, answers are read.
 const POLLS_PER_TURN_MAX: usize = 1024;
 
@@ -44,7 +48,7 @@ impl Core {
             match self.conns[slot].state {
                 State::Idle => self.begin(driver, slot),
                 // The server said that it ends the connection, and does not.
-                State::Closing => driver.close(self.conns[slot].id(slot), Close::Reset),
+                State::Closing => self.end(driver, slot, Close::Reset),
                 _ => {}
             }
         }
@@ -70,6 +74,11 @@ impl Core {
             self.tally(slot, Tally::Late);
         }
         self.meter.note_turn(arm, now.saturating_sub(due));
+        let conn = &mut self.conns[slot];
+        let is_lost = due.saturating_sub(conn.since) > ANSWER_TIMEOUT_NANOS;
+        if is_lost && conn.reader.as_ref().is_some_and(|it| it.is_asking) {
+            self.give_up_reading(slot, now);
+        }
         let conn = &mut self.conns[slot];
         if let Some(reader) = &mut conn.reader {
             reader.is_owed = true;
@@ -238,6 +247,11 @@ impl Core {
         if self.transport(slot).is_push() || !self.conns[slot].is_in {
             return self.break_off(slot, why);
         }
+        self.give_up_reading(slot, now);
+    }
+
+    /// Ends the connection of a client that polls, with the request that is under way there.
+    fn give_up_reading(&mut self, slot: usize, now: u64) {
         self.break_request(slot, now);
         let conn = &mut self.conns[slot];
         conn.state = State::Closing;

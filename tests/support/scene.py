@@ -1,4 +1,4 @@
-"""The node of a section with its publisher, and one check in it with the readers it opened.
+"""The node of a section with its publisher, and one check in it with the readers that it opens.
 
 Owns how a check is judged and reported: what goes wrong in it is its failure, and the run goes on.
 """
@@ -140,19 +140,18 @@ class Trial:
                 return
         self.equal("the position at the start", start.position, now)
 
-    def closed(self, reader, code, retry=True):
-        """The reader's next is a close with this code; then the connection ends as it should."""
-        close = reader.next()
-        if not isinstance(close, Close):
-            raise Wrong(f"expected a close, saw {close!r:.200}")
-        self.equal("the close's code", close.code, code)
-        if retry:
-            self.demand(close.reason.startswith("retry=") and close.reason[6:].isdigit(),
-                        f"the reason is {close.reason!r}")
+    def closes(self, reader, item, code):
+        """`item`, which the reader got, is a close with this code; then the connection ends as it
+        should. With 1001 it says when to come back."""
+        if not isinstance(item, Close):
+            raise Wrong(f"expected a close, saw {item!r:.200}")
+        self.equal("the close's code", item.code, code)
+        if code == 1001:
+            self.demand(item.reason.startswith("retry=") and item.reason[6:].isdigit(),
+                        f"the reason is {item.reason!r}")
             if reader.transport.name.startswith("SSE"):
-                self.equal("the browser's retry", close.retry, int(close.reason[6:]))
+                self.equal("the browser's retry", item.retry, int(item.reason[6:]))
         self.ends(reader)
-        return close
 
     def ends(self, reader):
         """Nothing more comes, and the body is whole."""

@@ -1,0 +1,1 @@
+"""The tests behind proxies; `run.py` is the program."""
