@@ -27,7 +27,10 @@ class Missing(Exception):
 class Arm:
     """A server as it stands in the tables."""
 
+    # Publications under way in the runs that go as fast as they can.
     windows = (1, 16)
+    # Whether somebody else keeps it running, so that it has no fresh start.
+    is_kept = False
 
     def __init__(self, name, start, version, flags=()):
         self.name = name
@@ -220,7 +223,9 @@ def tokio():
 
 
 def named(name, url, pids, flags):
-    return Arm(name, lambda: Named(url, pids), lambda: url, flags)
+    arm = Arm(name, lambda: Named(url, pids), lambda: f"at {url}", flags)
+    arm.is_kept = True
+    return arm
 
 
 PATHS = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"
@@ -230,7 +235,7 @@ ARMS = {
     "uring": lambda: node("uring"),
     "bare": bare,
     "tokio": tokio,
-    "uws": lambda: in_python("uWebSockets", "uws.py", "socketify", "20, by socketify {0}"),
+    "uws": lambda: in_python("uWebSockets", "uws.py", "socketify", "as in socketify {0}"),
     "nchan": nchan,
     "mosquitto": mosquitto,
     "ws": lambda: on_node("ws", "ws.mjs", "ws"),
