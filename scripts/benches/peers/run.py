@@ -57,7 +57,7 @@ class Seen:
     def count(self, what, report):
         """Adds a run to the ledger, and keeps the generator's word on whether it is a result."""
         connect, total = report["connect"], report["total"]
-        self.wanted += connect["connected"] + connect["failed"]
+        self.wanted += connect["connected"] + sum(connect["failures"].values())
         self.connected += connect["connected"]
         if total:
             self.expected += total["expected"]
