@@ -21,6 +21,9 @@ from servers import Missing
 # What all others are in ratio to, if it runs.
 OURS = "epoll"
 SIZE_BYTES = 64
+# How long connections are held, and how long a server is looked at before the first one.
+HOLD_SECONDS = 3
+ALONE_SECONDS = 1
 # A worker with less than this to spare has nothing to spare.
 BUSY_PERCENT = 90
 
@@ -46,6 +49,7 @@ class Seen:
         self.expected = self.received = self.doubled = 0
         self.wanted = self.connected = 0
         self.busy = []
+        self.waited = []
         self.limits = []
 
     def begin(self):
@@ -85,35 +89,45 @@ def measure(arm, seen, options, number):
 
 def idle(arm, seen, options, number):
     """Connections as fast as they go, which are then only held."""
-    hold = 3
-    report = run("connect", arm, options, f"idle-{number}", "--clients", str(options.idle),
-                 "--hold", f"{hold}s")
+    with arm.start() as server:
+        before, _ = scheduled_us(server.pids)
+        time.sleep(ALONE_SECONDS)
+        alone = (scheduled_us(server.pids)[0] - before) / ALONE_SECONDS
+        report = generate("connect", server, arm, f"idle-{number}", "--clients", str(options.idle),
+                          "--hold", f"{HOLD_SECONDS}s")
     seen.count("idle", report)
     connect, rest = report["connect"], report["idle"]
-    first = connect["server_cpu_per_connect_us"]
-    if first is None or not connect["connected"]:
+    first, held = connect["server_cpu_per_connect_us"], rest["server_cpu_percent"]
+    if first is None or held is None or not connect["connected"]:
         return
-    # What a protocol does behind 101 is done while they are held.
-    behind = rest["server_cpu_percent"] / 100 * hold * 1e6 / connect["connected"]
+    # What a protocol does behind 101 is done while they are held; some have timers that tick
+    # although nobody is there.
+    behind = max(0, held / 100 * 1e6 - alone) * HOLD_SECONDS / connect["connected"]
     seen.note(handshake=first + behind, memory=report["memory"]["server_per_connection_bytes"])
 
 
 def fast(arm, seen, options, window, number):
     """As many publications as are taken, with so many under way."""
-    report = run("fanout", arm, options, f"fast-{window}-{number}", *load(options), "--in-flight",
-                 str(window))
+    with arm.start() as server:
+        before = scheduled_us(server.pids)
+        report = generate("fanout", server, arm, f"fast-{window}-{number}", *load(options),
+                          "--in-flight", str(window))
+        ran, waited = (b - a for a, b in zip(before, scheduled_us(server.pids)))
     seen.count(f"{window} in flight", report)
     total = report["total"]
     seen.note(**{f"rate_{window}": total["deliveries_per_second"],
                  f"cpu_{window}": total["server_cpu_per_delivery_us"]})
     if window == max(arm.windows):
         seen.busy.append((total["server_cpu_percent"], total["generator_cpu_percent"]))
+        if ran:
+            seen.waited.append(100 * waited / (ran + waited))
 
 
 def timetable(arm, seen, options, number):
     """Publications on a timetable, for latency."""
-    report = run("fanout", arm, options, f"timetable-{number}", *load(options), "--rate",
-                 str(options.rate))
+    with arm.start() as server:
+        report = generate("fanout", server, arm, f"timetable-{number}", *load(options), "--rate",
+                          str(options.rate))
     seen.count("timetable", report)
     latency = report["total"]["latency"]
     if latency["count"]:
@@ -125,10 +139,20 @@ def load(options):
             options.warmup, "--duration", options.duration]
 
 
-def run(command, arm, options, name, *flags):
-    with arm.start() as server:
-        return rig.loadgen(command, server, *arm.flags, *flags,
-                           name=f"peers-{slug(arm.name)}-{name}")
+def generate(command, server, arm, name, *flags):
+    return rig.loadgen(command, server, *arm.flags, *flags, name=f"peers-{slug(arm.name)}-{name}")
+
+
+def scheduled_us(pids):
+    """How long all threads of a server's processes ran, and how long they waited for a core that
+    somebody else had."""
+    ran = waited = 0
+    for pid in pids:
+        for task in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{task}/schedstat") as stat:
+                on_core, in_queue, _ = map(int, stat.read().split())
+            ran, waited = ran + on_core / 1000, waited + in_queue / 1000
+    return ran, waited
 
 
 def slug(name):
@@ -158,16 +182,15 @@ def short(ratio):
 
 
 def limit(seen):
-    """Who had nothing to spare in the run with most in flight."""
-    if any("generator was the limit" in text for _, text in seen.limits):
-        return "generator"
+    """Who had nothing to spare in the runs with most in flight."""
     known = [pair for pair in seen.busy if pair[0] is not None]
     if not known:
         return "not seen"
     server, generator = (median(side) for side in zip(*known))
     busy = [name for name, share in (("server", server), ("generator", generator))
             if share >= BUSY_PERCENT]
-    return f"{' and '.join(busy) or 'neither'}: {server:.0f} %, {generator:.0f} %"
+    waited = f"; waited {median(seen.waited):.0f} %" if seen.waited else ""
+    return f"{' and '.join(busy) or 'neither'}: {server:.0f} %, {generator:.0f} %{waited}"
 
 
 def table(found, options):
@@ -239,9 +262,9 @@ def write(found, missing, options):
     if OURS in found:
         lines += ["", "Range of the ratios", "", *spread(found)]
     lines += [""] * bool(missing) + [f"left out: {name}: {why}" for name, why in missing.items()]
+    lines += [""] * any(seen.limits for seen in found.values())
     for name, seen in found.values_with_names():
-        told = sorted({f"{name}, {what}: {text}" for what, text in seen.limits})
-        lines += [""] * bool(told) + told
+        lines += [f"{name}, {what}: {text}" for what, text in seen.limits]
     text = "\n".join(lines)
     print(f"\n{text}")
     os.makedirs(rig.RESULTS, exist_ok=True)

@@ -48,7 +48,7 @@ class Configured:
         os.chmod(self.folder.name, 0o755)
         port = free_port()
         with open(os.path.join(HERE, file)) as source:
-            text = source.read().replace("@PORT@", str(port)).replace("@FOLDER@", self.folder.name)
+            text = source.read().replace("@PORT@", str(port)).replace("@UNUSED@", str(free_port()))
         path = os.path.join(self.folder.name, file)
         with open(path, "w") as target:
             target.write(text)
