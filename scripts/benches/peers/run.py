@@ -187,21 +187,21 @@ def short(ratio):
 
 def limit(seen):
     """Who had nothing to spare in the runs with most in flight."""
-    known = [pair for pair in seen.busy if pair[0] is not None]
-    if not known:
-        return "not seen"
-    server, generator = (median(side) for side in zip(*known))
-    busy = [name for name, share in (("server", server), ("generator", generator))
-            if share >= BUSY_PERCENT]
-    waited = f"; waited {median(seen.waited):.0f} %" if seen.waited else ""
-    return f"{' and '.join(busy) or 'neither'}: {server:.0f} %, {generator:.0f} %{waited}"
+    sides = [("server", [server for server, _ in seen.busy if server is not None]),
+             ("generator", [generator for _, generator in seen.busy])]
+    shares = [(name, median(values)) for name, values in sides if values]
+    busy = " and ".join(name for name, share in shares if share >= BUSY_PERCENT) or "neither"
+    words = [f"{name} {share:.0f} %" for name, share in shares]
+    if seen.waited:
+        words.append(f"waited {median(seen.waited):.0f} %")
+    return f"{busy} ({', '.join(words)})"
 
 
 def table(found, options):
     """Rows of Markdown, so that they can stand in a document as they are."""
     ours = found.get(OURS)
     heads = ["server", "version", *(heading for _, heading, _ in FIGURES), "delivered of expected",
-             "connected of wanted", "limit: server, generator"]
+             "connected of wanted", "limit"]
     rows = [heads, ["---"] * len(heads)]
     for name, seen in found.values_with_names():
         wrong = f", {seen.doubled:,} doubled or out of order" if seen.doubled else ""
@@ -217,6 +217,8 @@ def spread(found):
     ours = found.get(OURS)
     rows = [["server", *(heading for _, heading, _ in FIGURES)], ["---"] * (len(FIGURES) + 1)]
     for name, seen in found.values_with_names():
+        if seen is ours:
+            continue
         against = [ratios(seen, ours, figure) for figure, _, _ in FIGURES]
         rows.append([name, *(f"{short(min(each))} to {short(max(each))}" if each else "–"
                              for each in against)])
@@ -287,6 +289,8 @@ def arms_of(options):
         name, _, url = given.partition("=")
         if not name or not url.startswith(("ws://", "wss://")):
             rig.fail(f"--peer {given}: NAME=ws://HOST:PORT/PATH is wanted")
+        if name in servers.ARMS:
+            rig.fail(f"--peer {given}: {name} is one of ours, give it another name")
         arms[name] = servers.named(name, url, of_peer(name, options.peer_pid, split_pids),
                                    of_peer(name, options.peer_flags, shlex.split))
     for given in options.peer_pid + options.peer_flags:

@@ -76,6 +76,8 @@ async fn serve(stream: TcpStream, rooms: &Rooms) -> Result<(), Error> {
 
 fn room(rooms: &Rooms, path: String) -> Sender<Message> {
     let mut rooms = rooms.lock().unwrap_or_else(PoisonError::into_inner);
-    let room = rooms.entry(path).or_insert_with(|| broadcast::channel(LAG_MAX).0);
+    let room = rooms
+        .entry(path)
+        .or_insert_with(|| broadcast::channel(LAG_MAX).0);
     room.clone()
 }
