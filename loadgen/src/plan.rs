@@ -18,13 +18,10 @@ use crate::options::{
 };
 use crate::paths::Paths;
 use crate::sources::{SOURCE_PORTS_MAX, Sources};
-use crate::stages::{Event, Stage};
+use crate::stages;
 use crate::stamp::STAMP_BYTES;
 use crate::target::Target;
 use crate::transport::Transport;
-
-/// The most stages of a run: rounds are counted in a byte.
-const STAGES_MAX: usize = 100;
 
 /// The most clients of one worker: what a descriptor limit of 20,000 leaves room for.
 const WORKER_CLIENTS_MAX: u64 = 19_000;
@@ -172,7 +169,8 @@ impl Plan {
         plan.arrivals = options.arrivals;
         plan.crowd = options.crowd;
         plan.check_arms()?;
-        plan.check_stages(&options.stages)?;
+        let is_polled = plan.arms.iter().any(|arm| arm.transport.is_scheduled());
+        stages::check(&options.stages, plan.crowd, plan.slow, is_polled)?;
         plan.finish(&options.load, &options.target)
     }
 
@@ -377,35 +375,6 @@ impl Plan {
         }
         if self.on_open.is_some() && !self.has(Transport::Ws) {
             return Err(Failure::usage("--on-open is for ws"));
-        }
-        Ok(())
-    }
-
-    /// What stages need.
-    fn check_stages(&self, stages: &[Stage]) -> Result<(), Failure> {
-        let needs_crowd = stages.iter().find(|stage| stage.needs_crowd());
-        if let Some(stage) = needs_crowd.filter(|_| self.crowd == 0) {
-            return Err(Failure::usage(format!(
-                "--stage {}: say how many leave and come back with --crowd K",
-                stage.text
-            )));
-        }
-        let slow = stages
-            .iter()
-            .find(|stage| stage.event == Event::SlowReaders);
-        if let Some(stage) = slow.filter(|_| self.slow == 0) {
-            return Err(Failure::usage(format!(
-                "--stage {}: say how many stop to read with --slow-readers K",
-                stage.text
-            )));
-        }
-        if needs_crowd.is_some() && self.arms.iter().any(|arm| arm.transport.is_scheduled()) {
-            return Err(Failure::usage(
-                "--stage: between polls nothing is held that could be cut, leave poll out",
-            ));
-        }
-        if stages.len() > STAGES_MAX {
-            return Err(Failure::usage("--stage: at most 100 stages"));
         }
         Ok(())
     }

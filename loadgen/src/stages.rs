@@ -7,7 +7,11 @@ use std::time::Duration;
 
 use altavoz::config::parse_duration;
 
+use crate::failure::Failure;
 use crate::protocol::Leaving;
+
+/// The most stages of a run: rounds are counted in a byte.
+const STAGES_MAX: usize = 100;
 
 /// One stage.
 #[derive(Clone, PartialEq, Debug)]
@@ -88,6 +92,38 @@ impl Stage {
     pub fn needs_crowd(&self) -> bool {
         matches!(self.event, Event::Churn(..) | Event::ReconnectStorm)
     }
+}
+
+/// What stages need: somebody to cut, somebody who stops to read, something that is held.
+///
+/// # Errors
+/// Says which flag is missing or in the way.
+pub fn check(stages: &[Stage], crowd: u32, slow: u32, is_polled: bool) -> Result<(), Failure> {
+    let needs_crowd = stages.iter().find(|stage| stage.needs_crowd());
+    if let Some(stage) = needs_crowd.filter(|_| crowd == 0) {
+        return Err(Failure::usage(format!(
+            "--stage {}: say how many leave and come back with --crowd K",
+            stage.text
+        )));
+    }
+    let slow_readers = stages
+        .iter()
+        .find(|stage| stage.event == Event::SlowReaders);
+    if let Some(stage) = slow_readers.filter(|_| slow == 0) {
+        return Err(Failure::usage(format!(
+            "--stage {}: say how many stop to read with --slow-readers K",
+            stage.text
+        )));
+    }
+    if needs_crowd.is_some() && is_polled {
+        return Err(Failure::usage(
+            "--stage: between polls nothing is held that could be cut, leave poll out",
+        ));
+    }
+    if stages.len() > STAGES_MAX {
+        return Err(Failure::usage("--stage: at most 100 stages"));
+    }
+    Ok(())
 }
 
 fn form(text: &str) -> String {
