@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::arms::{ArmPlan, size};
-use crate::num::{id, ratio, whole};
+use crate::num::{id, ratio};
 use crate::options::DriverKind;
 use crate::plan::Plan;
 use crate::protocol::{ArmConnects, ArmRound};
@@ -186,7 +186,7 @@ fn more_segments(bytes: u64, segments: u64) -> u64 {
 fn server(measured: &Measured, memory: Option<&Memory>, clients: u64) -> ArmServer {
     let cpu = measured.server.map(|server| server.cpu_ns);
     let received = measured.round.counts.received;
-    let wall = whole(measured.seconds * 1e9);
+    let span = measured.server.map_or(0, |server| server.span_ns);
     let each = |bytes: Option<u64>| {
         let memory = memory?;
         ratio(bytes?, memory.connections)
@@ -194,7 +194,7 @@ fn server(measured: &Measured, memory: Option<&Memory>, clients: u64) -> ArmServ
     ArmServer {
         cpu_per_delivery_us: cpu.and_then(|ns| ratio(ns, received)).map(|ns| ns / 1e3),
         cpu_per_client_second_us: cpu
-            .and_then(|ns| each_second(ns, clients, wall))
+            .and_then(|ns| each_second(ns, clients, span))
             .map(|ns| ns / 1e3),
         memory_per_client_bytes: each(memory.and_then(|memory| memory.server_bytes)),
         kernel_memory_per_client_bytes: each(memory.and_then(|memory| memory.kernel_bytes)),

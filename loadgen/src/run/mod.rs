@@ -17,7 +17,7 @@ use crate::protocol::{
 };
 use crate::publications::{Row, join};
 use crate::report::recording::Memory;
-use crate::sample::{self, ProcessSample};
+use crate::sample;
 use crate::target::Target;
 use crate::transport::Transport;
 use crate::worker::meter::enter_row;
@@ -116,6 +116,8 @@ pub struct Measured {
 pub struct ServerUse {
     /// Of all its threads, in nanoseconds.
     pub cpu_ns: u64,
+    /// From one look to the other, in nanoseconds.
+    pub span_ns: u64,
     /// Cores' worth: 1 is one core all the time.
     pub cores: f64,
     /// The same of its busiest thread.
@@ -150,13 +152,13 @@ pub fn crew(plan: &Plan, server: &Server, output: &OutputOptions) -> Result<Crew
 /// When a worker is gone, or nobody could connect.
 pub fn connect_all(crew: &mut Crew) -> Result<Connected, Failure> {
     crew.announce("connecting");
-    let before = crew.sample().server;
+    let before = crew.sample();
     crew.tell(&Command::Connect)?;
     let parts = crew.wait_all(|notice| match notice {
         Notice::Connected(connects) => Some(*connects),
         _ => None,
     })?;
-    let after = crew.sample().server;
+    let after = crew.sample();
     let share = |c: &Connects| share(c.cpu_ns, c.last.saturating_sub(c.first));
     let generator_share = parts.iter().map(share).fold(0.0, f64::max);
     let connects = join_connects(&parts);
@@ -223,7 +225,7 @@ fn pss(server: &Server) -> Option<u64> {
 /// # Errors
 /// When a worker is gone.
 pub fn hold(crew: &mut Crew, time: Duration) -> Result<Measured, Failure> {
-    let before = crew.sample().server;
+    let before = crew.sample();
     begin(crew, 0)?;
     let start = clock::now();
     let end = (start + time).as_nanos();
@@ -236,7 +238,7 @@ pub fn hold(crew: &mut Crew, time: Duration) -> Result<Measured, Failure> {
     let until = clock::now();
     let rounds = drain(crew, Vec::new(), until.as_nanos())?;
     let wall = nanos(until.since(start));
-    let after = crew.sample().server;
+    let after = crew.sample();
     Ok(joined(
         rounds,
         Published::default(),
@@ -257,7 +259,7 @@ pub fn measure(
     patience: Duration,
 ) -> Result<Measured, Failure> {
     let course = course.into();
-    let before = crew.sample().server;
+    let before = crew.sample();
     crew.forget_arrived();
     begin(crew, round)?;
     let start = (clock::now() + LEAD).as_nanos();
@@ -271,7 +273,7 @@ pub fn measure(
     }
     let until = (clock::now() + patience).as_nanos();
     let rounds = drain(crew, published.streams.clone(), until)?;
-    let after = crew.sample().server;
+    let after = crew.sample();
     let first = if published.first == 0 {
         start
     } else {
@@ -414,6 +416,7 @@ pub fn add_measured(all: &mut Measured, repeat: &Measured) {
     if let Some(server) = repeat.server {
         let sum = all.server.get_or_insert_default();
         sum.cpu_ns += server.cpu_ns;
+        sum.span_ns += server.span_ns;
         sum.cores = sum.cores.max(server.cores);
         sum.busiest = sum.busiest.max(server.busiest);
     }
@@ -542,18 +545,16 @@ pub fn join_connects(parts: &[Connects]) -> Connects {
 }
 
 /// What a server used between two looks, spread over the time in which it had work.
-fn server_use(
-    before: Option<ProcessSample>,
-    after: Option<ProcessSample>,
-    wall_ns: u64,
-) -> Option<ServerUse> {
-    let (before, after) = (before?, after?);
+fn server_use(before: Sample, after: Sample, wall_ns: u64) -> Option<ServerUse> {
+    let span_ns = after.at_us.saturating_sub(before.at_us) * 1000;
+    let (before, after) = (before.server?, after.server?);
     let cpu_ns = after.cpu_ns.saturating_sub(before.cpu_ns);
     let busiest = after
         .busiest_thread_cpu_ns
         .saturating_sub(before.busiest_thread_cpu_ns);
     Some(ServerUse {
         cpu_ns,
+        span_ns,
         cores: share(cpu_ns, wall_ns),
         busiest: share(busiest, wall_ns),
     })
