@@ -43,6 +43,7 @@ pub mod html;
 pub mod ledger;
 pub mod live;
 pub mod merge;
+pub mod message;
 pub mod model;
 pub mod node;
 pub mod num;

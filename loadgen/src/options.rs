@@ -1,5 +1,6 @@
 //! The command line of interface.md §6, as clap reads it. What it means is in [`crate::plan`].
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use altavoz::config::parse_duration;
@@ -394,9 +395,21 @@ pub struct TargetOptions {
     /// Send this text on each WebSocket when it is open; `{topic}` in it is replaced.
     #[arg(long, value_name = "TEXT")]
     pub on_open: Option<String>,
+    /// The same as a binary message, in hexadecimal digits.
+    #[arg(long, value_name = "DIGITS", conflicts_with = "on_open")]
+    pub on_open_hex: Option<String>,
+    /// What is sent for a publication: text in which `{payload}` and `{topic}` are replaced.
+    #[arg(long, value_name = "TEXT")]
+    pub message: Option<String>,
+    /// The same as a binary message: hexadecimal digits around `{payload}`.
+    #[arg(long, value_name = "DIGITS", conflicts_with = "message")]
+    pub message_hex: Option<String>,
     /// How publications get there: on WebSockets of their own, by POST, or by somebody else.
     #[arg(long, value_enum, default_value_t = Publish::Ws, value_name = "HOW")]
     pub publish: Publish,
+    /// POST to http://HOST:PORT/PATH, which may be another server; `{topic}` in it is replaced.
+    #[arg(long, value_name = "URL")]
+    pub publish_url: Option<String>,
     /// Add a header to each request.
     #[arg(long = "header", value_name = "K: V")]
     pub headers: Vec<String>,
@@ -406,12 +419,13 @@ pub struct TargetOptions {
     /// Authorization: Bearer.
     #[arg(long)]
     pub token: Option<String>,
-    /// Measure this process of this host as the server; its own child by default.
-    #[arg(long, value_name = "PID")]
-    pub server_pid: Option<u32>,
-    /// Publish to this address instead of the target's.
-    #[arg(long, hide = true, value_name = "HOST:PORT")]
-    pub publish_to: Option<std::net::SocketAddr>,
+    /// Measure this process of this host as the server; repeatable; its own child by default.
+    #[arg(long = "server-pid", value_name = "PID", value_delimiter = ',')]
+    pub server_pids: Vec<u32>,
+    /// Where publishers connect to, if not to the target: what a comparison says where the way to
+    /// its readers is made longer.
+    #[arg(skip)]
+    pub publish_to: Option<SocketAddr>,
     /// Read the server's metrics here before and after: CPU and memory of a server elsewhere.
     #[arg(long, value_name = "URL")]
     pub metrics_url: Option<String>,
@@ -623,6 +637,8 @@ mod tests {
             "--in-flight 4 --rate 5",
             "--messages 4 --duration 5s",
             "--publish mqtt",
+            "--on-open a --on-open-hex 00",
+            "--message {payload} --message-hex {payload}",
             "--transports carrier-pigeon",
             "--interval 2",
             "--header-preset 100",

@@ -49,6 +49,20 @@ impl Paths {
         Ok(paths)
     }
 
+    /// Publishes at a path of another server.
+    ///
+    /// # Errors
+    /// When there is a path for publishing already, or it is none.
+    pub fn publish_at(&mut self, path: &str) -> Result<(), Failure> {
+        if self.publish.is_some() {
+            return Err(Failure::usage(
+                "--publish-url has a path: leave --path-for publish= out",
+            ));
+        }
+        self.publish = Some(check("--publish-url", path)?);
+        Ok(())
+    }
+
     /// Where the clients of a transport read a topic in a mode, which is theirs but for a long
     /// poll that only asks where the topic is; `None` where a server of ours has it.
     #[must_use]
@@ -139,5 +153,7 @@ mod tests {
         says(None, &["sse=events"], "begins with /");
         says(None, &["carrier=/x"], "longpoll");
         says(None, &["/x"], "WHAT=/PATH");
+        let mut both = paths(None, &["publish=/a"]).expect("paths");
+        assert!(both.publish_at("/b").is_err());
     }
 }

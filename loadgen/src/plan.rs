@@ -1,7 +1,6 @@
 //! What a run will do: the options checked against each other and against the host, in the form
 //! in which the workers get it.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use altavoz::base::TopicName;
@@ -11,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::arms::{self, ArmPlan};
 use crate::doctor::{DESCRIPTORS_RESERVED, raise_descriptors};
 use crate::failure::Failure;
+use crate::message::{Envelope, Message};
 use crate::model::Arrivals;
 use crate::num::{id, nanos};
 use crate::options::{
@@ -60,16 +60,18 @@ pub struct Plan {
     pub crowd_topic: String,
     /// Where topics are.
     pub paths: Paths,
-    /// What is sent first on each WebSocket; `{topic}` in it is replaced.
-    pub on_open: Option<String>,
+    /// What is sent first on each WebSocket.
+    pub on_open: Option<Message>,
+    /// What a publication looks like.
+    pub envelope: Envelope,
     /// `--header`, `--origin` and `--token` together.
     pub headers: Vec<(String, String)>,
     /// To how many bytes the heads of requests are filled up.
     pub head_bytes: Option<u32>,
     /// Who publishes.
     pub publish: PublishBy,
-    /// Where publishers connect to.
-    pub publish_to: SocketAddr,
+    /// Where publishers connect to, if not to the target.
+    pub publish_to: Option<Target>,
     /// Publishing connections, all in the first worker.
     pub publishers: u32,
     /// Publishers times topics as far as they differ; see [`Plan::stream_publisher`].
@@ -311,16 +313,16 @@ impl Plan {
             topics: Vec::new(),
             crowd_topic: topic(&target.topic)?,
             paths: Paths::new(target.path.as_deref().or(to.path.as_deref()), &target.paths)?,
-            on_open: target.on_open.clone(),
+            on_open: on_open(target)?,
+            envelope: Envelope::new(target.message.as_deref(), target.message_hex.as_deref())?,
             headers: headers(target)?,
             head_bytes: reading.head_bytes.or_else(|| reading.header_preset.bytes()),
-            publish_to: target.publish_to.unwrap_or(to.address),
+            publish_to: target.publish_to.map(|address| Target {
+                address,
+                ..to.clone()
+            }),
             target: to,
-            publish: match target.publish {
-                Publish::Ws => PublishBy::Ws,
-                Publish::Http => PublishBy::Http,
-                Publish::None => PublishBy::Others,
-            },
+            publish: publish_by(target)?,
             publishers: load.publishers,
             streams: 0,
             size: load.size,
@@ -336,6 +338,20 @@ impl Plan {
             source: load.source.clone(),
             until_full: false,
         })
+    }
+
+    /// Publishes at another server, if one is named.
+    fn publish_elsewhere(&mut self, url: Option<&str>) -> Result<(), Failure> {
+        let Some(url) = url else {
+            return Ok(());
+        };
+        let target = Target::parse_http("--publish-url", url)?;
+        target
+            .path
+            .as_deref()
+            .map_or(Ok(()), |path| self.paths.publish_at(path))?;
+        self.publish_to = Some(target);
+        Ok(())
     }
 
     /// What `fanout` cannot do with every transport.
@@ -395,6 +411,7 @@ impl Plan {
     }
 
     fn finish(mut self, load: &LoadOptions, target: &TargetOptions) -> Result<Self, Failure> {
+        self.publish_elsewhere(target.publish_url.as_deref())?;
         let topics = id(self.topics.len());
         self.streams = load.publishers.max(topics);
         match self.publish {
@@ -485,6 +502,22 @@ fn topics(options: &TargetOptions) -> Result<Vec<String>, Failure> {
 fn topic(name: &str) -> Result<String, Failure> {
     TopicName::new(name).map_err(|e| Failure::usage(format!("--topic {name}: {e}")))?;
     Ok(name.to_owned())
+}
+
+fn on_open(target: &TargetOptions) -> Result<Option<Message>, Failure> {
+    let (text, hex) = (target.on_open.as_deref(), target.on_open_hex.as_deref());
+    Message::new("--on-open", text, hex)
+}
+
+fn publish_by(target: &TargetOptions) -> Result<PublishBy, Failure> {
+    match (target.publish, &target.publish_url) {
+        (Publish::None, Some(_)) => Err(Failure::usage(
+            "--publish-url needs a publisher: leave --publish none out",
+        )),
+        (Publish::Http, _) | (_, Some(_)) => Ok(PublishBy::Http),
+        (Publish::Ws, None) => Ok(PublishBy::Ws),
+        (Publish::None, None) => Ok(PublishBy::Others),
+    }
 }
 
 fn headers(options: &TargetOptions) -> Result<Vec<(String, String)>, Failure> {
@@ -597,6 +630,15 @@ mod tests {
     }
 
     #[test]
+    fn another_server_is_posted_to() {
+        let plan = plan("fanout --publish-url http://127.0.0.1:7/pub?id={topic}").expect("a plan");
+        assert_eq!(plan.publish, PublishBy::Http);
+        assert_eq!(plan.paths.publishing("x"), "/pub?id=x");
+        let port = plan.publish_to.map(|target| target.address.port());
+        assert_eq!(port, Some(7));
+    }
+
+    #[test]
     fn each_arm_reads_every_topic_and_waits_for_its_stragglers() {
         let line = "fanout --topics 2 --transports sse,poll --interval 1s --interval 5s";
         let plan = plan(line).expect("a plan");
@@ -628,6 +670,13 @@ mod tests {
         };
         says("fanout --size 59", "--size 64");
         says("fanout --slow-readers 1000", "raise --clients");
+        says("fanout --publish-url ws://127.0.0.1:7", "http://");
+        says(
+            "fanout --publish none --publish-url http://127.0.0.1:7",
+            "--publish none",
+        );
+        says("fanout --message hello", "{payload}");
+        says("fanout --on-open-hex 1", "digits");
         says("fanout --path topics", "begins with /");
         says("fanout --publish none --in-flight 2", "--publish none");
         says("fanout --header nonsense", "Name: value");

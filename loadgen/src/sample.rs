@@ -69,25 +69,26 @@ pub fn process(pid: u32) -> Option<ProcessSample> {
     Some(sample)
 }
 
-/// Looks at several as one; `None` if there are none, or one of them is gone.
+/// Looks at all processes of a server; `None` when there are none.
 #[must_use]
 pub fn processes(pids: &[u32]) -> Option<ProcessSample> {
-    let mut all = ProcessSample::default();
-    for pid in pids {
-        let one = process(*pid)?;
-        all.cpu_ns += one.cpu_ns;
-        all.busiest_thread_cpu_ns = all.busiest_thread_cpu_ns.max(one.busiest_thread_cpu_ns);
-        all.rss_bytes += one.rss_bytes;
-        all.threads += one.threads;
-    }
-    (!pids.is_empty()).then_some(all)
+    let seen = pids.iter().filter_map(|pid| process(*pid));
+    seen.reduce(|a, b| ProcessSample {
+        cpu_ns: a.cpu_ns + b.cpu_ns,
+        busiest_thread_cpu_ns: a.busiest_thread_cpu_ns.max(b.busiest_thread_cpu_ns),
+        rss_bytes: a.rss_bytes + b.rss_bytes,
+        threads: a.threads + b.threads,
+    })
 }
 
-/// The share of a process's memory that is its own, in bytes; slower than [`process`].
+/// The share of the processes' memory that is their own, in bytes; slower than [`processes`].
 #[must_use]
-pub fn pss(pid: u32) -> Option<u64> {
-    let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
-    Some(field(&text, "Pss:")? * 1024)
+pub fn pss(pids: &[u32]) -> Option<u64> {
+    let each = pids.iter().filter_map(|pid| {
+        let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
+        Some(field(&text, "Pss:")? * 1024)
+    });
+    each.reduce(|a, b| a + b)
 }
 
 /// How many CPUs a process may use.
@@ -217,10 +218,11 @@ mod tests {
         assert!(sample.threads >= 1 && sample.rss_bytes > 0 && sample.cpu_ns > 0);
         assert!(cpus_allowed(std::process::id()) >= Some(1));
         assert_eq!(process(u32::MAX), None);
-        let own = std::process::id();
-        let twice = processes(&[own, own]).expect("it runs");
-        assert!(twice.rss_bytes > sample.rss_bytes);
-        assert_eq!((processes(&[]), processes(&[own, u32::MAX])), (None, None));
+        let pid = std::process::id();
+        let both = processes(&[pid, u32::MAX, pid]).expect("it runs twice");
+        assert!(both.cpu_ns > sample.cpu_ns && both.threads >= 2);
+        assert_eq!(processes(&[u32::MAX]), None);
+        assert!(pss(&[pid]) > Some(0) && pss(&[]).is_none());
     }
 
     #[test]

@@ -44,6 +44,18 @@ impl Target {
         })
     }
 
+    /// Reads and resolves `http://HOST:PORT`, which `option` has.
+    ///
+    /// # Errors
+    /// When it is no such URL, or the name has no address.
+    pub fn parse_http(option: &str, url: &str) -> Result<Self, Failure> {
+        let rest = url.strip_prefix("http://");
+        let rest = rest.ok_or_else(|| {
+            Failure::usage(format!("{option} {url}: use http://HOST:PORT with a path"))
+        })?;
+        Self::parse(&format!("ws://{rest}"))
+    }
+
     /// The URL again, without a path.
     #[must_use]
     pub fn url(&self) -> String {
@@ -125,6 +137,14 @@ mod tests {
         check("ws://127.0.0.1/", "127.0.0.1:80", false, None);
         check("wss://[::1]/a?b=c", "[::1]:443", true, Some("/a?b=c"));
         check("wss://[::1]:9/?x", "[::1]:9", true, Some("/?x"));
+    }
+
+    #[test]
+    fn another_url_is_http_alone() {
+        let target = Target::parse_http("--publish-url", "http://127.0.0.1:9/pub?id=x");
+        assert_eq!(target.expect("a target").path.as_deref(), Some("/pub?id=x"));
+        let failure = Target::parse_http("--publish-url", "https://127.0.0.1").expect_err("TLS");
+        assert!(failure.message.contains("use http://"), "{failure}");
     }
 
     #[test]

@@ -126,6 +126,31 @@ fn posts_are_published_and_refusals_counted() {
 }
 
 #[test]
+fn posts_go_to_another_server_in_their_envelope() {
+    let address = server(Fault::None);
+    let (with_path, _) = twenty(
+        Fault::None,
+        &format!(" --publish-url http://{address}/other?id={{topic}}"),
+    );
+    // Nobody is subscribed over there.
+    assert_eq!(ledger(&with_path), [100, 0, 100, 0, 0]);
+    let (report, _) = report(&format!(
+        "fanout --target ws://{address} --publish-url http://{address} --clients 5 --rate 200 \
+         --messages 20 --warmup 0 --drain 500ms --message {{\"to\":\"{{topic}}\",\"is\":\"{{payload}}\"}}"
+    ));
+    assert_eq!(ledger(&report), [100, 100, 0, 0, 0]);
+}
+
+#[test]
+fn a_protocol_of_binary_messages_is_spoken() {
+    let subscribe = " --on-open-hex 82016c --message-hex 3044{payload}00";
+    let (report, _) = twenty(Fault::Subscribe(b"\x82\x01l"), subscribe);
+    assert_eq!(ledger(&report), [100, 100, 0, 0, 0]);
+    let (report, _) = twenty(Fault::Subscribe(b"other"), subscribe);
+    assert_eq!(ledger(&report)[1], 0);
+}
+
+#[test]
 fn topics_and_publishers_are_told_apart() {
     let bare = bare();
     let (report, _) = report(&format!(

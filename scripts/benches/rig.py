@@ -35,6 +35,7 @@ class Server:
             raise SystemExit(f"{command[0]} did not start: {self.errors()}")
         self.url = self.base.replace("http", "ws")
         self.pid = self.process.pid
+        self.pids = [self.pid]
 
     def rss(self):
         with open(f"/proc/{self.pid}/statm") as statm:
@@ -82,8 +83,9 @@ def bare(cores="0"):
 def loadgen(command, server, *flags, cores="1", name=None):
     """One run of the generator against a server; gives back its report."""
     pin = ["taskset", "-c", cores] if cores else []
+    pids = ["--server-pid", ",".join(map(str, server.pids))] if server.pids else []
     run = subprocess.run([*pin, os.path.join(BIN, "loadgen"), command, "--target", server.url,
-                          "--server-pid", str(server.pid), "--quiet", "--json", "-", *flags],
+                          *pids, "--quiet", "--json", "-", *flags],
                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         report = json.loads(run.stdout)

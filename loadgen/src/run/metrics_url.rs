@@ -25,10 +25,7 @@ pub fn read(url: Option<&str>) -> Result<Metrics, Failure> {
     let Some(url) = url else {
         return Ok(Metrics::new());
     };
-    let rest = url.strip_prefix("http://").ok_or_else(|| {
-        Failure::usage(format!("--metrics-url {url}: use http://HOST:PORT/metrics"))
-    })?;
-    let target = Target::parse(&format!("ws://{rest}"))?;
+    let target = Target::parse_http("--metrics-url", url)?;
     let text = fetch(&target).map_err(|e| Failure::usage(format!("--metrics-url {url}: {e}")))?;
     Ok(parse(&text))
 }

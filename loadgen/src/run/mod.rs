@@ -60,9 +60,8 @@ impl Server {
     /// When there is none.
     pub fn new(options: &TargetOptions) -> Result<Self, Failure> {
         if let Some(url) = &options.target {
-            let pids = options.server_pid.into_iter().collect();
             return Ok(Self {
-                pids,
+                pids: options.server_pids.clone(),
                 ..Self::named(url)?
             });
         }
@@ -204,18 +203,11 @@ pub fn memory(before: &Look, crew: &mut Crew, server: &Server, connections: u64)
     Memory {
         connections,
         server_bytes: rss(before).zip(rss(&after)).map(grown),
-        server_pss_bytes: pss(server),
+        server_pss_bytes: sample::pss(&server.pids),
         generator_bytes: grown((before.generator_bytes, after.generator_bytes)),
         kernel_bytes: kernel.map(|bytes| bytes + buffer_bytes),
         buffer_bytes,
     }
-}
-
-fn pss(server: &Server) -> Option<u64> {
-    let each = server.pids.iter().map(|pid| sample::pss(*pid));
-    let all: Option<Vec<u64>> = each.collect();
-    all.filter(|all| !all.is_empty())
-        .map(|all| all.iter().sum())
 }
 
 /// Lets time pass and measures what clients send and receive meanwhile although nothing is

@@ -12,6 +12,7 @@ use altavoz::io::{Address, Close, Driver, Event};
 use altavoz::wire::client::{ResponseParser, request};
 use altavoz::wire::frame::{Opcode, encode_masked};
 
+use crate::message::Wrapping;
 use crate::num::id;
 use crate::plan::{Plan, WorkerPlan};
 use crate::protocol::{Connects, Finished, count};
@@ -44,7 +45,8 @@ pub struct Core {
     worker: u32,
     plan: Plan,
     address: Address,
-    publish_to: Address,
+    /// Where publishers connect to, if not to the target.
+    elsewhere: Option<Address>,
     sources: Sources,
     tls: Option<Tls>,
     /// Subscribers first, then slow readers, the crowd, the publishers.
@@ -81,6 +83,8 @@ pub struct Core {
     pub resumed: bool,
     random: fastrand::Rng,
     scratch: Vec<u8>,
+    /// What stands around payloads and in front of POSTs, by topic.
+    wrappings: Vec<Wrapping>,
     post_heads: Vec<Vec<u8>>,
 }
 
@@ -105,10 +109,13 @@ impl Core {
         let tls = plan.target.tls;
         let tls = tls.then(|| Tls::new(&plan.target.host, plan.ca.as_deref()));
         let subscribers = plan.share(plan.subscribers, worker.worker).count as usize;
-        let heads = plan.topics.iter().map(|topic| post_head(&plan, topic));
+        let topics = plan.topics.iter();
+        let wrappings: Vec<_> = topics.map(|topic| plan.envelope.of(topic)).collect();
+        let heads = plan.topics.iter().zip(&wrappings);
+        let heads = heads.map(|(topic, wrapping)| post_head(&plan, topic, wrapping.len()));
         Ok(Self {
             address: Address::Inet(plan.target.address),
-            publish_to: Address::Inet(plan.publish_to),
+            elsewhere: plan.publish_to.as_ref().map(|to| Address::Inet(to.address)),
             sources: plan.sources().map_err(|e| e.to_string())?,
             tls: tls.transpose()?,
             first: first_connection(&plan, worker.worker),
@@ -129,6 +136,7 @@ impl Core {
             random: fastrand::Rng::with_seed(plan.seed ^ u64::from(worker.worker)),
             scratch: Vec::with_capacity(plan.size),
             post_heads: heads.collect(),
+            wrappings,
             conns: Vec::new(),
             worker: worker.worker,
             plan,
@@ -160,12 +168,13 @@ impl Core {
         let from: Option<IpAddr> = self.sources.of(self.first + slot as u64, total);
         let conn = &mut self.conns[slot];
         conn.state = State::Connecting;
-        let to = if conn.kind.is_publisher() {
-            &self.publish_to
-        } else {
-            &self.address
-        };
-        driver.connect(conn.id(slot), to, from);
+        match &self.elsewhere {
+            // Source addresses are for the target.
+            Some(address) if conn.kind.is_publisher() => {
+                driver.connect(conn.id(slot), address, None);
+            }
+            _ => driver.connect(conn.id(slot), &self.address, from),
+        }
     }
 
     /// Takes what the driver hands out.
@@ -260,9 +269,12 @@ impl Core {
     /// Puts a publication on its stream's connection.
     pub fn publish(&mut self, stamp: &Stamp) {
         let slot = self.publisher_slot(stamp.stream);
-        self.scratch.clear();
-        stamp.write(&mut self.scratch, self.plan.size);
         let topic = stamp.stream as usize % self.plan.topics.len();
+        let wrapping = &self.wrappings[topic];
+        self.scratch.clear();
+        self.scratch.extend_from_slice(&wrapping.front);
+        stamp.write(&mut self.scratch, self.plan.size);
+        self.scratch.extend_from_slice(&wrapping.back);
         let conn = &mut self.conns[slot];
         if !conn.is_in {
             return; // it is lost, and the ledger will say so
@@ -275,7 +287,8 @@ impl Core {
             conn.outbox.queue().extend_from_slice(&self.scratch);
         } else {
             let mask = self.random.u32(..).to_ne_bytes();
-            encode_masked(conn.outbox.queue(), Opcode::Text, mask, &self.scratch);
+            let opcode = opcode(wrapping.is_binary);
+            encode_masked(conn.outbox.queue(), opcode, mask, &self.scratch);
         }
         self.dirty.push(id(slot));
     }
@@ -394,7 +407,8 @@ impl Core {
             conn.tcp_since = now;
             self.connects.tcp.record(now - conn.since);
         }
-        if let Some(tls) = &self.tls {
+        let is_elsewhere = conn.kind == Kind::Poster && self.elsewhere.is_some();
+        if let Some(tls) = self.tls.as_ref().filter(|_| !is_elsewhere) {
             match tls.connection() {
                 Ok(tls) => conn.outbox.encrypt(tls),
                 Err(why) => return self.fail(slot, why),
@@ -520,10 +534,11 @@ impl Core {
         }
         self.opening -= 1;
         self.ended.push((slot, None));
-        if let (State::Socket(_), Some(text)) = (&conn.state, &self.plan.on_open) {
-            let text = text.replace("{topic}", topic(&self.plan, conn));
+        if let (State::Socket(_), Some(first)) = (&conn.state, &self.plan.on_open) {
+            let bytes = first.fill(topic(&self.plan, conn));
             let mask = self.random.u32(..).to_ne_bytes();
-            encode_masked(conn.outbox.queue(), Opcode::Text, mask, text.as_bytes());
+            let opcode = opcode(first.is_binary());
+            encode_masked(conn.outbox.queue(), opcode, mask, &bytes);
         }
         self.dirty.push(id(slot));
     }
@@ -593,12 +608,27 @@ fn topic<'a>(plan: &'a Plan, conn: &Connection) -> &'a str {
     }
 }
 
-fn post_head(plan: &Plan, topic: &str) -> Vec<u8> {
+fn opcode(is_binary: bool) -> Opcode {
+    if is_binary {
+        Opcode::Binary
+    } else {
+        Opcode::Text
+    }
+}
+
+/// The head of a POST whose body is a payload and `more` bytes around it.
+fn post_head(plan: &Plan, topic: &str, more: usize) -> Vec<u8> {
     let path = plan.paths.publishing(topic);
+    let to = plan.publish_to.as_ref().unwrap_or(&plan.target);
     let mut head = format!(
-        "POST {path} HTTP/1.1\r\nHost: {}\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n",
-        plan.target.authority, plan.size
+        "POST {path} HTTP/1.1\r\nHost: {}\r\nContent-Length: {}\r\n",
+        to.authority,
+        plan.size + more
     );
+    let is_type = |name: &str| name.eq_ignore_ascii_case("content-type");
+    if !plan.headers.iter().any(|(name, _)| is_type(name)) {
+        head.push_str("Content-Type: text/plain\r\n");
+    }
     for (name, value) in &plan.headers {
         head.push_str(&format!("{name}: {value}\r\n"));
     }

@@ -23,6 +23,10 @@ pub(crate) enum Fault {
     Close(u16),
     /// Everybody gets messages wrapped in JSON, together with the one before.
     WrapPairs,
+    /// Nobody on a WebSocket is subscribed before this binary message, and what is published is
+    /// binary between two bytes in front and one behind.
+    #[allow(dead_code, reason = "one of the two test programs has no use for it")]
+    Subscribe(&'static [u8]),
     /// Every third poll is answered 503.
     Refuse,
     /// Every third answer to a poll is cut in the middle.
@@ -87,7 +91,7 @@ pub(crate) fn server(fault: Fault) -> SocketAddr {
 fn serve(fault: Fault, place: usize, stream: TcpStream, to_hub: &Sender<Happening>) -> Option<()> {
     stream.set_nodelay(true).ok()?;
     if http::is_upgrade(&stream)? {
-        return socket(place, stream, to_hub);
+        return socket(fault, place, stream, to_hub);
     }
     let mut polls = http::Polls::new(fault, place, stream.try_clone().ok()?);
     let mut requests = http::Requests::new(stream.try_clone().ok()?);
@@ -121,17 +125,26 @@ fn serve(fault: Fault, place: usize, stream: TcpStream, to_hub: &Sender<Happenin
     }
 }
 
-fn socket(place: usize, stream: TcpStream, to_hub: &Sender<Happening>) -> Option<()> {
+fn socket(fault: Fault, place: usize, stream: TcpStream, to_hub: &Sender<Happening>) -> Option<()> {
     let writer = stream.try_clone().ok()?;
     let mut socket = tungstenite::accept(stream).ok()?;
+    if let Fault::Subscribe(wanted) = fault {
+        let first = socket.read().ok()?;
+        (first == Message::binary(wanted)).then_some(())?;
+    }
     let writer = WebSocket::from_raw_socket(writer, Role::Server, None);
     let sink = Sink::Socket(Box::new(writer));
     to_hub.send(Happening::Joined(place, sink)).ok()?;
     loop {
-        if let Message::Text(text) = socket.read().ok()? {
-            let text = text.as_str().to_owned();
-            to_hub.send(Happening::Said(place, text)).ok()?;
-        }
+        let said = match socket.read().ok()? {
+            Message::Text(text) => text.as_str().to_owned(),
+            Message::Binary(bytes) => {
+                let inner = bytes.strip_prefix(b"0D")?.strip_suffix(b"\0")?;
+                String::from_utf8(inner.to_vec()).ok()?
+            }
+            _ => continue,
+        };
+        to_hub.send(Happening::Said(place, said)).ok()?;
     }
 }
 

@@ -268,12 +268,12 @@ impl<'a> Runner<'a> {
             });
         }
         let server = Server::new(&target)?;
-        let (address, pid) = (server.target.address, server.pids.first().copied());
+        let address = server.target.address;
         let delay = Delay::start(address, plan.round_trip / 2)?;
         target.target = Some(format!("ws://{}", delay.address));
         // Only the way to the readers is long.
         target.publish_to = Some(address);
-        target.server_pid = pid;
+        target.server_pids.clone_from(&server.pids);
         Ok(Far {
             _server: Some(server),
             place: Place { target, label },
