@@ -111,11 +111,7 @@ fn rows(out: &mut Vec<String>, arm: &ArmResult, kinds: &[&Kind], width: usize) {
         line
     };
     let measured = cell(&|kind, figure| groups::value(kind, figure.median));
-    out.push(
-        format!("  {:<14}{measured}", arm.name)
-            .trim_end()
-            .to_owned(),
-    );
+    named(out, &arm.name, NAME - 2, &measured);
     let predicted = cell(&|kind, figure| {
         figure
             .predicted
@@ -140,6 +136,16 @@ fn rows(out: &mut Vec<String>, arm: &ArmResult, kinds: &[&Kind], width: usize) {
     if !error.trim().is_empty() {
         out.push(format!("    {:<12}{error}", "off by").trim_end().to_owned());
     }
+}
+
+/// A row behind its name; a name that is too long has a line of its own.
+fn named(out: &mut Vec<String>, name: &str, width: usize, figures: &str) {
+    let mut name = name;
+    if name.chars().count() > width {
+        out.push(format!("  {name}"));
+        name = "";
+    }
+    out.push(format!("  {name:<width$}{figures}").trim_end().to_owned());
 }
 
 fn findings(out: &mut Vec<String>, comparison: &Comparison) {
@@ -169,15 +175,15 @@ fn bytes(out: &mut Vec<String>, comparison: &Comparison) {
     ));
     let each = |bytes: Option<f64>| bytes.map_or_else(|| "-".to_owned(), number::figure);
     for row in &comparison.bytes {
-        out.push(format!(
-            "  {:<18}{:>12}{:>12}{:>12}{:>12}{:>12}",
-            row.arm,
+        let figures = format!(
+            "{:>12}{:>12}{:>12}{:>12}{:>12}",
             super::tables::claim(row).unwrap_or_else(|| "-".to_owned()),
             each(row.app_bytes_per_empty_request),
             each(row.app_bytes_per_delivery),
             each(row.wire_bytes_per_delivery),
             each(row.wire_bytes_per_idle_hour),
-        ));
+        );
+        named(out, &row.arm, 18, &figures);
     }
 }
 
@@ -313,7 +319,14 @@ mod tests {
 
     #[test]
     fn every_line_fits_into_eighty_columns() {
-        let text = text(&synthetic::comparison());
+        let mut comparison = synthetic::comparison();
+        let long = "poll-10s-close-newest";
+        comparison.cells[0].arms[6].name = long.to_owned();
+        comparison.bytes[6].arm = long.to_owned();
+        let text = text(&comparison);
+        // Once in each group of figures, and in the table of bytes.
+        let alone = text.matches(&format!("\n  {long}\n")).count();
+        assert_eq!(alone, GROUPS.len() + 1, "{text}");
         for line in text.lines() {
             let length = line.chars().count();
             assert!(length <= COLUMNS, "{length}: {line}");

@@ -2,7 +2,7 @@
 
 use super::axis::Axis;
 use super::page::Legend;
-use super::svg::{Area, Drawing, LINE, WIDTH, ticks_width};
+use super::svg::{Area, Drawing, LINE, MARGIN, WIDTH, ticks_width};
 
 /// Height of the plot itself.
 const HEIGHT: f64 = 200.0;
@@ -54,7 +54,7 @@ impl Lines {
         let area = Area {
             left,
             top: 2.0 * LINE,
-            width: WIDTH - left - 18.0,
+            width: WIDTH - left - MARGIN,
             height: HEIGHT,
         };
         let mut drawing = Drawing::new(area.bottom() + 2.5 * LINE, &self.title);

@@ -14,6 +14,9 @@ pub const WIDTH: f64 = 380.0;
 /// Room for one line of text.
 pub const LINE: f64 = 15.0;
 
+/// Room right of an area: half of the widest text under it, `99.999`.
+pub const MARGIN: f64 = 22.0;
+
 /// A rectangle of a drawing.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Area {
@@ -154,7 +157,7 @@ impl Drawing {
         for (value, text) in axis.ticks_along(area.width) {
             let x = area.x(axis, value);
             self.line("grid", (x, area.top), (x, area.bottom()));
-            self.text("tick", (x, area.bottom() + 14.0), Anchor::Middle, &text);
+            self.text("tick", (x, area.bottom() + 16.0), Anchor::Middle, &text);
         }
         let middle = area.left + area.width / 2.0;
         // A title wider than the axis is centred under the whole drawing.
@@ -162,7 +165,7 @@ impl Drawing {
         let x = if wide { WIDTH / 2.0 } else { middle };
         self.text(
             "title",
-            (x, area.bottom() + 30.0),
+            (x, area.bottom() + 32.0),
             Anchor::Middle,
             &axis.title,
         );

@@ -19,7 +19,6 @@ use crate::publications::{Row, join};
 use crate::report::recording::Memory;
 use crate::sample;
 use crate::target::Target;
-use crate::transport::Transport;
 use crate::worker::meter::enter_row;
 
 pub mod capacity;
@@ -263,29 +262,34 @@ pub fn measure(
         // The time behind the last publication is as much a part of the round as any other.
         crew.wait_one(Time::from_nanos(end), |_| None::<()>)?;
     }
+    // Ctrl-C may have ended it before its time.
+    let timetable = (end < u64::MAX).then(|| (start, end.min(clock::now().as_nanos())));
     let until = (clock::now() + patience).as_nanos();
     let rounds = drain(crew, published.streams.clone(), until)?;
     let after = crew.sample();
-    let first = if published.first == 0 {
-        start
-    } else {
-        published.first
+    let last = rounds.iter().map(|r| r.last_delivery).max().unwrap_or(0);
+    let first = match published.first {
+        0 => start,
+        first => first,
     };
-    // Where clients ask, nothing is published, and the time is all that there is.
-    let asked = plan.has(Transport::Ask).then_some(end);
-    let wall = rounds
-        .iter()
-        .map(|r| r.last_delivery)
-        .chain([published.last])
-        .chain(asked)
-        .max()
-        .map_or(0, |last| last.saturating_sub(first));
+    let wall = wall(timetable, (first, published.last.max(last)));
     Ok(joined(
         rounds,
         published,
         wall,
         server_use(before, after, wall),
     ))
+}
+
+/// How long a round lasted, in nanoseconds: from the beginning of its timetable to the end of it
+/// and of all deliveries. A single publication in a minute is one a minute, and not one in the
+/// moment that it took. Without a timetable, from the first publication to the last delivery.
+fn wall(timetable: Option<(u64, u64)>, seen: (u64, u64)) -> u64 {
+    let (first, last) = match timetable {
+        Some((start, end)) => (start, end.max(seen.1)),
+        None => seen,
+    };
+    last.saturating_sub(first)
 }
 
 fn begin(crew: &mut Crew, round: u8) -> Result<(), Failure> {
@@ -561,5 +565,26 @@ fn share(cpu_ns: u64, wall_ns: u64) -> f64 {
 pub fn storm_command(jitter: Duration) -> Command {
     Command::Storm {
         jitter: nanos(jitter),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_round_lasts_as_long_as_its_timetable_and_its_last_delivery() {
+        // One publication near the end, or at once, or a straggler behind the end.
+        assert_eq!(wall(Some((100, 15_100)), (14_900, 14_905)), 15_000);
+        assert_eq!(wall(Some((100, 15_100)), (101, 105)), 15_000);
+        assert_eq!(wall(Some((100, 15_100)), (101, 16_100)), 16_000);
+        // Nothing came at all.
+        assert_eq!(wall(Some((100, 15_100)), (100, 0)), 15_000);
+    }
+
+    #[test]
+    fn a_round_without_a_timetable_lasts_as_long_as_its_deliveries() {
+        assert_eq!(wall(None, (200, 900)), 700);
+        assert_eq!(wall(None, (200, 0)), 0);
     }
 }
