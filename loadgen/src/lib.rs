@@ -84,12 +84,18 @@ pub fn main_of(cli: Cli, line: &str) -> Result<u8, Failure> {
             let outputs = Outputs::new(&options.output, &arms::names(&options.reading)?)?;
             outputs.run(run::connect::run(&options)?)
         }
-        Command::Compare(options) => {
+        Command::Compare(mut options) => {
+            let page = options.page_by_default();
+            options.output.html = options.output.html.or_else(|| page.clone());
             let outputs = Outputs::new(&options.output, &run::compare::arms(&options))?;
             if !options.output.quiet {
                 run::say(&run::compare::announcement(&options));
             }
-            outputs.comparison(run::compare::run(&options, line)?)
+            let exit = outputs.comparison(run::compare::run(&options, line)?)?;
+            if let Some(page) = page {
+                run::say(&format!("its page is in {page}"));
+            }
+            Ok(exit)
         }
         Command::Capacity(options) => {
             let outputs = Outputs::new(&options.load.output, &[])?;

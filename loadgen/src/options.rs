@@ -564,6 +564,23 @@ pub struct OutputOptions {
     pub label: String,
 }
 
+impl CompareOptions {
+    /// Where the page of a preset goes if no file was asked for: a long run is not lost.
+    #[must_use]
+    pub fn page_by_default(&self) -> Option<String> {
+        let OutputOptions {
+            json,
+            html,
+            hlog,
+            hgrm,
+            ..
+        } = &self.output;
+        let is_asked = [json, html, hlog, hgrm].iter().any(|file| file.is_some());
+        let preset = self.preset.filter(|_| !is_asked)?;
+        Some(format!("loadgen-{}.html", preset.name()))
+    }
+}
+
 impl OutputOptions {
     /// Whether anything shows how latency changes from second to second.
     #[must_use]
@@ -624,6 +641,22 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_preset_without_a_file_has_a_page() {
+        let page = |line: &str| {
+            let words = ["loadgen", "compare"].into_iter().chain(line.split(' '));
+            match Cli::try_parse_from(words).map(|cli| cli.command) {
+                Ok(Command::Compare(options)) => options.page_by_default(),
+                other => panic!("{line}: {other:?}"),
+            }
+        };
+        let seed = page("--preset seed --quick");
+        assert_eq!(seed.as_deref(), Some("loadgen-seed.html"));
+        assert_eq!(page("--preset seed --json -"), None);
+        assert_eq!(page("--preset seed --html a.html"), None);
+        assert_eq!(page("--transports ws"), None);
     }
 
     #[test]
