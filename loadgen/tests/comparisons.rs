@@ -43,6 +43,34 @@ fn run(line: &str) -> (String, Option<i32>) {
     (text, output.status.code())
 }
 
+/// Every field stands in the document, but those of the histograms, which others know.
+fn is_documented(result: &Value) {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/loadgen.md");
+    let document = fs::read_to_string(path).expect("the document");
+    let short = |name: &str| match name.strip_prefix("staleness_") {
+        Some(rest) => format!("`{}`", rest.trim_end_matches("_us")),
+        None => format!("`{name}`"),
+    };
+    let unknown: Vec<String> = names(result)
+        .into_iter()
+        .filter(|name| !document.contains(&format!("`{name}`")) && !document.contains(&short(name)))
+        .collect();
+    assert_eq!(unknown, [""; 0]);
+}
+
+/// The names in an object and in all that it holds.
+fn names(value: &Value) -> Vec<String> {
+    match value {
+        Value::Object(fields) => {
+            let below = fields.iter().filter(|(name, _)| *name != "closes");
+            let of = |(name, value): (&String, &Value)| [vec![name.clone()], names(value)].concat();
+            below.flat_map(of).collect()
+        }
+        Value::Array(items) => items.iter().flat_map(names).collect(),
+        _ => Vec::new(),
+    }
+}
+
 const COMPARE: &str = "compare --transports ws,sse,longpoll,stream,poll --interval 200ms --rate 20 \
     --clients 10 --duration 1s --repeats 2 --seed 1 --side-by-side --quiet";
 
@@ -61,6 +89,7 @@ fn a_comparison_is_complete_and_its_page_needs_nothing_else() {
     let arms = comparison["cells"][0]["arms"].as_array().expect("arms");
     let names: Vec<_> = arms.iter().filter_map(|arm| arm["name"].as_str()).collect();
     assert_eq!(names, ["ws", "sse", "longpoll", "stream", "poll-200ms"]);
+    is_documented(&comparison);
     for arm in arms {
         assert_eq!(
             arm["figures"]["reach_percent"]["min"], 100.0,
@@ -134,6 +163,7 @@ fn a_capacity_is_found_and_held() {
     );
     if found["limits"].as_array().is_some_and(Vec::is_empty) {
         assert_eq!((&found["capacity"], code), (&16.into(), Some(0)), "{found}");
+        is_documented(&found);
     }
     let probes = found["probes"].as_array().expect("levels").iter();
     let levels: Vec<_> = probes.map(|it| it["probe"]["level"].clone()).collect();
