@@ -161,13 +161,19 @@ fn a_capacity_is_found_and_held() {
         "capacity --of clients --start 4 --max 16 --bound reach>=100% --confirm 400ms \
          --rate 20 --duration 300ms --warmup 0 --drain 500ms",
     );
-    if found["limits"].as_array().is_some_and(Vec::is_empty) {
-        assert_eq!((&found["capacity"], code), (&16.into(), Some(0)), "{found}");
-        is_documented(&found);
-    }
     let probes = found["probes"].as_array().expect("levels").iter();
-    let levels: Vec<_> = probes.map(|it| it["probe"]["level"].clone()).collect();
-    assert_eq!(levels[..3], [4, 8, 16].map(Value::from));
+    let levels: Vec<_> = probes
+        .clone()
+        .map(|it| it["probe"]["level"].clone())
+        .collect();
+    assert_eq!(levels[0], 4, "{found}");
+    // A machine that is busy elsewhere makes the generator the limit, and that says nothing.
+    if probes.clone().all(|it| it["verdict"] == "passed") {
+        assert_eq!(levels[..3], [4, 8, 16].map(Value::from));
+        assert_eq!((&found["capacity"], code), (&16.into(), Some(0)), "{found}");
+    }
+    let is_wrong = |it: &Value| it["verdict"] == "failed";
+    assert!(!probes.clone().any(is_wrong), "{found}");
 
     let (found, code) = report(
         "capacity --of rate --start 10 --max 20 --bound p50<1ns --confirm 300ms --clients 2 \
@@ -204,9 +210,9 @@ fn stages_follow_one_another_and_bring_everybody_back() {
         ]
     );
     // The rate rises evenly from 20 to 60, stays at 50, and jumps to 200 for half a second.
-    let published = |stage: usize| report["repeats"][stage]["published"].as_u64();
+    let offered = |stage: usize| report["repeats"][stage]["offered"].as_u64();
     assert_eq!(
-        [published(0), published(1), published(2)],
+        [offered(0), offered(1), offered(2)],
         [Some(40), Some(50), Some(100)]
     );
     for (stage, cut) in [(3, None), (4, Some(30))] {
