@@ -27,7 +27,7 @@ pub fn bytes(comparison: &Comparison) -> Option<Section> {
         text: Vec::new(),
         blocks: vec![Block::Table(Table {
             title: format!(
-                "Bytes of a client, up and down, at {} updates a second",
+                "Bytes of a client, up and down; updates a second: {}",
                 number::figure(first.updates_per_second)
             ),
             note: "Claimed: of a polling request, and of a WebSocket message. An empty poll is a \
