@@ -240,7 +240,7 @@ fn line(of: &str, tried: &Tried) -> String {
     let outcomes: Vec<String> = tried.outcomes.iter().map(outcome).collect();
     let level = number::figure(tried.probe.level as f64);
     let mut text = format!(
-        "  {level:>9} {} {purpose:<10} {verdict}; {}",
+        "  {level:>7} {} {purpose:<10} {verdict}; {}",
         words(of),
         outcomes.join(", ")
     );
