@@ -29,6 +29,10 @@ pub(crate) struct Connection {
     pub(crate) dirty: bool,
     /// Whether the driver was told to receive.
     pub(crate) receiving: bool,
+    /// Its place among the subscribers. Invariant: the group's member there is this connection.
+    ///
+    /// Here because the slab tells its free slots by the tag of this option.
+    pub(crate) membership: Option<Membership>,
     pub(crate) session: Session,
     /// Bytes that arrived while the session could not take them.
     #[expect(clippy::box_collection, reason = "eight bytes where there is none")]
@@ -42,8 +46,6 @@ pub(crate) struct Connection {
     pub(crate) finish_by: Time,
     /// When it was accepted.
     pub(crate) accepted: Time,
-    /// Its place among the subscribers. Invariant: the group's member there is this connection.
-    pub(crate) membership: Option<Membership>,
     pub(crate) door: u16,
     pub(crate) permit: Permit,
     pub(crate) reason: CloseReason,
