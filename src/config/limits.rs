@@ -62,6 +62,9 @@ pub struct Limits {
     /// writes to who had to wait for their turn; the others follow in the next turns, so that
     /// other connections are heard in between.
     pub fanout_per_turn_max: usize,
+    /// Deadlines of connections, such as pings, that a turn of a shard's loop sees to; the others
+    /// follow in the next turns, so that a million idle connections do not make others wait.
+    pub timers_per_turn_max: usize,
     /// Bytes of fan-out that are collected for one group before they are flushed within a turn.
     pub turn_chunk_bytes_max: usize,
 }
@@ -96,6 +99,7 @@ impl Default for Limits {
             mesh_credits_per_pair: 1024,
             reserve_connections: 64,
             fanout_per_turn_max: 1024,
+            timers_per_turn_max: 128,
             turn_chunk_bytes_max: 64 * 1024,
         }
     }

@@ -242,6 +242,8 @@ pub const SETTINGS: &[Setting] = &[
         "Connections above the limit that are taken to answer 503 or a health check"),
     limit!(FineLimits count "fanout_per_turn", fanout_per_turn_max, "1024", 1..=1_000_000_000,
         "Subscribers written to in one turn of a shard; the others follow in the next turns"),
+    limit!(FineLimits count "timers_per_turn", timers_per_turn_max, "128", 1..=1_000_000_000,
+        "Deadlines of connections, such as pings, seen to in one turn of a shard; the others follow in the next turns"),
     limit!(FineLimits bytes "turn_chunk_bytes", turn_chunk_bytes_max, "64KiB", 1024..=GIB,
         "Bytes of fan-out collected for a group before they are flushed within a turn"),
 ];

@@ -23,6 +23,7 @@ mod publish;
 mod settings;
 mod timers;
 
+use std::collections::VecDeque;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -98,6 +99,8 @@ struct Core<S> {
     /// How many connections lived in each slot before.
     generations: Vec<u32>,
     timers: TimerWheel<ConnId>,
+    /// Whose deadline has come, and was not looked at yet.
+    due: VecDeque<ConnId>,
     usage: Usage,
     /// What was last reported to the node's budget, in bytes.
     usage_reported: usize,
@@ -282,6 +285,7 @@ impl<S> Core<S> {
             conns: Slab::new(),
             generations: Vec::new(),
             timers: TimerWheel::new(now, TIMER_TICK),
+            due: VecDeque::new(),
             usage: Usage::default(),
             usage_reported: 0,
             random,

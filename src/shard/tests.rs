@@ -297,6 +297,46 @@ fn a_pong_that_waits_behind_messages_is_heard_when_they_are_taken() {
     assert_eq!(peer.read(usize::MAX), b"\x81\x01a\x81\x01b");
 }
 
+#[test]
+fn pings_of_one_tick_are_spread_over_turns_and_others_are_heard_in_between() {
+    let limits = Limits {
+        timers_per_turn_max: 2,
+        ping_interval: Duration::from_secs(2),
+        ..Limits::default()
+    };
+    let mut world = World::new(1, limits, Duration::ZERO);
+    let readers: Vec<_> = (0..5).map(|_| world.net.connect(world.listener)).collect();
+    readers.iter().for_each(|r| r.write(UPGRADE.as_bytes()));
+    let writer = world.connect();
+    for peer in &readers {
+        assert!(peer.read(usize::MAX).starts_with(b"HTTP/1.1 101"));
+    }
+    // Every deadline is in this turn's past.
+    world.net.advance(Duration::from_secs(2));
+    let mut pinged = Vec::new();
+    for turn in 0.. {
+        if turn == 1 {
+            writer.write(post("1").as_bytes());
+        }
+        let now = world.shard.turn(Some(Duration::ZERO));
+        now.expect("the simulator works");
+        world.net.advance(Duration::from_millis(1));
+        let is_pinged = |peer: &&SimPeer| peer.readable() > 0;
+        pinged.push(readers.iter().filter(is_pinged).count());
+        if world.shard.core.due.is_empty() {
+            break;
+        }
+        let timeout = world.shard.core.timeout(None);
+        assert_eq!(timeout, Some(Duration::ZERO), "nobody sleeps before");
+    }
+    assert!(pinged.len() > 2 && pinged[0] <= 2, "{pinged:?}");
+    world.run();
+    for peer in &readers {
+        let read = peer.read(usize::MAX);
+        assert!(read == b"\x89\x00\x81\x011" || read == b"\x81\x011\x89\x00");
+    }
+}
+
 /// A frame under a mask of zeros.
 fn masked(first: &[u8], payload: &[u8]) -> Vec<u8> {
     let len = 0x80 | u8::try_from(payload.len()).unwrap_or(0);

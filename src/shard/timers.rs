@@ -18,7 +18,11 @@ impl<S> Core<S> {
     }
 
     pub(super) fn next_deadline(&self) -> Option<Time> {
-        if !self.resumable.is_empty() || !self.dirty.is_empty() || !self.accepted.is_empty() {
+        if !self.due.is_empty()
+            || !self.resumable.is_empty()
+            || !self.dirty.is_empty()
+            || !self.accepted.is_empty()
+        {
             return Some(Time::ZERO);
         }
         let flush = self.groups.is_dirty().then_some(self.flush_at);
@@ -57,25 +61,35 @@ impl<S> Core<S> {
         self.close_drained();
     }
 
+    /// As many as a turn may: a tick of a million connections would make everybody else wait.
+    ///
+    /// Entries that an earlier deadline overtook are many and cost next to nothing: they do not
+    /// count.
     fn expire_connections(&mut self) {
-        let mut due = Vec::new();
-        self.timers.expire(self.now, |id| due.push(id));
-        for id in due {
-            self.expire_connection(id);
+        let due = &mut self.due;
+        self.timers.expire(self.now, |id| due.push_back(id));
+        let mut left = self.settings.rules.limits.timers_per_turn_max;
+        while left > 0 {
+            let Some(id) = self.due.pop_front() else {
+                break;
+            };
+            left -= usize::from(self.expire_connection(id));
         }
     }
 
-    fn expire_connection(&mut self, id: ConnId) {
+    /// Whether its deadline had come.
+    fn expire_connection(&mut self, id: ConnId) -> bool {
         let now = self.now;
         let Some(conn) = self.conn_mut(id) else {
-            return;
+            return false;
         };
         if now < conn.wakes_at {
             // An older entry: the one that counts is still to come.
-            return;
+            return false;
         }
         conn.wakes_at = Time::NEVER;
-        if conn.deadline() <= now {
+        let is_due = conn.deadline() <= now;
+        if is_due {
             match conn.state {
                 State::Open => self.session_timeout(id),
                 State::Finishing => self.cut(id),
@@ -83,6 +97,7 @@ impl<S> Core<S> {
             }
         }
         self.arm(id);
+        is_due
     }
 
     /// Ends a connection whose peer took too long over the close.

@@ -121,7 +121,9 @@ impl Plan {
     /// reads at once is served within [`SLACK`].
     pub(super) fn is_prompt(&self) -> bool {
         let limits = &self.limits;
-        limits.mesh_credits_per_pair >= 64 && limits.fanout_per_turn_max >= 64
+        limits.mesh_credits_per_pair >= 64
+            && limits.fanout_per_turn_max >= 64
+            && limits.timers_per_turn_max >= 64
     }
 
     /// The most bytes that one publication has on the wire, in its longest form.
@@ -165,6 +167,7 @@ fn limits(rng: &mut Rng, restless: bool, crowd: bool) -> Limits {
         publishes_in_flight_max: rng.usize(1..=16),
         mesh_credits_per_pair: or(rng, 50, 64, |rng| rng.u32(1..=8)),
         turn_chunk_bytes_max: *pick(rng, &[100, 1_000, 64 * 1024]),
+        timers_per_turn_max: or(rng, few_at_once, 128, |rng| rng.usize(1..=4)),
         fanout_per_turn_max: or(rng, few_at_once, 1_024, |rng| rng.usize(1..=4)),
         ping_interval: millis(rng, 1_600..4_000),
         pong_timeout: millis(rng, 1_200..1_500),
