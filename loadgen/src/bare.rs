@@ -1,41 +1,31 @@
-//! `loadgen bare`: the leanest possible broadcast server, as a yardstick for others.
+//! `loadgen bare`: the leanest possible broadcast servers, as yardsticks for others.
 //!
-//! Every message that arrives on any connection goes to every open connection: one frame, made
-//! once, and a plain `send` a connection. No topics, no outbox, no timers, no second thread:
-//! where a socket takes nothing the message is lost to it, and where it takes a part the
-//! connection is closed. What it costs is what the system calls cost.
+//! No topics, no outbox, no timers, no second thread: what one of them costs is what the kernel
+//! costs. `sends` is a loop of plain `send`s, `rings` hands sends over by hundreds to io_uring.
 
 use std::io::{self, Write};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::os::fd::OwnedFd;
 
 use altavoz::wire::client::expected_accept;
-use altavoz::wire::frame::{Opcode, encode};
-use altavoz::wire::message::{Decoder, Incoming, MessageLimits, Role};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::io::Errno;
-use rustix::net::{self, AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, sockopt};
+use rustix::net::{self, AddressFamily, SocketFlags, SocketType, sockopt};
 
 use crate::failure::Failure;
-use crate::options::BareOptions;
+use crate::options::{BareOptions, DriverKind};
 
-/// The listener's name in epoll; connections are named by their place.
-const LISTENER: u64 = u64::MAX;
+mod rings;
+mod sends;
 
 /// The longest request head, in bytes.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
 
-const LIMITS: MessageLimits = MessageLimits {
-    bytes_max: 16 * 1024 * 1024,
-    fragments_max: 1024,
-};
-
 /// Serves until it is killed.
 ///
 /// # Errors
-/// When it cannot listen, or epoll fails.
+/// When it cannot listen, or the kernel refuses epoll or io_uring.
 pub fn run(options: &BareOptions) -> Result<(), Failure> {
     let _ = crate::doctor::raise_descriptors();
     if let Some(id) = options.pin {
@@ -47,181 +37,39 @@ pub fn run(options: &BareOptions) -> Result<(), Failure> {
 fn serve(options: &BareOptions) -> io::Result<()> {
     let addresses = options.listen.to_socket_addrs()?;
     let address = addresses.into_iter().next().ok_or(Errno::ADDRNOTAVAIL)?;
-    let mut bare = Bare::listen(address, options.sndbuf)?;
-    let mut events = Vec::with_capacity(1024);
-    loop {
-        events.clear();
-        match epoll::wait(
-            &bare.epoll,
-            rustix::buffer::spare_capacity(&mut events),
-            None,
-        ) {
-            Ok(_) => {}
-            Err(Errno::INTR) => continue,
-            Err(error) => return Err(error.into()),
+    match options.driver {
+        DriverKind::Uring => {
+            let listener = listen(address, options.sndbuf, SocketFlags::empty())?;
+            rings::serve(listener)
         }
-        for event in &events {
-            match event.data.u64() {
-                LISTENER => bare.accept(),
-                place => bare.read(usize::try_from(place).unwrap_or(usize::MAX)),
-            }
+        DriverKind::Auto | DriverKind::Epoll => {
+            let listener = listen(address, options.sndbuf, SocketFlags::NONBLOCK)?;
+            sends::serve(listener)
         }
     }
 }
 
-struct Bare {
-    epoll: OwnedFd,
-    listener: OwnedFd,
-    conns: Vec<Option<Conn>>,
-    free: Vec<usize>,
-    buffer: Vec<u8>,
-    frame: Vec<u8>,
+fn listen(address: SocketAddr, send_buffer: usize, flags: SocketFlags) -> io::Result<OwnedFd> {
+    let family = match address {
+        SocketAddr::V4(_) => AddressFamily::INET,
+        SocketAddr::V6(_) => AddressFamily::INET6,
+    };
+    let flags = flags | SocketFlags::CLOEXEC;
+    let listener = net::socket_with(family, SocketType::STREAM, flags, None)?;
+    // Accepted sockets inherit all of these.
+    sockopt::set_socket_reuseaddr(&listener, true)?;
+    sockopt::set_tcp_nodelay(&listener, true)?;
+    sockopt::set_socket_send_buffer_size(&listener, send_buffer)?;
+    net::bind(&listener, &address)?;
+    net::listen(&listener, 65_535)?;
+    let bound = SocketAddr::try_from(net::getsockname(&listener)?)?;
+    let mut out = io::stdout().lock();
+    writeln!(out, "{}{bound}", crate::node::BANNER)?;
+    out.flush()?;
+    Ok(listener)
 }
 
-struct Conn {
-    fd: OwnedFd,
-    /// The request's head as far as it has come; `None` once it was answered.
-    head: Option<Vec<u8>>,
-    decoder: Decoder,
-}
-
-impl Bare {
-    fn listen(address: SocketAddr, send_buffer: usize) -> io::Result<Self> {
-        let family = match address {
-            SocketAddr::V4(_) => AddressFamily::INET,
-            SocketAddr::V6(_) => AddressFamily::INET6,
-        };
-        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
-        let listener = net::socket_with(family, SocketType::STREAM, flags, None)?;
-        // Accepted sockets inherit all of these.
-        sockopt::set_socket_reuseaddr(&listener, true)?;
-        sockopt::set_tcp_nodelay(&listener, true)?;
-        sockopt::set_socket_send_buffer_size(&listener, send_buffer)?;
-        net::bind(&listener, &address)?;
-        net::listen(&listener, 65_535)?;
-        let epoll = epoll::create(CreateFlags::CLOEXEC)?;
-        epoll::add(
-            &epoll,
-            &listener,
-            EventData::new_u64(LISTENER),
-            EventFlags::IN,
-        )?;
-        let bound = SocketAddr::try_from(net::getsockname(&listener)?)?;
-        let mut out = io::stdout().lock();
-        writeln!(out, "{}{bound}", crate::node::BANNER)?;
-        out.flush()?;
-        Ok(Self {
-            epoll,
-            listener,
-            conns: Vec::new(),
-            free: Vec::new(),
-            buffer: vec![0; 256 * 1024],
-            frame: Vec::new(),
-        })
-    }
-
-    fn accept(&mut self) {
-        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
-        while let Ok(fd) = net::accept_with(&self.listener, flags) {
-            let place = self.free.pop().unwrap_or(self.conns.len());
-            let data = EventData::new_u64(place as u64);
-            if epoll::add(&self.epoll, &fd, data, EventFlags::IN).is_err() {
-                continue;
-            }
-            let conn = Some(Conn {
-                fd,
-                head: Some(Vec::new()),
-                decoder: Decoder::default(),
-            });
-            match self.conns.get_mut(place) {
-                Some(free) => *free = conn,
-                None => self.conns.push(conn),
-            }
-        }
-    }
-
-    fn read(&mut self, place: usize) {
-        let Some(Some(conn)) = self.conns.get_mut(place) else {
-            return;
-        };
-        let mut buffer = std::mem::take(&mut self.buffer);
-        let is_fine = match net::recv(&conn.fd, &mut buffer[..], RecvFlags::empty()) {
-            Ok((0, _)) => false,
-            Ok((count, _)) => self.handle_bytes(place, &mut buffer[..count]).is_some(),
-            Err(Errno::AGAIN | Errno::INTR) => true,
-            Err(_) => false,
-        };
-        self.buffer = buffer;
-        if !is_fine {
-            self.close(place);
-        }
-    }
-
-    /// `None` ends the connection.
-    fn handle_bytes(&mut self, place: usize, mut bytes: &mut [u8]) -> Option<()> {
-        let conn = self.conns[place].as_mut()?;
-        if let Some(head) = &mut conn.head {
-            head.extend_from_slice(bytes);
-            if head.ends_with(b"\r\n\r\n") {
-                let answer = upgrade(head)?;
-                net::send(&conn.fd, &answer, SendFlags::NOSIGNAL).ok()?;
-                conn.head = None;
-            }
-            // A client waits for the answer before its first frame, so the head comes alone.
-            return conn
-                .head
-                .as_ref()
-                .is_none_or(|h| h.len() <= HEAD_BYTES_MAX)
-                .then_some(());
-        }
-        while !bytes.is_empty() {
-            let conn = self.conns[place].as_mut()?;
-            let step = conn
-                .decoder
-                .handle_bytes(Role::Server, &LIMITS, bytes)
-                .ok()?;
-            let consumed = step.consumed;
-            self.frame.clear();
-            match step.incoming {
-                Some(Incoming::Text(text)) => {
-                    encode(&mut self.frame, Opcode::Text, text.as_bytes());
-                }
-                Some(Incoming::Binary(binary)) => encode(&mut self.frame, Opcode::Binary, &binary),
-                Some(Incoming::Close(_)) => return None,
-                Some(Incoming::Ping(_) | Incoming::Pong(_)) | None => {}
-            }
-            if !self.frame.is_empty() {
-                self.broadcast();
-            }
-            bytes = &mut bytes[consumed..];
-        }
-        Some(())
-    }
-
-    /// The loop that is measured.
-    fn broadcast(&mut self) {
-        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
-        let mut broken = Vec::new();
-        for (place, conn) in self.conns.iter().enumerate() {
-            let Some(conn) = conn.as_ref().filter(|conn| conn.head.is_none()) else {
-                continue;
-            };
-            match net::send(&conn.fd, &self.frame, flags) {
-                Ok(count) if count == self.frame.len() => {}
-                Err(Errno::AGAIN) => {}
-                Ok(_) | Err(_) => broken.push(place),
-            }
-        }
-        broken.into_iter().for_each(|place| self.close(place));
-    }
-
-    fn close(&mut self, place: usize) {
-        if self.conns[place].take().is_some() {
-            self.free.push(place);
-        }
-    }
-}
-
+/// The answer to a WebSocket's request; `None` if it is none.
 fn upgrade(head: &[u8]) -> Option<Vec<u8>> {
     let text = std::str::from_utf8(head).ok()?;
     let key = text.split("\r\n").find_map(|line| {

@@ -362,6 +362,10 @@ pub struct BareOptions {
     /// `SO_SNDBUF` of its sockets in bytes.
     #[arg(long, default_value_t = 32 * 1024)]
     pub sndbuf: usize,
+    /// How it sends: one by one (auto, epoll), what any client sends; or by hundreds (uring), what
+    /// comes by POST.
+    #[arg(long, value_enum, default_value_t = DriverKind::Auto, value_name = "NAME")]
+    pub driver: DriverKind,
     /// The core to run on.
     #[arg(long)]
     pub pin: Option<usize>,

@@ -1,5 +1,6 @@
 //! The program against somebody else's server: what it counts, writes and returns.
 
+use std::io::{self, Write};
 use std::process::{Child, Command, Stdio};
 
 use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
@@ -162,6 +163,26 @@ fn topics_and_publishers_are_told_apart() {
 }
 
 #[test]
+fn the_bare_loop_over_io_uring_loses_nothing() {
+    if let Err(reason) = altavoz::io::uring::probe() {
+        let _ = writeln!(io::stderr(), "skipped: {reason}");
+        return;
+    }
+    let mut command = Command::new(env!("CARGO_BIN_EXE_loadgen"));
+    command.args(["bare", "--driver", "uring"]);
+    let bare = ChildServer::start_with(command).expect("it listens");
+    for _ in 0..2 {
+        // Those of the first run are gone in the second one.
+        let (report, _) = report(&format!(
+            "fanout --target ws://{} --publish http --clients 300 --rate 100 --messages 30 \
+             --warmup 200ms",
+            bare.authority
+        ));
+        assert_eq!(ledger(&report), [9000, 9000, 0, 0, 0]);
+    }
+}
+
+#[test]
 fn tls_is_measured_the_same_way() {
     let address = tls_in_front_of(server(Fault::LoseRepeatReorder));
     let target = format!("wss://localhost:{}", address.port());
@@ -271,16 +292,16 @@ fn ctrl_c_ends_a_run_with_its_report() {
         .stderr(Stdio::piped())
         .spawn()
         .expect("the program runs");
-    let mut progress = std::io::BufReader::new(child.stderr.take().expect("piped"));
+    let mut progress = io::BufReader::new(child.stderr.take().expect("piped"));
     let mut words = String::new();
     while !words.contains("deliveries") {
         words.clear();
-        let read = std::io::BufRead::read_line(&mut progress, &mut words);
+        let read = io::BufRead::read_line(&mut progress, &mut words);
         assert!(read.expect("it tells how it goes") > 0);
     }
     let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
     kill_process(pid.expect("a process"), Signal::INT).expect("it runs");
-    std::thread::spawn(move || std::io::copy(&mut progress, &mut std::io::sink()));
+    std::thread::spawn(move || io::copy(&mut progress, &mut io::sink()));
     let output = child.wait_with_output().expect("it ends");
     let report: Value = serde_json::from_slice(&output.stdout).expect("a report");
     assert_eq!(output.status.code(), Some(0));
