@@ -74,10 +74,10 @@ def node(*flags, cores="0", log="error"):
                   "--log-level", log, *flags, cores=cores)
 
 
-def bare(cores="0"):
+def bare(*flags, cores="0"):
     """The yardstick: a loop of send(MSG_DONTWAIT|MSG_NOSIGNAL) with ready-made bytes."""
     return Server(os.path.join(BIN, "loadgen"), "bare", "--listen", "127.0.0.1:0",
-                  "--sndbuf", str(SNDBUF), cores=cores)
+                  "--sndbuf", str(SNDBUF), *flags, cores=cores)
 
 
 def loadgen(command, server, *flags, cores="1", name=None):

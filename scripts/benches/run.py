@@ -5,10 +5,8 @@ Use it through scripts/bench. Every run ends by itself; the reports are kept und
 """
 
 import argparse
-import http.client
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -125,37 +123,16 @@ def shards(options):
                                "--in-flight", str(window))
         table.row(f"deliveries/s read, {topics} topics, {window} in flight", f"{median(rate):.2f}x",
                   "1.3x", median(rate) >= 1.3)
-    rate = [parked(2) / parked(1) for _ in range(options.pairs)]
+    rate = [written(1) / written(2) for _ in range(options.pairs)]
     table.row("deliveries/s written, 10,000 subscribers, readers parked", f"{median(rate):.2f}x",
               "1.3x", median(rate) >= 1.3)
     return table
 
 
-def parked(shards):
-    """Deliveries/s into sockets whose readers are stopped: from a POST to its answer, which
-    comes when the last subscriber has been written to."""
-    subscribers, posts = 10_000, 30
+def written(shards):
+    """Seconds until 10,000 subscribers whose readers are parked were written to."""
     with node("--shards", str(shards), cores="0-1") as running:
-        readers = subprocess.Popen(
-            [os.path.join(rig.BIN, "loadgen"), "connect", "--target", running.url, "--clients",
-             str(subscribers), "--hold", "60s", "--quiet"], stdout=subprocess.DEVNULL)
-        connection = http.client.HTTPConnection(running.base.removeprefix("http://"))
-        answer = {}
-        while answer.get("subscribers") != subscribers:
-            time.sleep(0.1)
-            answer, _ = post(connection)
-        readers.send_signal(signal.SIGSTOP)
-        took = [post(connection)[1] for _ in range(posts)]
-        readers.kill()
-        readers.wait()
-    return subscribers / median(took)
-
-
-def post(connection):
-    began = time.perf_counter()
-    connection.request("POST", "/topics/loadgen", b"x" * 64)
-    answer = json.load(connection.getresponse())
-    return answer, time.perf_counter() - began
+        return scale.seconds_to_all(running, 10_000, 30)
 
 
 def two_against_one(table, options, figure, *flags):
@@ -332,7 +309,7 @@ MIB = 1024 * 1024
 
 BENCHES = {b.__name__: b for b in (fanout, latency, handshake, shards, memory, readers, complete, slow, storm)}
 # Not of `all`: they take the whole machine, or many minutes.
-LARGE = {b.__name__: b for b in (scale.million, scale.churn)}
+LARGE = {b.__name__: b for b in (scale.million, scale.parked, scale.churn)}
 
 
 def main():
@@ -346,7 +323,7 @@ def main():
     parser.add_argument("--warmup", default="1s", help="time before it (default 1s)")
     parser.add_argument("--drivers", nargs="+", default=["epoll", "uring"],
                         choices=["epoll", "uring"], help="of fanout and churn (default both)")
-    parser.add_argument("--clients", type=int, help="of million (default 1,000,000)")
+    parser.add_argument("--clients", type=int, help="of million (default 1,000,000) and parked (default 100,000)")
     parser.add_argument("--churn-rate", type=int, default=5_000, help="of churn: clients a second (default 5,000)")
     parser.add_argument("--churn-time", default="10m", help="of churn: how long (default 10m)")
     options = parser.parse_args()

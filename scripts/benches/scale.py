@@ -1,7 +1,9 @@
 """The benches of size: a million WebSockets on one node, and clients that come and go for minutes."""
 
+import http.client
 import json
 import os
+import signal
 import subprocess
 import tempfile
 import time
@@ -29,8 +31,7 @@ def million(options):
     with node(*flags) as running:
         before = running.rss()
         alone = loadgen("fanout", running, *OTHERS, cores="1")
-        report, idle, beside, held = with_many(running, clients)
-        closes = counters(running, "altavoz_closed_total")
+        report, idle, beside, held, closes = with_many(running, clients)
     enter_million(table, clients, report, held - before)
     table.row("idle: CPU of the node, pings and pongs of all in it", f"{idle:.1f} % of a core")
     if beside is None:
@@ -41,7 +42,7 @@ def million(options):
                   f"{p99[1] / p99[0]:.2f}x ({p99[0]:,.0f} and {p99[1]:,.0f} µs)", "2x",
                   p99[1] <= 2 * p99[0])
         table.note(f"beside: {ledger(beside)[1]}")
-    table.note(f"closed: {closes}")
+    table.note(f"closed before the publications: {closes}")
     return table
 
 
@@ -66,13 +67,14 @@ def with_many(running, clients):
         time.sleep(IDLE_S)
         idle = (running.cpu_ns() - cpu) / 1e7 / (time.monotonic() - began)
         beside = loadgen("fanout", running, *OTHERS, cores="1") if is_complete else None
+        closes = counters(running, "altavoz_closed_total")
         _, errors = many.communicate()
         try:
             with open(file) as written:
                 report = json.load(written)
         except FileNotFoundError:
             rig.fail(f"the generator gave no report: {errors}")
-    return report, idle, beside, held
+    return report, idle, beside, held, closes
 
 
 def enter_million(table, clients, report, grown):
@@ -97,6 +99,61 @@ def enter_million(table, clients, report, grown):
             table.row(what, f"{memory[name] / MIB:,.0f} MiB, {memory[name] / max(connected, 1):,.0f} bytes each")
     for limit in report["limits"] + report["warnings"]:
         table.note(limit)
+
+
+def parked(options):
+    """A publication to 100,000 whose readers are stopped: over a bare loop of io_uring, and by two shards."""
+    subscribers = options.clients or 100_000
+    table = Table(f"one publication of 64 bytes to {subscribers:,} WebSockets, readers parked: from the POST to "
+                  f"its answer, which comes when the last one was written to; io_uring, direct descriptors; "
+                  f"median of {options.pairs} rounds")
+    flags = ["--driver", "uring", "--max-connections", str(subscribers + 5_000)]
+    servers = {"bare": lambda: rig.bare("--driver", "uring"),
+               "one": lambda: node(*flags, "--shards", "1"),
+               "two": lambda: node(*flags, "--shards", "2", cores="0-1")}
+    took = {name: [] for name in servers}
+    for number in range(options.pairs):
+        # Another one begins each time, so that none has always the quiet minute.
+        names = list(servers)
+        for name in names[number % 3:] + names[:number % 3]:
+            with servers[name]() as running:
+                took[name].append(seconds_to_all(running, subscribers, 6))
+    for what, ours, theirs, bar in (("one shard over the bare loop", "one", "bare", 1.15),
+                                    ("two shards over one", "two", "one", 0.65)):
+        ratios = [a / b for a, b in zip(took[ours], took[theirs])]
+        ratio = rig.median(ratios)
+        table.row(what, f"{ratio:.3f}x", f"{bar:.2f}x", ratio <= bar)
+        table.note("rounds: " + ", ".join(f"{one:.3f}" for one in ratios))
+    for name, seconds in took.items():
+        table.note(f"{name}: {rig.median(seconds):.3f} s, {1e9 * rig.median(seconds) / subscribers:,.0f} ns a subscriber")
+    return table
+
+
+def seconds_to_all(running, subscribers, posts):
+    """From a POST to its answer while nobody reads: the median of so many, after a first one."""
+    readers = subprocess.Popen(
+        ["taskset", "-c", "1", os.path.join(rig.BIN, "loadgen"), "connect", "--target", running.url, "--driver",
+         "auto" if subscribers <= 10_000 else "uring", "--workers", "1", "--clients", str(subscribers), "--hold",
+         "120s", "--quiet"], stdout=subprocess.DEVNULL)
+    connection = http.client.HTTPConnection(running.base.removeprefix("http://"))
+    reached, until = 0, time.monotonic() + PATIENCE_S
+    while reached != subscribers:
+        if readers.poll() is not None or time.monotonic() > until:
+            rig.fail(f"of {subscribers:,} subscribers {reached:,} came")
+        time.sleep(1 if subscribers > 10_000 else 0.1)
+        reached, _ = post(connection)
+    readers.send_signal(signal.SIGSTOP)
+    took = [post(connection)[1] for _ in range(1 + posts)]
+    readers.kill()
+    readers.wait()
+    return rig.median(took[1:])
+
+
+def post(connection):
+    """How many subscribers a POST reached, and how long that took."""
+    began = time.perf_counter()
+    connection.request("POST", "/topics/loadgen", b"x" * 64)
+    return json.load(connection.getresponse())["subscribers"], time.perf_counter() - began
 
 
 def churn(options):
