@@ -91,6 +91,11 @@ pub trait Driver {
     /// The other end of the connection; `None` for an id that is gone.
     fn peer(&self, id: ConnId) -> Option<Peer>;
 
+    /// What the driver keeps in the kernel that does not count as the process's descriptors.
+    fn tables(&self) -> Tables {
+        Tables::default()
+    }
+
     /// A handle that wakes this driver's `poll` from any thread.
     fn waker(&self) -> Box<dyn Wake>;
 
@@ -204,6 +209,15 @@ pub struct TcpCounters {
     pub data_segments_sent: u64,
     /// Of those that we received, segments with data.
     pub data_segments_received: u64,
+}
+
+/// Rings and their tables; nothing where the system has no such thing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Tables {
+    /// Rings, of which a further one is made when a table is nearly full.
+    pub rings: usize,
+    /// Entries of their tables that are in use: connections, and accepted sockets on their way.
+    pub direct_descriptors: usize,
 }
 
 /// The other end of a connection.

@@ -10,7 +10,7 @@ pub mod epoll;
 pub mod sys;
 pub mod uring;
 
-pub use driver::{Close, Driver, Event, Peer, SendStatus, TcpCounters, Wake};
+pub use driver::{Close, Driver, Event, Peer, SendStatus, Tables, TcpCounters, Wake};
 pub use epoll::{EpollDriver, EpollOptions};
 pub use sys::{Address, ListenOptions, ListenSocket};
 pub use uring::{UringDriver, UringOptions};

@@ -21,7 +21,7 @@ use rustix::net;
 
 use crate::base::{ConnId, ListenerId, Part};
 
-use super::driver::{Close, Driver, Event, Peer, SendStatus, Wake};
+use super::driver::{Close, Driver, Event, Peer, SendStatus, Tables, Wake};
 use super::sys::{self, Address, ListenSocket};
 
 use acceptor::Acceptor;
@@ -64,8 +64,6 @@ const ASK_UNSENT: u32 = 1;
 /// What a driver ran short of, and went on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Scarcity {
-    /// Rings, of which a further one is made when a table is nearly full.
-    pub rings: usize,
     /// Receives that found no buffer, and were begun again.
     pub no_buffer: u64,
     /// Receives that ended for lack of room for completions, and were begun again.
@@ -114,7 +112,6 @@ impl UringDriver {
     pub fn scarcity(&self) -> Scarcity {
         let rings = self.rings.borrow();
         Scarcity {
-            rings: rings.len(),
             overflows: rings.overflows(),
             ..self.connections.scarcity()
         }
@@ -298,6 +295,10 @@ impl Driver for UringDriver {
         let socket = self.rings.borrow_mut().at(ring).export(file).ok()?;
         let name = net::getpeername(&socket).ok()??;
         name.try_into().ok().map(Peer::Inet)
+    }
+
+    fn tables(&self) -> Tables {
+        self.rings.borrow().tables()
     }
 
     fn waker(&self) -> Box<dyn Wake> {

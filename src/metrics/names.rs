@@ -77,6 +77,10 @@ names! {
     HISTORY_BYTES = "history_bytes";
     /// Gauge: publications of history.
     HISTORY_PUBLICATIONS = "history_publications";
+    /// Gauge: rings of io_uring.
+    RINGS = "rings";
+    /// Gauge: entries of the rings' tables that are in use.
+    DIRECT_DESCRIPTORS = "direct_descriptors";
     /// Gauge: draining or not.
     DRAINING = "draining";
 

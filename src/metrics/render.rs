@@ -153,6 +153,14 @@ const GAUGES: &[GaugeRow] = &[
         "Publications kept for recovery.",
         |s| s.history_publications.get(),
     ),
+    GaugeRow(names::RINGS, "Rings of io_uring; 0 with epoll.", |s| {
+        s.rings.get()
+    }),
+    GaugeRow(
+        names::DIRECT_DESCRIPTORS,
+        "Connections in tables of io_uring, which need no descriptor.",
+        |s| s.direct_descriptors.get(),
+    ),
 ];
 
 /// One histogram over all shards, and how many of its own units make one of the metric's.

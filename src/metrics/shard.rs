@@ -84,6 +84,10 @@ pub struct ShardMetrics {
     pub history_bytes: Gauge,
     /// Publications kept for recovery.
     pub history_publications: Gauge,
+    /// Rings of io_uring; 0 with epoll.
+    pub rings: Gauge,
+    /// Entries of the rings' tables that are in use: connections that need no descriptor.
+    pub direct_descriptors: Gauge,
     /// 1 while the shard drains, else 0.
     pub draining: Gauge,
 
@@ -139,6 +143,8 @@ impl ShardMetrics {
             outbox_bytes: Gauge::default(),
             history_bytes: Gauge::default(),
             history_publications: Gauge::default(),
+            rings: Gauge::default(),
+            direct_descriptors: Gauge::default(),
             draining: Gauge::default(),
             fanout_seconds: Histogram::durations(),
             turn_seconds: Histogram::durations(),

@@ -42,7 +42,7 @@ use self::outbox::Usage;
 use self::publish::Publications;
 use crate::base::{ConnId, Part, ShardId, Time, TimerWheel, TopicName};
 use crate::hub::Hub;
-use crate::io::{Close, Driver, Event, Peer};
+use crate::io::{Close, Driver, Event, Peer, Tables};
 use crate::mesh::{Mesh, NodeState, Permit, Request};
 use crate::metrics::{CloseReason, ShardMetrics};
 use crate::session::{Outputs, Session};
@@ -169,7 +169,7 @@ impl<D: Driver> Shard<D> {
         core.close_over_budget(driver);
         core.run_commands(driver);
         core.mesh.ring();
-        core.end_turn();
+        core.end_turn(driver.tables());
         Ok(())
     }
 
@@ -480,7 +480,7 @@ impl<S> Core<S> {
         }
     }
 
-    fn end_turn(&mut self) {
+    fn end_turn(&mut self, tables: Tables) {
         let traffic = self.mesh.take_traffic();
         let held = self.hub.held();
         let metrics = &self.metrics;
@@ -491,6 +491,9 @@ impl<S> Core<S> {
         metrics.history_bytes.set(gauge(held.bytes));
         metrics.history_publications.set(gauge(held.publications));
         metrics.outbox_bytes.set(gauge(self.usage.bytes()));
+        metrics.rings.set(gauge(tables.rings));
+        let files = gauge(tables.direct_descriptors);
+        metrics.direct_descriptors.set(files);
         metrics.turns.add(1);
         self.budget = Budget::new(self.settings.rules.limits.fanout_per_turn_max);
         let now = (self.clock)();

@@ -32,6 +32,10 @@ impl Places {
         self.room() > self.margin
     }
 
+    pub(super) fn taken(&self) -> u32 {
+        self.taken
+    }
+
     pub(super) fn take(&mut self) {
         self.taken += 1;
     }

@@ -16,6 +16,7 @@ use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 use rustix::event::{EventfdFlags, eventfd};
 
+use super::super::driver::Tables;
 use super::options::Size;
 use super::ring::Ring;
 
@@ -172,6 +173,15 @@ impl Rings {
             }
         }
         Ok(())
+    }
+
+    /// How many there are, and how many entries of theirs are in use.
+    pub(super) fn tables(&self) -> Tables {
+        let taken = self.list.iter().map(|ring| ring.places.taken() as usize);
+        Tables {
+            rings: self.list.len(),
+            direct_descriptors: taken.sum(),
+        }
     }
 
     /// How often completions did not fit into their queue.

@@ -5,7 +5,7 @@ use std::io;
 use std::time::Duration;
 
 use crate::base::ConnId;
-use crate::io::{Close, Driver, Event, UringDriver, UringOptions};
+use crate::io::{Close, Driver, Event, Tables, UringDriver, UringOptions};
 
 use super::kernel::{KernelHarness, on_uring};
 use super::rig::{Rig, pattern};
@@ -90,8 +90,12 @@ fn beyond_one_table_there_is_another_ring_and_nobody_is_dropped() {
     };
     with(&options, |mut rig| {
         let ids = crowd(&mut rig, 300);
-        let rings = rig.driver().scarcity().rings;
+        let Tables {
+            rings,
+            direct_descriptors,
+        } = rig.driver().tables();
         assert!(rings > 1, "{rings} rings");
+        assert_eq!(direct_descriptors, 300);
         everybody_speaks(&mut rig, &ids, 100);
         for id in &ids {
             rig.send(*id, b"to all");
@@ -106,9 +110,10 @@ fn beyond_one_table_there_is_another_ring_and_nobody_is_dropped() {
             rig.conns.iter().all(|conn| conn.closed.is_some())
         });
         rig.until("all ended", |rig| rig.peers.iter().all(RawPeer::is_ended));
+        assert_eq!(rig.driver().tables().direct_descriptors, 0);
         // Their places are used again.
         crowd(&mut rig, 300);
-        assert_eq!(rig.driver().scarcity().rings, rings);
+        assert_eq!(rig.driver().tables().rings, rings);
         wakes_end_the_wait_for_several_rings(&mut rig);
     });
 }
