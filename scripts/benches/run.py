@@ -16,6 +16,8 @@ import scale
 from rig import Table, bare, ledger, loadgen, median, node
 
 
+# Who reads a topic in `readers`.
+KINDS = ["longpoll", "sse", "stream", "ws"]
 # Subscribers, bytes, publications in flight, and the bar for each driver.
 FANOUT = [
     (1000, 64, 1, {"epoll": 1.05, "uring": 0.90}),
@@ -79,35 +81,38 @@ def one_fanout(server, clients, size, window, options, name=None):
 def latency(options):
     """40 publications/s to 1,000 subscribers, beside the bare loop."""
     table = Table("latency: 40 publications/s to 1,000 subscribers, 64 bytes, open loop, "
-                  f"median of {options.pairs} pairs")
-    seen = {bare: [], node: []}
+                  f"median of {options.pairs} rounds")
+    servers = {"bare loop": bare} | {driver: with_driver(driver) for driver in options.drivers}
+    seen = {name: [] for name in servers}
     for _ in range(options.pairs):
-        for server in (bare, node):
+        for name, server in servers.items():
             with server() as running:
                 report = loadgen("fanout", running, "--clients", "1000", "--rate", "40",
                                  "--warmup", "2s", "--duration", options.duration)
-            seen[server].append(report["total"]["latency"])
-    for name in ("p50", "p99"):
-        ours, theirs = (median(latency[f"{name}_us"] / 1000 for latency in seen[server])
-                        for server in (node, bare))
-        table.row(f"{name} of all deliveries", f"node {ours:.3f} ms, bare loop {theirs:.3f} ms, "
-                  f"{ours / theirs:.2f}x")
+            seen[name].append(report["total"]["latency"])
+    for driver in options.drivers:
+        for name in ("p50", "p99"):
+            ours, theirs = (median(latency[f"{name}_us"] / 1000 for latency in seen[server])
+                            for server in (driver, "bare loop"))
+            table.row(f"{driver}: {name} of all deliveries",
+                      f"node {ours:.3f} ms, bare loop {theirs:.3f} ms, {ours / theirs:.2f}x")
     return table
 
 
 def handshake(options):
     """CPU of a connection: accept, upgrade, subscribe, 101."""
     table = Table(f"handshake: 5,000 connections as fast as they go, median of {options.pairs} runs")
-    server, generator, rate = [], [], []
+    seen = {driver: [] for driver in options.drivers}
     for _ in range(options.pairs):
-        with node() as running:
-            report = loadgen("connect", running, "--clients", "5000", "--hold", "1s")
-        connect = report["connect"]
-        server.append(connect["server_cpu_per_connect_us"])
-        rate.append(connect["rate"])
-        generator.append(connect["generator_cpu_percent"])
-    table.row("server CPU a handshake", f"{median(server):.1f} us", "21 us", median(server) <= 21)
-    table.note(f"{median(rate):,.0f} connections/s; generator at {median(generator):.0f} % of its core")
+        for driver, connects in seen.items():
+            with node("--driver", driver) as running:
+                report = loadgen("connect", running, "--clients", "5000", "--hold", "1s")
+            connects.append(report["connect"])
+    for driver, connects in seen.items():
+        cost, rate, generator = (median(connect[name] for connect in connects) for name in
+                                 ("server_cpu_per_connect_us", "rate", "generator_cpu_percent"))
+        table.row(f"{driver}: server CPU a handshake", f"{cost:.1f} us", "21 us", cost <= 21)
+        table.note(f"{rate:,.0f} connections/s; generator at {generator:.0f} % of its core")
     return table
 
 
@@ -170,20 +175,17 @@ def spread(server):
 def memory(options):
     """Memory of an idle WebSocket at 15,000."""
     table = Table("memory: 15,000 idle WebSockets on one topic")
-    with node(cores="0-1") as running:
-        report = loadgen("connect", running, "--clients", "15000", "--hold", "5s", cores="0-1",
-                         name="memory")
-    print_memory(table, report)
+    for driver in options.drivers:
+        with node("--driver", driver, cores="0-1") as running:
+            report = loadgen("connect", running, "--clients", "15000", "--hold", "5s", cores="0-1",
+                             name=f"memory-{driver}")
+        memory = report["memory"]
+        each = memory["server_per_connection_bytes"]
+        table.row(f"{driver}: server RSS a connection", f"{each:.0f} bytes", "450 bytes", each <= 450)
+        for key, value in memory.items():
+            if value is not None:
+                table.note(f"{key}: {value:,.0f}" if isinstance(value, (int, float)) else f"{key}: {value}")
     return table
-
-
-def print_memory(table, report):
-    memory = report["memory"]
-    each = memory["server_per_connection_bytes"]
-    table.row("server RSS a connection", f"{each:.0f} bytes", "450 bytes", each <= 450)
-    for key, value in memory.items():
-        if value is not None:
-            table.note(f"{key}: {value:,.0f}" if isinstance(value, (int, float)) else f"{key}: {value}")
 
 
 def complete(options):
@@ -210,15 +212,25 @@ def complete(options):
 
 
 def readers(options):
-    """4,000 readers of each kind on one topic, and what the node has for each kind."""
-    kinds = ["longpoll", "sse", "stream", "ws"]
-    each = 4000
-    table = Table(f"readers: {each:,} of each of {', '.join(kinds)} on one topic, 1 publication/s "
+    """Thousands of readers of each kind on one topic, and what the node has for each kind."""
+    each = options.clients or 4_000
+    table = Table(f"readers: {each:,} of each of {', '.join(KINDS)} on one topic, 1 publication/s "
                   "for 60 s, all at once")
-    with node(cores=None) as running:
-        report = loadgen("fanout", running, "--transports", ",".join(kinds), "--clients",
-                         str(len(kinds) * each), "--rate", "1", "--duration", "60s", "--warmup", "5s",
-                         cores=None, name="readers")
+    for driver in options.drivers:
+        table.note(f"{driver} at both ends")
+        flags = ["--driver", driver, "--max-connections", str(len(KINDS) * each + 5_000)]
+        enter_readers(table, driver, flags, each)
+        for kind in KINDS:
+            enter_reader(table, kind, driver, flags, each)
+    return table
+
+
+def enter_readers(table, driver, flags, each):
+    with node(*flags, cores=None) as running:
+        report = loadgen("fanout", running, "--driver", driver, "--source", "127.0.0.2-127.0.0.9",
+                         "--transports", ",".join(KINDS), "--clients", str(len(KINDS) * each),
+                         "--rate", "1", "--duration", "60s", "--warmup", "5s", cores=None,
+                         name=f"readers-{driver}")
     for arm in report["arms"]:
         got, traffic = arm["deliveries"], arm["traffic"]
         good = (got["received"] == got["expected"] == each * 60 and not
@@ -231,18 +243,19 @@ def readers(options):
                    f"{got['staleness']['p99_us'] / 1000:.1f} ms; "
                    f"{traffic['requests_per_delivery'] or 0:.3f} requests and {wire:.0f} bytes on the "
                    "wire a delivery")
-    for kind in kinds:
-        with node(cores="0-1") as running:
-            report = loadgen("connect", running, "--transports", kind, "--clients", str(each),
-                             "--hold", "5s", cores="0-1", name=f"readers-{kind}")
-        memory = report["memory"]
-        bytes_each = memory["server_per_connection_bytes"]
-        table.row(f"server RSS for a held {kind}", f"{bytes_each:.0f} bytes", "450 bytes",
-                  report["connect"]["connected"] == each and bytes_each <= 450)
-        if memory["kernel_per_connection_bytes"]:
-            table.note(f"kernel, both ends: {memory['kernel_per_connection_bytes']:,.0f} bytes; "
-                       f"generator: {memory['generator_per_connection_bytes']:,.0f} bytes")
-    return table
+
+
+def enter_reader(table, kind, driver, flags, each):
+    with node(*flags, cores="0-1") as running:
+        report = loadgen("connect", running, "--driver", driver, "--transports", kind, "--clients",
+                         str(each), "--hold", "5s", cores="0-1", name=f"readers-{driver}-{kind}")
+    memory = report["memory"]
+    bytes_each = memory["server_per_connection_bytes"]
+    table.row(f"server RSS for a held {kind}", f"{bytes_each:.0f} bytes", "450 bytes",
+              report["connect"]["connected"] == each and bytes_each <= 450)
+    if memory["kernel_per_connection_bytes"]:
+        table.note(f"kernel, both ends: {memory['kernel_per_connection_bytes']:,.0f} bytes; "
+                   f"generator: {memory['generator_per_connection_bytes']:,.0f} bytes")
 
 
 def slow(options):
@@ -322,8 +335,9 @@ def main():
     parser.add_argument("--duration", default="3s", help="measured time of a run (default 3s)")
     parser.add_argument("--warmup", default="1s", help="time before it (default 1s)")
     parser.add_argument("--drivers", nargs="+", default=["epoll", "uring"],
-                        choices=["epoll", "uring"], help="of fanout and churn (default both)")
-    parser.add_argument("--clients", type=int, help="of million (default 1,000,000) and parked (default 100,000)")
+                        choices=["epoll", "uring"], help="of fanout, latency, handshake, memory, readers and churn (default both)")
+    parser.add_argument("--clients", type=int, help="of million (default 1,000,000), parked (100,000) and readers "
+                        "(4,000 of each kind)")
     parser.add_argument("--churn-rate", type=int, default=5_000, help="of churn: clients a second (default 5,000)")
     parser.add_argument("--churn-time", default="10m", help="of churn: how long (default 10m)")
     options = parser.parse_args()

@@ -194,7 +194,7 @@ def enter_churn(table, driver, report, before, after):
     table.row(f"{driver}: connections a second", f"{back['back'] / seconds:,.0f}")
     table.row(f"{driver}: the 100 others: {ledger(report)[1]}", f"p99 "
               f"{report['total']['latency']['p99_us'] / 1e3:.1f} ms", "all", ledger(report)[0])
-    for name in ("descriptors", "connections", "subscriptions", "topics", "outbox"):
+    for name in ("descriptors", "rings", "direct descriptors", "connections", "subscriptions", "topics", "outbox"):
         table.row(f"{driver}: {name} before and after", f"{before[name]} and {after[name]}", "alike",
                   before[name] == after[name])
     grown = after["rss"] - before["rss"]
@@ -215,6 +215,8 @@ def rested(running):
 
 def resources(running):
     return {"descriptors": len(os.listdir(f"/proc/{running.pid}/fd")),
+            "rings": gauge(running, "altavoz_rings"),
+            "direct descriptors": gauge(running, "altavoz_direct_descriptors"),
             "connections": gauge(running, "altavoz_connections"),
             "subscriptions": gauge(running, "altavoz_subscriptions"),
             "topics": gauge(running, "altavoz_topics"),
