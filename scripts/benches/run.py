@@ -238,11 +238,11 @@ def enter_readers(table, driver, flags, each):
         table.row(arm["name"], f"delivered {got['received']:,} of {got['expected']:,}, lost "
                   f"{got['lost']}, duplicated {got['duplicated']}, reordered {got['reordered']}",
                   "all, once, in order", good)
-        wire = (traffic["wire"] or {}).get("bytes_per_delivery") or 0
+        wire = (traffic["wire"] or {}).get("bytes_per_delivery")
+        wire = "" if wire is None else f" and {wire:.0f} bytes on the wire"
         table.note(f"staleness p50 {got['staleness']['p50_us'] / 1000:.1f} ms, p99 "
                    f"{got['staleness']['p99_us'] / 1000:.1f} ms; "
-                   f"{traffic['requests_per_delivery'] or 0:.3f} requests and {wire:.0f} bytes on the "
-                   "wire a delivery")
+                   f"{traffic['requests_per_delivery'] or 0:.3f} requests{wire} a delivery")
 
 
 def enter_reader(table, kind, driver, flags, each):

@@ -170,11 +170,9 @@ def churn(options):
         with node(*flags, cores="0") as running:
             # What a first load leaves for good, such as buffers that are kept, is not the question.
             come_and_go(running, options.churn_rate, "20s")
-            rested(running)
-            before = resources(running)
+            before = rested(running)
             report = come_and_go(running, options.churn_rate, options.churn_time)
-            rested(running)
-            after = resources(running)
+            after = rested(running)
             closes = counters(running, "altavoz_closed_total")
         enter_churn(table, driver, report, before, after)
         table.note(f"closed: {closes}")
@@ -207,25 +205,30 @@ def enter_churn(table, driver, report, before, after):
 
 
 def rested(running):
-    """Waits until nobody is connected but who asks, and history has had its time."""
+    """What the node holds when nobody is connected but who asks."""
     until = time.monotonic() + 60
-    while gauge(running, "altavoz_connections") > 1 and time.monotonic() < until:
+    while True:
+        held = resources(running)
+        if held["connections"] <= 1 or time.monotonic() > until:
+            return held
         time.sleep(0.5)
 
 
 def resources(running):
-    return {"descriptors": len(os.listdir(f"/proc/{running.pid}/fd")),
-            "rings": gauge(running, "altavoz_rings"),
-            "direct descriptors": gauge(running, "altavoz_direct_descriptors"),
-            "connections": gauge(running, "altavoz_connections"),
-            "subscriptions": gauge(running, "altavoz_subscriptions"),
-            "topics": gauge(running, "altavoz_topics"),
-            "outbox": gauge(running, "altavoz_outbox_bytes"),
-            "rss": running.rss()}
+    """All of one moment, so that who asks is in each of them."""
+    lines = metrics(running)
+    return {name: summed(lines, f"altavoz_{metric}") for name, metric in (
+        ("descriptors", "process_open_fds"), ("rings", "rings"), ("direct descriptors", "direct_descriptors"),
+        ("connections", "connections"), ("subscriptions", "subscriptions"), ("topics", "topics"),
+        ("outbox", "outbox_bytes"), ("rss", "process_resident_memory_bytes"))}
 
 
 def gauge(running, name):
-    return int(sum(float(line.rsplit(" ", 1)[1]) for line in metrics(running) if line.split(" ")[0] == name))
+    return summed(metrics(running), name)
+
+
+def summed(lines, name):
+    return int(sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.split(" ")[0] == name))
 
 
 def counters(running, name):
