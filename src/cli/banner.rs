@@ -208,7 +208,7 @@ mod tests {
              Altavoz {}: open, every program on this host may publish and subscribe\n\
              \n\
              \x20 shards           2      of 2 cores, 2 may run at once\n\
-             \x20 driver           epoll  auto takes epoll\n\
+             \x20 driver           epoll  auto, since uring won only in part (docs/benchmarks.md)\n\
              \x20 max connections  19894  the descriptor limit of 20000, less 106 for the node itself\n\
              \n\
              \x20 page       http://127.0.0.1:8000/\n\

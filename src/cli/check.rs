@@ -113,7 +113,7 @@ mod tests {
              \x20 listen           127.0.0.1:8000\n\
              \x20 admin listen     none\n\
              \x20 shards           2               of 2 cores, 2 may run at once\n\
-             \x20 driver           epoll           auto takes epoll\n\
+             \x20 driver           epoll           auto, since uring won only in part (docs/benchmarks.md)\n\
              \x20 max connections  19894           the descriptor limit of 20000, less 106 for the node itself\n\
              \x20 publish key      none\n\
              \x20 anonymous may    publish         only this host reaches it\n\

@@ -30,7 +30,10 @@ impl Config {
         host: &HostFacts,
     ) -> Result<Chosen<DriverChoice>, ConfigError> {
         let chosen = match self.driver {
-            DriverChoice::Auto => Chosen::new(DriverChoice::Epoll, "auto takes epoll"),
+            DriverChoice::Auto => Chosen::new(
+                DriverChoice::Epoll,
+                "auto, since uring won only in part (docs/benchmarks.md)",
+            ),
             set => Chosen::new(set, self.set_by("driver")),
         };
         match &host.uring_missing {
@@ -75,7 +78,7 @@ impl Config {
         if let Some(wanted) = self.max_connections {
             let needed = self.descriptors_for(wanted, shards, limit);
             return self
-                .check_wanted(wanted, needed, limit, held)
+                .check_wanted(wanted, needed, held, host, driver)
                 .map(|()| Chosen::new(wanted, self.set_by("max_connections")));
         }
         let overhead = self.descriptors_for(0, shards, limit);
@@ -104,12 +107,22 @@ impl Config {
         &self,
         wanted: usize,
         needed: u64,
-        limit: u64,
         held: u64,
+        host: &HostFacts,
+        driver: DriverChoice,
     ) -> Result<(), ConfigError> {
+        let limit = host.descriptors_max;
         let why = if needed > limit {
+            let instead = if driver == DriverChoice::Uring || host.uring_missing.is_some() {
+                String::new()
+            } else {
+                format!(
+                    ", or take {} uring, whose connections need none",
+                    self.name_of("driver")
+                )
+            };
             format!(
-                "needs {needed} descriptors, but this process may have {limit} at most: {}",
+                "needs {needed} descriptors, but this process may have {limit} at most: {}{instead}",
                 lift(needed)
             )
         } else if number(wanted) > held {

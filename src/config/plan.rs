@@ -373,7 +373,10 @@ mod tests {
     #[test]
     fn a_chosen_driver_says_why() {
         assert_eq!(plan(&[("driver", "epoll")]).driver.why, "set by --driver");
-        assert_eq!(plan(&[]).driver.why, "auto takes epoll");
+        assert_eq!(
+            plan(&[]).driver.why,
+            "auto, since uring won only in part (docs/benchmarks.md)"
+        );
         let uring = plan(&[("driver", "uring")]).driver;
         assert_eq!(
             (uring.value, uring.why.as_str()),
@@ -418,8 +421,11 @@ mod tests {
         refused(
             &[("max_connections", "19895")],
             "--max-connections 19895: needs 20001 descriptors, but this process may have 20000 at most: \
-             raise it with `ulimit -Hn 20001` as root, or LimitNOFILE=20001 in the systemd unit",
+             raise it with `ulimit -Hn 20001` as root, or LimitNOFILE=20001 in the systemd unit, \
+             or take --driver uring, whose connections need none",
         );
+        let error = plan_on(&without_uring(), &[("max_connections", "19895")]).unwrap_err();
+        assert!(error.ends_with("in the systemd unit"), "{error}");
     }
 
     #[test]
