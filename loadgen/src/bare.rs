@@ -7,9 +7,8 @@ use std::io::{self, Write};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::os::fd::OwnedFd;
 
-use altavoz::wire::client::expected_accept;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD as BASE64;
+use altavoz::wire::handshake;
+use altavoz::wire::http::{HeadLimits, HttpError, RequestHead};
 use rustix::io::Errno;
 use rustix::net::{self, AddressFamily, SocketFlags, SocketType, sockopt};
 
@@ -19,8 +18,10 @@ use crate::options::{BareOptions, DriverKind};
 mod rings;
 mod sends;
 
-/// The longest request head, in bytes.
-const HEAD_BYTES_MAX: usize = 16 * 1024;
+const HEAD_LIMITS: HeadLimits = HeadLimits {
+    bytes_max: 16 * 1024,
+    headers_max: 64,
+};
 
 /// Serves until it is killed.
 ///
@@ -69,21 +70,9 @@ fn listen(address: SocketAddr, send_buffer: usize, flags: SocketFlags) -> io::Re
     Ok(listener)
 }
 
-/// The answer to a WebSocket's request; `None` if it is none.
-fn upgrade(head: &[u8]) -> Option<Vec<u8>> {
-    let text = std::str::from_utf8(head).ok()?;
-    let key = text.split("\r\n").find_map(|line| {
-        let (name, value) = line.split_once(':')?;
-        name.eq_ignore_ascii_case("sec-websocket-key")
-            .then(|| value.trim())
-    })?;
-    let key: [u8; 16] = BASE64.decode(key).ok()?.try_into().ok()?;
-    let accept = expected_accept(key);
-    Some(
-        format!(
-            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-             Sec-WebSocket-Accept: {accept}\r\n\r\n"
-        )
-        .into_bytes(),
-    )
+/// The answer to a WebSocket's request.
+fn upgrade(head: &RequestHead) -> Result<Vec<u8>, HttpError> {
+    let mut answer = Vec::new();
+    handshake::write_response(&mut answer, &handshake::check(head)?, None);
+    Ok(answer)
 }

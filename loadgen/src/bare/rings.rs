@@ -12,13 +12,16 @@ use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 
 use altavoz::wire::frame::{Opcode, encode};
+use altavoz::wire::http::{BodyReader, HeadParser, HttpError, Response, Version};
 use io_uring::types::{DestinationSlot, Fd, Fixed};
 use io_uring::{IoUring, opcode, squeue};
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags};
+use serde_json::json;
 
-use super::HEAD_BYTES_MAX;
+use super::HEAD_LIMITS;
 
 /// Sends in one system call.
 const SUBMISSIONS: u32 = 256;
@@ -28,6 +31,8 @@ const COMPLETIONS: u32 = 4096;
 const FILES_MAX: u64 = 1 << 18;
 /// Bytes of a request that are read at once.
 const READ_BYTES: u32 = 4096;
+/// The longest body of a `POST`, in bytes.
+const BODY_BYTES_MAX: usize = 16 * 1024;
 
 /// Names of operations; a request's are its place.
 const ACCEPT: u64 = u64::MAX;
@@ -36,8 +41,10 @@ const CLOSE: u64 = u64::MAX - 1;
 const BROADCAST: u64 = 1 << 32;
 
 /// `MSG_DONTWAIT`: it is over when the call returns. `MSG_WAITALL`: one that goes out in part is
-/// no success, which would be silent. `MSG_NOSIGNAL`.
-const SEND_FLAGS: i32 = 0x40 | 0x100 | 0x4000;
+/// no success, which would be silent.
+const SEND_FLAGS: i32 =
+    (SendFlags::DONTWAIT.bits() | SendFlags::NOSIGNAL.bits() | RecvFlags::WAITALL.bits())
+        .cast_signed();
 
 /// Serves until it is killed.
 pub(super) fn serve(listener: OwnedFd) -> io::Result<()> {
@@ -80,12 +87,22 @@ struct Ring {
 struct Request {
     ring: usize,
     file: u32,
-    /// What of a request has come.
+    head: HeadParser,
+    /// What reads the body of a request whose head has come.
+    body: Option<BodyReader>,
+    /// What has come and was not read.
     bytes: Vec<u8>,
     buffer: Box<[u8; READ_BYTES as usize]>,
     /// What is being sent; empty while something is received.
     answer: Vec<u8>,
     is_subscriber: bool,
+}
+
+/// What a request asks for.
+enum Asked {
+    /// To be a subscriber, which this is the answer to.
+    Upgrade(Vec<u8>),
+    Broadcast(Vec<u8>),
 }
 
 impl Bare {
@@ -141,6 +158,8 @@ impl Bare {
             let request = Request {
                 ring,
                 file,
+                head: HeadParser::new(),
+                body: None,
                 bytes: Vec::new(),
                 buffer: Box::new([0; READ_BYTES as usize]),
                 answer: Vec::new(),
@@ -194,40 +213,24 @@ impl Bare {
     /// Answers what has come, if it is whole; `None` if it makes no sense.
     fn serve_request(&mut self, place: usize) -> Option<()> {
         let request = self.requests.get_mut(place)?.as_mut()?;
-        let end = request.bytes.windows(4).position(|w| w == b"\r\n\r\n");
-        let Some(end) = end.map(|end| end + 4) else {
-            if request.bytes.len() > HEAD_BYTES_MAX {
-                return None;
-            }
-            self.read(place);
-            return Some(());
-        };
-        let head = request.bytes[..end].to_vec();
-        if head.starts_with(b"GET ") {
-            request.answer = super::upgrade(&head)?;
-            request.is_subscriber = true;
-        } else {
-            let whole = end + content_length(&head)?;
-            if whole > end + HEAD_BYTES_MAX {
-                return None;
-            }
-            if request.bytes.len() < whole {
+        let (answer, is_subscriber) = match request.parse().ok()? {
+            None => {
                 self.read(place);
                 return Some(());
             }
-            self.frame.clear();
-            encode(&mut self.frame, Opcode::Text, &request.bytes[end..whole]);
-            request.bytes.drain(..whole);
-            let count = self.broadcast();
-            let body = format!("{{\"subscribers\":{count}}}");
-            let request = self.requests[place].as_mut()?;
-            request.answer = format!(
-                "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
-                body.len()
-            )
-            .into_bytes();
-        }
-        let request = self.requests[place].as_ref()?;
+            Some(Asked::Upgrade(answer)) => (answer, true),
+            Some(Asked::Broadcast(body)) => {
+                self.frame.clear();
+                encode(&mut self.frame, Opcode::Text, &body);
+                let response = Response::json(200, &json!({"subscribers": self.broadcast()}));
+                let mut answer = Vec::new();
+                response.write(&mut answer, false, true, Version::Http11);
+                (answer, false)
+            }
+        };
+        let request = self.requests[place].as_mut()?;
+        request.is_subscriber = is_subscriber;
+        request.answer = answer;
         let (bytes, len) = (request.answer.as_ptr(), request.answer.len());
         let send = opcode::Send::new(Fixed(request.file), bytes, u32::try_from(len).ok()?);
         let send = send.flags(SEND_FLAGS).build().user_data(place as u64);
@@ -281,6 +284,29 @@ impl Bare {
     }
 }
 
+impl Request {
+    /// What is asked for; `None` while it is not whole.
+    fn parse(&mut self) -> Result<Option<Asked>, HttpError> {
+        if self.body.is_none() {
+            let step = self.head.handle_bytes(&HEAD_LIMITS, &self.bytes)?;
+            self.bytes.drain(..step.consumed);
+            let Some(head) = step.head else {
+                return Ok(None);
+            };
+            self.body = BodyReader::for_head(&head, BODY_BYTES_MAX)?;
+            if self.body.is_none() {
+                return super::upgrade(&head).map(|answer| Some(Asked::Upgrade(answer)));
+            }
+        }
+        if let Some(body) = &mut self.body {
+            let step = body.handle_bytes(&self.bytes)?;
+            self.bytes.drain(..step.consumed);
+        }
+        let body = self.body.take_if(|body| body.is_done());
+        Ok(body.map(|body| Asked::Broadcast(body.into_body())))
+    }
+}
+
 impl Ring {
     fn new(epoll: &OwnedFd) -> io::Result<Self> {
         let uring = IoUring::builder()
@@ -316,15 +342,22 @@ impl Ring {
 
     /// Hands over what is queued; names and results of what is over.
     fn submit(&mut self) -> io::Result<Vec<(u64, i32)>> {
-        match self.uring.submitter().submit_and_wait(0) {
+        self.enter()?;
+        Ok(std::mem::take(&mut self.over))
+    }
+
+    /// Too many completions, which are taken in here, and interruptions are no errors.
+    fn enter(&mut self) -> io::Result<()> {
+        match self.uring.submit() {
             Ok(_) => {}
-            // Too many completions, which are taken in now, or interrupted.
             Err(error) if error.raw_os_error() == Some(Errno::BUSY.raw_os_error()) => {}
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
-        self.take_completions();
-        Ok(std::mem::take(&mut self.over))
+        let completions = self.uring.completion();
+        self.over
+            .extend(completions.map(|c| (c.user_data(), c.result())));
+        Ok(())
     }
 
     /// Queues an operation, and hands over what is queued when there is no room.
@@ -337,31 +370,15 @@ impl Ring {
         }
     }
 
-    /// Hands over all that is queued.
+    /// Hands over all that is queued, again and again while the kernel is short of memory.
     fn hand_over(&mut self) {
         while !self.uring.submission().is_empty() {
-            let _ = self.uring.submit();
-            self.take_completions();
+            let _ = self.enter();
         }
-    }
-
-    fn take_completions(&mut self) {
-        let completions = self.uring.completion();
-        self.over
-            .extend(completions.map(|c| (c.user_data(), c.result())));
     }
 
     fn close(&mut self, file: u32) {
         let close = opcode::Close::new(Fixed(file)).build();
         self.push(&close.user_data(CLOSE));
     }
-}
-
-fn content_length(head: &[u8]) -> Option<usize> {
-    let text = std::str::from_utf8(head).ok()?;
-    text.split("\r\n").find_map(|line| {
-        let (name, value) = line.split_once(':')?;
-        let is_it = name.eq_ignore_ascii_case("content-length");
-        is_it.then(|| value.trim().parse().ok())?
-    })
 }

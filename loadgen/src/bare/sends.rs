@@ -9,12 +9,13 @@ use std::io;
 use std::os::fd::OwnedFd;
 
 use altavoz::wire::frame::{Opcode, encode};
+use altavoz::wire::http::HeadParser;
 use altavoz::wire::message::{Decoder, Incoming, MessageLimits, Role};
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::io::Errno;
 use rustix::net::{self, RecvFlags, SendFlags, SocketFlags};
 
-use super::HEAD_BYTES_MAX;
+use super::HEAD_LIMITS;
 
 /// The listener's name in epoll; connections are named by their place.
 const LISTENER: u64 = u64::MAX;
@@ -59,8 +60,8 @@ struct Bare {
 
 struct Conn {
     fd: OwnedFd,
-    /// The request's head as far as it has come; `None` once it was answered.
-    head: Option<Vec<u8>>,
+    /// What reads the request; `None` once it was answered.
+    head: Option<HeadParser>,
     decoder: Decoder,
 }
 
@@ -93,7 +94,7 @@ impl Bare {
             }
             let conn = Some(Conn {
                 fd,
-                head: Some(Vec::new()),
+                head: Some(HeadParser::new()),
                 decoder: Decoder::default(),
             });
             match self.conns.get_mut(place) {
@@ -123,19 +124,14 @@ impl Bare {
     /// `None` ends the connection.
     fn handle_bytes(&mut self, place: usize, mut bytes: &mut [u8]) -> Option<()> {
         let conn = self.conns[place].as_mut()?;
-        if let Some(head) = &mut conn.head {
-            head.extend_from_slice(bytes);
-            if head.ends_with(b"\r\n\r\n") {
-                let answer = super::upgrade(head)?;
+        if let Some(parser) = &mut conn.head {
+            // A client waits for the answer before its first frame, so the head comes alone.
+            if let Some(head) = parser.handle_bytes(&HEAD_LIMITS, bytes).ok()?.head {
+                let answer = super::upgrade(&head).ok()?;
                 net::send(&conn.fd, &answer, SendFlags::NOSIGNAL).ok()?;
                 conn.head = None;
             }
-            // A client waits for the answer before its first frame, so the head comes alone.
-            return conn
-                .head
-                .as_ref()
-                .is_none_or(|h| h.len() <= HEAD_BYTES_MAX)
-                .then_some(());
+            return Some(());
         }
         while !bytes.is_empty() {
             let conn = self.conns[place].as_mut()?;
