@@ -80,12 +80,16 @@ def bare(*flags, cores="0"):
                   "--sndbuf", str(SNDBUF), *flags, cores=cores)
 
 
-def loadgen(command, server, *flags, cores="1", name=None):
-    """One run of the generator against a server; gives back its report."""
+def generator(command, server, *flags, cores="1"):
+    """The command line of the generator against a server."""
     pin = ["taskset", "-c", cores] if cores else []
     pids = ["--server-pid", ",".join(map(str, server.pids))] if server.pids else []
-    run = subprocess.run([*pin, os.path.join(BIN, "loadgen"), command, "--target", server.url,
-                          *pids, "--quiet", "--json", "-", *flags],
+    return [*pin, os.path.join(BIN, "loadgen"), command, "--target", server.url, *pids, "--quiet", *flags]
+
+
+def loadgen(command, server, *flags, cores="1", name=None):
+    """One run of the generator against a server; gives back its report."""
+    run = subprocess.run(generator(command, server, "--json", "-", *flags, cores=cores),
                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         report = json.loads(run.stdout)

@@ -340,6 +340,8 @@ def main():
                         "(4,000 of each kind)")
     parser.add_argument("--churn-rate", type=int, default=5_000, help="of churn: clients a second (default 5,000)")
     parser.add_argument("--churn-time", default="10m", help="of churn: how long (default 10m)")
+    parser.add_argument("--churn-rounds", type=int, default=1,
+                        help="of churn: how often, one behind the other on one node (default 1)")
     options = parser.parse_args()
     names = list(BENCHES) if options.bench == "all" else [options.bench]
     began = time.monotonic()

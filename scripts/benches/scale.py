@@ -52,10 +52,9 @@ def with_many(running, clients):
     with tempfile.TemporaryDirectory() as directory:
         file = os.path.join(directory, "report.json")
         many = subprocess.Popen(
-            ["taskset", "-c", "1", os.path.join(rig.BIN, "loadgen"), "fanout", "--target", running.url,
-             "--server-pid", str(running.pid), "--driver", "uring", "--workers", "1", "--clients",
-             str(clients), "--rate", "0.05", "--messages", "3", "--warmup", "0", "--hold", f"{hold}s",
-             "--drain", "60s", "--json", file, "--quiet"],
+            rig.generator("fanout", running, "--driver", "uring", "--workers", "1", "--clients", str(clients),
+                          "--rate", "0.05", "--messages", "3", "--warmup", "0", "--hold", f"{hold}s",
+                          "--drain", "60s", "--json", file),
             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         until = time.monotonic() + PATIENCE_S
         while gauge(running, "altavoz_websockets") < clients and time.monotonic() < until \
@@ -132,9 +131,8 @@ def parked(options):
 def seconds_to_all(running, subscribers, posts):
     """From a POST to its answer while nobody reads: the median of so many, after a first one."""
     readers = subprocess.Popen(
-        ["taskset", "-c", "1", os.path.join(rig.BIN, "loadgen"), "connect", "--target", running.url, "--driver",
-         "auto" if subscribers <= 10_000 else "uring", "--workers", "1", "--clients", str(subscribers), "--hold",
-         "120s", "--quiet"], stdout=subprocess.DEVNULL)
+        rig.generator("connect", running, "--driver", "auto" if subscribers <= 10_000 else "uring", "--workers", "1",
+                      "--clients", str(subscribers), "--hold", "120s"), stdout=subprocess.DEVNULL)
     connection = http.client.HTTPConnection(running.base.removeprefix("http://"))
     reached, until = 0, time.monotonic() + PATIENCE_S
     while reached != subscribers:
@@ -171,11 +169,10 @@ def churn(options):
             # What a first load leaves for good, such as buffers that are kept, is not the question.
             come_and_go(running, options.churn_rate, "20s")
             before = rested(running)
-            report = come_and_go(running, options.churn_rate, options.churn_time)
-            after = rested(running)
-            closes = counters(running, "altavoz_closed_total")
-        enter_churn(table, driver, report, before, after)
-        table.note(f"closed: {closes}")
+            for _ in range(options.churn_rounds):
+                report = come_and_go(running, options.churn_rate, options.churn_time)
+                enter_churn(table, driver, report, before, rested(running))
+            table.note(f"closed: {counters(running, 'altavoz_closed_total')}")
     return table
 
 
