@@ -40,27 +40,26 @@ fn serve(options: &BareOptions) -> io::Result<()> {
     let address = addresses.into_iter().next().ok_or(Errno::ADDRNOTAVAIL)?;
     match options.driver {
         DriverKind::Uring => {
-            let listener = listen(address, options.sndbuf, SocketFlags::empty())?;
+            let listener = listen(address, SocketFlags::empty())?;
             rings::serve(listener)
         }
         DriverKind::Auto | DriverKind::Epoll => {
-            let listener = listen(address, options.sndbuf, SocketFlags::NONBLOCK)?;
+            let listener = listen(address, SocketFlags::NONBLOCK)?;
             sends::serve(listener)
         }
     }
 }
 
-fn listen(address: SocketAddr, send_buffer: usize, flags: SocketFlags) -> io::Result<OwnedFd> {
+fn listen(address: SocketAddr, flags: SocketFlags) -> io::Result<OwnedFd> {
     let family = match address {
         SocketAddr::V4(_) => AddressFamily::INET,
         SocketAddr::V6(_) => AddressFamily::INET6,
     };
     let flags = flags | SocketFlags::CLOEXEC;
     let listener = net::socket_with(family, SocketType::STREAM, flags, None)?;
-    // Accepted sockets inherit all of these.
+    // Accepted sockets inherit both.
     sockopt::set_socket_reuseaddr(&listener, true)?;
     sockopt::set_tcp_nodelay(&listener, true)?;
-    sockopt::set_socket_send_buffer_size(&listener, send_buffer)?;
     net::bind(&listener, &address)?;
     net::listen(&listener, 65_535)?;
     let bound = SocketAddr::try_from(net::getsockname(&listener)?)?;

@@ -359,9 +359,6 @@ pub struct BareOptions {
     /// The address to listen on.
     #[arg(long, default_value = "127.0.0.1:0")]
     pub listen: String,
-    /// `SO_SNDBUF` of its sockets in bytes.
-    #[arg(long, default_value_t = 32 * 1024)]
-    pub sndbuf: usize,
     /// How it sends: one by one (auto, epoll), what any client sends; or by hundreds (uring), what
     /// comes by POST.
     #[arg(long, value_enum, default_value_t = DriverKind::Auto, value_name = "NAME")]

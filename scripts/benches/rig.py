@@ -13,8 +13,6 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BIN = os.path.join(ROOT, "target", "release")
 RESULTS = os.path.join(ROOT, "target", "bench")
-# SO_SNDBUF of the node's listener (config::Limits), so that the bare loop sends into the same.
-SNDBUF = 32 * 1024
 
 
 class Server:
@@ -68,16 +66,16 @@ class Server:
         self.stop()
 
 
-def node(*flags, cores="0", log="error"):
+def node(*flags, cores="0", log="error", binary=None):
     """The node, whose log is quiet and which closes everything at once when it ends."""
-    return Server(os.path.join(BIN, "altavoz"), "serve", "--listen", "127.0.0.1:0", "--drain", "0",
+    return Server(binary or os.path.join(BIN, "altavoz"), "serve", "--listen", "127.0.0.1:0", "--drain", "0",
                   "--log-level", log, *flags, cores=cores)
 
 
 def bare(*flags, cores="0"):
     """The yardstick: a loop of send(MSG_DONTWAIT|MSG_NOSIGNAL) with ready-made bytes."""
     return Server(os.path.join(BIN, "loadgen"), "bare", "--listen", "127.0.0.1:0",
-                  "--sndbuf", str(SNDBUF), *flags, cores=cores)
+                  *flags, cores=cores)
 
 
 def generator(command, server, *flags, cores="1"):

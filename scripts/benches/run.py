@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 
+import before
 import rig
 import scale
 from rig import Table, bare, ledger, loadgen, median, node
@@ -279,8 +280,8 @@ def slow(options):
     # What waits is shared: one copy of the newest outboxful, and 16 bytes a publication and outbox.
     growth = (report["server_rss_peak_bytes"] - before) / MIB
     table.row("RSS above what it was", f"{growth:.1f} MiB", "64 MiB", growth <= 64)
-    # Of one that never reads: 64 KiB at the node (SO_SNDBUF, doubled by the kernel), and what its
-    # own receive buffer takes, which lies on the same host here.
+    # Of one that never reads: 64 KiB at the node (the mark of unsent bytes and the send that crossed
+    # it), and what its own receive buffer takes, which lies on the same host here.
     kernel = max(s["sockets"]["buffer_bytes"] for s in report["run"]["samples"] if s["sockets"]) / MIB
     table.row("kernel's TCP memory at most", f"{kernel:.0f} MiB", "320 MiB", kernel <= 320)
     resumed(table)
@@ -321,8 +322,8 @@ def words_of(value):
 MIB = 1024 * 1024
 
 BENCHES = {b.__name__: b for b in (fanout, latency, handshake, shards, memory, readers, complete, slow, storm)}
-# Not of `all`: they take the whole machine, or many minutes.
-LARGE = {b.__name__: b for b in (scale.million, scale.parked, scale.churn)}
+# Not of `all`: they take the whole machine, many minutes, or another build.
+LARGE = {b.__name__: b for b in (before.before, scale.million, scale.parked, scale.churn)}
 
 
 def main():
@@ -336,6 +337,7 @@ def main():
     parser.add_argument("--warmup", default="1s", help="time before it (default 1s)")
     parser.add_argument("--drivers", nargs="+", default=["epoll", "uring"],
                         choices=["epoll", "uring"], help="of fanout, latency, handshake, memory, readers and churn (default both)")
+    parser.add_argument("--binary", help="of before: the other build's altavoz")
     parser.add_argument("--clients", type=int, help="of million (default 1,000,000), parked (100,000) and readers "
                         "(4,000 of each kind)")
     parser.add_argument("--churn-rate", type=int, default=5_000, help="of churn: clients a second (default 5,000)")

@@ -37,9 +37,12 @@ pub struct Limits {
     pub outbox_bytes_max: usize,
     /// Real memory of everything that waits in outboxes of the node, in bytes.
     pub node_outbox_bytes_max: usize,
-    /// `SO_SNDBUF` of accepted sockets, in bytes: bounds what a reader that never reads hides in
-    /// the kernel (4.2 MB by default, 128 kB with this).
+    /// `SO_SNDBUF` of accepted sockets, in bytes; 0: grows with what the network takes, up to
+    /// `net.ipv4.tcp_wmem`. A fixed one is a speed limit of about its size for each round trip.
     pub socket_send_buffer_bytes: usize,
+    /// Bytes that may wait unsent in an accepted socket: bounds what a reader that never reads
+    /// hides in the kernel, and does not slow down one that reads.
+    pub socket_unsent_bytes_max: usize,
     /// Publications that a topic keeps.
     pub history_publications_max: usize,
     /// Bytes of payload that a topic keeps.
@@ -88,7 +91,8 @@ impl Default for Limits {
             close_linger: Duration::from_secs(5),
             outbox_bytes_max: 1024 * 1024,
             node_outbox_bytes_max: 1024 * 1024 * 1024,
-            socket_send_buffer_bytes: 32 * 1024,
+            socket_send_buffer_bytes: 0,
+            socket_unsent_bytes_max: 16 * 1024,
             history_publications_max: 100,
             history_bytes_max: 1024 * 1024,
             history_age_max: Duration::from_secs(300),

@@ -25,7 +25,8 @@ impl Listeners {
         };
         let limits = &plan.limits;
         let options = ListenOptions {
-            send_buffer_bytes: Some(limits.socket_send_buffer_bytes),
+            send_buffer_bytes: Some(limits.socket_send_buffer_bytes).filter(|bytes| *bytes > 0),
+            unsent_bytes: u32::try_from(limits.socket_unsent_bytes_max).ok(),
             share_port: plan.share_port,
             // A stream has no pong: who has gone without a word is noticed by what is not
             // acknowledged. Later than a pong would be due, so that a WebSocket is told first.

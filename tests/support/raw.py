@@ -21,7 +21,8 @@ class Link:
     """A TCP connection with a read buffer; with `tls`, a context, through TLS; with `source`, from
     that address."""
 
-    def __init__(self, port, timeout=10, receive_buffer=None, connect=True, tls=None, source=None):
+    def __init__(self, port, timeout=10, receive_buffer=None, connect=True, tls=None, source=None,
+                 host="127.0.0.1"):
         self.buffer = b""
         self.socket = socket.socket()
         self.socket.settimeout(timeout)
@@ -31,9 +32,9 @@ class Link:
             if source:
                 self.socket.bind((source, 0))
             if connect:
-                self.socket.connect(("127.0.0.1", port))
+                self.socket.connect((host, port))
             if tls:
-                self.socket = tls.wrap_socket(self.socket, server_hostname="127.0.0.1")
+                self.socket = tls.wrap_socket(self.socket, server_hostname=host)
         except OSError:
             self.socket.close()
             raise

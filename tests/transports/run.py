@@ -13,7 +13,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path[:] = [path for path in sys.path if os.path.basename(path) != "transports"]
 from support import sections  # noqa: E402
 from support.sections import Section  # noqa: E402
-from transports import access, conflate, drain, gone, histories, matrix, rules, slow, waiting  # noqa: E402
+from transports import access, conflate, drain, far, gone, histories, matrix, rules, slow, waiting  # noqa: E402
 from support.scene import Scene  # noqa: E402
 
 RUN_SECONDS_MAX = 280
@@ -33,6 +33,7 @@ SECTIONS = [
     Section("full", gone.run_full),
     Section("pipelined", gone.pipelined_polls),
     Section("slow", slow.run),
+    Section("far", far.run, alone=True),
     Section("drain", drain.run, drain.FLAGS),
 ]
 

@@ -122,7 +122,7 @@ def node(driver):
 
 def bare():
     loadgen = os.path.join(rig.BIN, "loadgen")
-    start = lambda: program(loadgen, "bare", "--listen", "127.0.0.1:0", "--sndbuf", str(rig.SNDBUF))
+    start = lambda: program(loadgen, "bare", "--listen", "127.0.0.1:0")
     arm = Arm("bare loop", start, lambda: "the yardstick, no protocol and no bounds")
     # It cannot do anything with more.
     arm.windows = (1,)

@@ -21,7 +21,11 @@ use super::Address;
 /// slow. On a network segments are shorter by themselves.
 const SEGMENT_BYTES_MAX: u32 = 16 * 1024;
 
-/// How to listen; accepted sockets inherit the last three.
+/// `SO_SNDBUF` of a Unix socket where none is given, in bytes: there is no mark of unsent bytes
+/// there, and what is left to the kernel is 208 KiB for a reader that never reads.
+const UNIX_SEND_BUFFER_BYTES: usize = 32 * 1024;
+
+/// How to listen; accepted sockets inherit the last four.
 #[derive(Clone, Debug)]
 pub struct ListenOptions {
     /// Connections that may wait to be accepted; the kernel caps it at `somaxconn`.
@@ -30,8 +34,12 @@ pub struct ListenOptions {
     pub share_port: bool,
     /// Permission bits of a Unix socket's file.
     pub unix_mode: u32,
-    /// `SO_SNDBUF` in bytes, which the kernel doubles; `None`: the kernel's own choice.
+    /// `SO_SNDBUF` in bytes, which the kernel doubles; `None`: on TCP it grows with what the
+    /// network takes, up to `net.ipv4.tcp_wmem`.
     pub send_buffer_bytes: Option<usize>,
+    /// `TCP_NOTSENT_LOWAT` in bytes: how much may wait in a socket that was not sent yet, since the
+    /// peer's window or the network has no room; `None`: as much as the send buffer holds.
+    pub unsent_bytes: Option<u32>,
     /// How long a connection is silent before the kernel probes it; `None`: it does not.
     pub keepalive: Option<Duration>,
     /// How long sent bytes may stay without an answer before the kernel gives the connection
@@ -46,6 +54,7 @@ impl Default for ListenOptions {
             share_port: false,
             unix_mode: 0o660,
             send_buffer_bytes: None,
+            unsent_bytes: None,
             keepalive: None,
             user_timeout: None,
         }
@@ -158,17 +167,20 @@ fn listen_inet(address: SocketAddr, options: &ListenOptions) -> io::Result<Socke
     if options.user_timeout.is_some() {
         socket.set_tcp_user_timeout(options.user_timeout)?;
     }
+    if let Some(bytes) = options.unsent_bytes {
+        socket.set_tcp_notsent_lowat(bytes)?;
+    }
     socket.bind(&address.into())?;
-    start(&socket, options)?;
+    start(&socket, options.send_buffer_bytes, options.backlog)?;
     Ok(socket)
 }
 
-fn start(socket: &Socket, options: &ListenOptions) -> io::Result<()> {
-    if let Some(bytes) = options.send_buffer_bytes {
+fn start(socket: &Socket, send_buffer_bytes: Option<usize>, backlog: i32) -> io::Result<()> {
+    if let Some(bytes) = send_buffer_bytes {
         socket.set_send_buffer_size(bytes)?;
     }
     socket.set_nonblocking(true)?;
-    socket.listen(options.backlog)
+    socket.listen(backlog)
 }
 
 fn bind_unix(path: &Path, options: &ListenOptions) -> io::Result<ListenSocket> {
@@ -184,7 +196,8 @@ fn bind_unix(path: &Path, options: &ListenOptions) -> io::Result<ListenSocket> {
     let file = SocketFile::new(path)?;
     // Before `listen` nobody can connect, so nobody gets in under the old mode.
     fs::set_permissions(path, fs::Permissions::from_mode(options.unix_mode))?;
-    start(&socket, options)?;
+    let send_buffer_bytes = options.send_buffer_bytes.unwrap_or(UNIX_SEND_BUFFER_BYTES);
+    start(&socket, Some(send_buffer_bytes), options.backlog)?;
     Ok(ListenSocket {
         socket,
         address: Address::Unix(path.to_owned()),
@@ -303,6 +316,7 @@ mod tests {
     fn accepted_sockets_inherit_the_options() {
         let options = ListenOptions {
             send_buffer_bytes: Some(32 * 1024),
+            unsent_bytes: Some(16 * 1024),
             keepalive: Some(Duration::from_secs(60)),
             user_timeout: Some(Duration::from_secs(30)),
             ..ListenOptions::default()
@@ -316,6 +330,7 @@ mod tests {
         assert!(accepted.tcp_nodelay().expect("nodelay"));
         assert!(accepted.keepalive().expect("keepalive"));
         assert_eq!(accepted.send_buffer_size().expect("sndbuf"), 64 * 1024);
+        assert_eq!(accepted.tcp_notsent_lowat().expect("lowat"), 16 * 1024);
         let timeout = accepted.tcp_user_timeout().expect("user timeout");
         assert_eq!(timeout, Some(Duration::from_secs(30)));
     }

@@ -87,7 +87,7 @@ impl<D: Driver<Listener = ListenSocket>, const TCP: bool> KernelHarness<D, TCP> 
     pub(super) fn new(mut driver: D, accepts_per_turn_max: usize) -> Self {
         // As the node itself does: by default megabytes fit before a send is short.
         let listening = ListenOptions {
-            send_buffer_bytes: Some(32 * 1024),
+            unsent_bytes: Some(16 * 1024),
             ..ListenOptions::default()
         };
         let listener = sys::bind(&any_address(TCP), &listening).expect("bind");
