@@ -18,6 +18,9 @@ RESULTS = os.path.join(ROOT, "target", "bench")
 class Server:
     """A server process that prints `listening on http://HOST:PORT`."""
 
+    # Of the generator, beyond what it is told anyhow.
+    flags = ()
+
     def __init__(self, *command, cores=None, env=None):
         pin = ["taskset", "-c", cores] if cores else []
         self.log = tempfile.TemporaryFile("w+")
@@ -82,7 +85,8 @@ def generator(command, server, *flags, cores="1"):
     """The command line of the generator against a server."""
     pin = ["taskset", "-c", cores] if cores else []
     pids = ["--server-pid", ",".join(map(str, server.pids))] if server.pids else []
-    return [*pin, os.path.join(BIN, "loadgen"), command, "--target", server.url, *pids, "--quiet", *flags]
+    return [*pin, os.path.join(BIN, "loadgen"), command, "--target", server.url, *pids, "--quiet",
+            *server.flags, *flags]
 
 
 def loadgen(command, server, *flags, cores="1", name=None):

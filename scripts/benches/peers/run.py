@@ -7,6 +7,7 @@ by itself; each report and the table are kept under target/bench.
 
 import argparse
 import os
+import re
 import shlex
 import sys
 import time
@@ -15,87 +16,80 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 import rig
 import servers
-from rig import median
+import tables
 from servers import Missing
+from tables import Seen
 
-# What all others are in ratio to, if it runs.
-OURS = "epoll"
 OUR_OWN = ("epoll", "uring")
 SIZE_BYTES = 64
+# The generator's stamp, which each payload carries.
+SIZE_BYTES_MIN = 60
+# What may be under way to one subscriber: half of what the node lets wait for it.
+IN_FLIGHT_BYTES_MAX = 512 * 1024
 # How long connections are held, and how long a server is looked at before the first one.
 HOLD_SECONDS = 3
 ALONE_SECONDS = 1
-# A worker with less than this to spare has nothing to spare.
-BUSY_PERCENT = 90
-
-# Figure, heading, how it is written, and whether more of it is better.
-FIGURES = [
-    ("rate_1", "deliveries/s, 1 in flight", "{:,.0f}"),
-    ("rate_16", "deliveries/s, 16 in flight", "{:,.0f}"),
-    ("cpu_1", "CPU µs a delivery, 1 in flight", "{:.2f}"),
-    ("cpu_16", "CPU µs a delivery, 16 in flight", "{:.2f}"),
-    ("p50", "p50 ms", "{:.2f}"),
-    ("p99", "p99 ms", "{:.2f}"),
-    ("memory", "bytes an idle connection", "{:,.0f}"),
-    ("handshake", "CPU µs a handshake", "{:.1f}"),
-]
+# What a run takes besides: the starts of server and generator, and their ends.
+AROUND_SECONDS = 1.5
+CONNECTS_PER_SECOND = 4_000
 
 
-class Seen:
-    """What was seen of one server: its figures round by round, its ledger, and what was the limit."""
+class Load:
+    """What is measured for one set of tables: everything with the usual payload, or the closed loop
+    alone with another one."""
 
-    def __init__(self, version):
-        self.version = version
-        self.rounds = []
-        self.expected = self.received = self.doubled = 0
-        self.wanted = self.connected = 0
-        self.busy = []
-        self.waited = []
-        self.limits = []
+    def __init__(self, options, size, is_whole):
+        self.options = options
+        self.size = size
+        self.is_whole = is_whole
+        self.figures = tables.ALL if is_whole else tables.CLOSED_LOOP
 
-    def begin(self):
-        self.rounds.append({})
+    def takes(self, arm):
+        return self.size <= arm.size_max
 
-    def note(self, **figures):
-        self.rounds[-1].update({key: value for key, value in figures.items() if value is not None})
+    def windows(self, arm):
+        return [window for window in arm.windows
+                if window == 1 or window * self.size <= IN_FLIGHT_BYTES_MAX]
 
-    def count(self, what, report):
-        """Adds a run to the ledger, and keeps the generator's word on whether it is a result."""
-        connect, total = report["connect"], report["total"]
-        self.wanted += connect["connected"] + sum(connect["failures"].values())
-        self.connected += connect["connected"]
-        if total:
-            self.expected += total["expected"]
-            self.received += total["received"]
-            self.doubled += total["duplicated"] + total["reordered"]
-        self.limits += [(what, limit) for limit in report["limits"]]
+    def flags(self):
+        return ["--clients", str(self.options.clients), "--size", str(self.size), "--warmup",
+                self.options.warmup, "--duration", self.options.duration]
 
-    def values(self, figure):
-        return [round[figure] for round in self.rounds if figure in round]
+    def foreseen(self, arm):
+        """About how long a round of a server takes."""
+        one = (seconds(self.options.warmup) + seconds(self.options.duration) + AROUND_SECONDS
+               + self.options.clients / CONNECTS_PER_SECOND)
+        idle = (ALONE_SECONDS + HOLD_SECONDS + AROUND_SECONDS
+                + self.options.idle / CONNECTS_PER_SECOND)
+        runs = len(self.windows(arm)) + self.is_whole
+        return runs * one + idle * (self.is_whole and not arm.is_kept)
 
-    def is_whole(self):
-        return (self.received == self.expected > 0 and self.doubled == 0
-                and self.connected == self.wanted > 0)
+    def words(self):
+        options = self.options
+        besides = (f"timetable of {options.rate} publications/s, {options.idle:,} idle connections"
+                   if self.is_whole else "closed loop alone")
+        return f"{options.clients:,} subscribers, {self.size:,} bytes, {besides}"
 
 
-def measure(arm, seen, options, number):
+def measure(arm, seen, load, number):
     """One round of one server, with a fresh start of it for each run."""
     seen.begin()
-    if not arm.is_kept:
-        idle(arm, seen, options, number)
-    for window in arm.windows:
-        fast(arm, seen, options, window, number)
-    timetable(arm, seen, options, number)
+    if load.is_whole and not arm.is_kept:
+        idle(arm, seen, load, number)
+    for window in load.windows(arm):
+        fast(arm, seen, load, window, number)
+    if load.is_whole:
+        timetable(arm, seen, load, number)
 
 
-def idle(arm, seen, options, number):
+def idle(arm, seen, load, number):
     """Connections as fast as they go, which are then only held."""
     with arm.start() as server:
         before, _ = scheduled_us(server.pids)
         time.sleep(ALONE_SECONDS)
         alone = (scheduled_us(server.pids)[0] - before) / ALONE_SECONDS
-        report = generate("connect", server, arm, f"idle-{number}", "--clients", str(options.idle),
-                          "--hold", f"{HOLD_SECONDS}s")
+        report = generate("connect", server, arm, load, f"idle-{number}", "--clients",
+                          str(load.options.idle), "--hold", f"{HOLD_SECONDS}s")
     seen.count("idle", report)
     connect, rest = report["connect"], report["idle"]
     first, held = connect["server_cpu_per_connect_us"], rest["server_cpu_percent"]
@@ -107,41 +101,37 @@ def idle(arm, seen, options, number):
     seen.note(handshake=first + behind, memory=report["memory"]["server_per_connection_bytes"])
 
 
-def fast(arm, seen, options, window, number):
+def fast(arm, seen, load, window, number):
     """As many publications as are taken, with so many under way."""
     with arm.start() as server:
         before = scheduled_us(server.pids)
-        report = generate("fanout", server, arm, f"fast-{window}-{number}", *load(options),
+        report = generate("fanout", server, arm, load, f"fast-{window}-{number}", *load.flags(),
                           "--in-flight", str(window))
         ran, waited = (b - a for a, b in zip(before, scheduled_us(server.pids)))
     seen.count(f"{window} in flight", report)
     total = report["total"]
     seen.note(**{f"rate_{window}": total["deliveries_per_second"],
                  f"cpu_{window}": total["server_cpu_per_delivery_us"]})
-    if window == max(arm.windows):
+    if window == max(load.windows(arm)):
         seen.busy.append((total["server_cpu_percent"], total["generator_cpu_percent"]))
         if ran:
             seen.waited.append(100 * waited / (ran + waited))
 
 
-def timetable(arm, seen, options, number):
+def timetable(arm, seen, load, number):
     """Publications on a timetable, for latency."""
     with arm.start() as server:
-        report = generate("fanout", server, arm, f"timetable-{number}", *load(options), "--rate",
-                          str(options.rate))
+        report = generate("fanout", server, arm, load, f"timetable-{number}", *load.flags(), "--rate",
+                          str(load.options.rate))
     seen.count("timetable", report)
     latency = report["total"]["latency"]
     if latency["count"]:
         seen.note(p50=latency["p50_us"] / 1000, p99=latency["p99_us"] / 1000)
 
 
-def load(options):
-    return ["--clients", str(options.clients), "--size", str(SIZE_BYTES), "--warmup",
-            options.warmup, "--duration", options.duration]
-
-
-def generate(command, server, arm, name, *flags):
-    return rig.loadgen(command, server, *arm.flags, *flags, name=f"peers-{slug(arm.name)}-{name}")
+def generate(command, server, arm, load, name, *flags):
+    return rig.loadgen(command, server, *arm.flags(load.size), *flags,
+                       name=f"peers-{slug(arm.name)}-{load.size}-{name}")
 
 
 def scheduled_us(pids):
@@ -163,128 +153,91 @@ def slug(name):
     return "".join(c if c.isalnum() else "-" for c in name.lower())
 
 
-def ratios(seen, ours, figure):
-    """Of each round in which both have the figure."""
-    if not ours:
-        return []
-    pairs = zip(seen.rounds, ours.rounds)
-    return [a[figure] / b[figure] for a, b in pairs if figure in a and b.get(figure)]
-
-
-def cell(seen, ours, figure, form):
-    values = seen.values(figure)
-    if not values:
-        return "–"
-    against = ratios(seen, ours, figure)
-    ratio = f" ({short(median(against))}x)" if against and seen is not ours else ""
-    return form.format(median(values)) + ratio
-
-
-def short(ratio):
-    """Two digits that say something."""
-    return f"{ratio:.0f}" if ratio >= 10 else f"{ratio:.1f}" if ratio >= 2 else f"{ratio:.2f}"
-
-
-def limit(seen):
-    """Who had nothing to spare in the runs with most in flight."""
-    sides = [("server", [server for server, _ in seen.busy if server is not None]),
-             ("generator", [generator for _, generator in seen.busy])]
-    shares = [(name, median(values)) for name, values in sides if values]
-    busy = " and ".join(name for name, share in shares if share >= BUSY_PERCENT) or "neither"
-    words = [f"{name} {share:.0f} %" for name, share in shares]
-    if seen.waited:
-        words.append(f"waited {median(seen.waited):.0f} %")
-    return f"{busy} ({', '.join(words)})"
-
-
-def table(found, options):
-    """Rows of Markdown, so that they can stand in a document as they are."""
-    ours = found.get(OURS)
-    heads = ["server", "version", *(heading for _, heading, _ in FIGURES), "delivered of expected",
-             "connected of wanted", "limit"]
-    rows = [heads, ["---"] * len(heads)]
-    for name, seen in found.values_with_names():
-        wrong = f", {seen.doubled:,} doubled or out of order" if seen.doubled else ""
-        rows.append([name, seen.version, *(cell(seen, ours, figure, form)
-                                           for figure, _, form in FIGURES),
-                     f"{seen.received:,} of {seen.expected:,}{wrong}",
-                     f"{seen.connected:,} of {seen.wanted:,}", limit(seen)])
-    return ["| " + " | ".join(row) + " |" for row in rows]
-
-
-def spread(found):
-    """The range of each ratio, since a difference within it is none."""
-    ours = found.get(OURS)
-    rows = [["server", *(heading for _, heading, _ in FIGURES)], ["---"] * (len(FIGURES) + 1)]
-    for name, seen in found.values_with_names():
-        if seen is ours:
-            continue
-        against = [ratios(seen, ours, figure) for figure, _, _ in FIGURES]
-        rows.append([name, *(f"{short(min(each))} to {short(max(each))}" if each else "–"
-                             for each in against)])
-    return ["| " + " | ".join(row) + " |" for row in rows]
-
-
-class Found(dict):
-    """What was seen, by the key of its server, and the servers' names."""
-
-    def __init__(self):
-        super().__init__()
-        self.names = {}
-
-    def values_with_names(self):
-        return [(self.names[key], seen) for key, seen in self.items()]
-
-
-def look(arms, options):
-    """All rounds; another server begins each time, so that none has always the quiet minute."""
-    found, missing = Found(), {}
-    for key, arm in list(arms.items()):
+def present(arms):
+    """Those that can be had here, and why the others cannot."""
+    there, missing = {}, {}
+    for key, arm in arms.items():
         try:
             with arm.start():
-                found[key] = Seen(arm.version())
-                found.names[key] = arm.name
+                there[key] = arm
         except Missing as why:
             missing[arm.name] = str(why)
             print(f"left out: {arm.name}: {why}", flush=True)
-    for number in range(options.pairs):
+    return there, missing
+
+
+def look(arms, missing, load, clock):
+    """All rounds; another server begins each time, so that none has always the quiet minute."""
+    found = {key: Seen(arm) for key, arm in arms.items() if load.takes(arm)}
+    for number in range(load.options.pairs):
         keys = list(found)
         shift = number % max(1, len(keys))
         for key in keys[shift:] + keys[:shift]:
             began = time.monotonic()
             try:
-                measure(arms[key], found[key], options, number)
+                measure(arms[key], found[key], load, number)
             # A server that cannot be spoken to shall not take the others' figures with it.
             except (Missing, SystemExit) as why:
                 missing[arms[key].name] = str(why)
                 del found[key]
-            print(f"round {number + 1} of {options.pairs}: {arms[key].name}, "
-                  f"{time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
-    return found, missing
+            print(f"round {number + 1} of {load.options.pairs}: {arms[key].name}, {load.size:,} "
+                  f"bytes, {time.monotonic() - began:.0f} s; "
+                  f"{clock.after(load.foreseen(arms[key]))}", file=sys.stderr, flush=True)
+    return found
 
 
-def write(found, missing, options):
-    lines = [f"{rig.machine()}, {time.strftime('%Y-%m-%d')}",
-             f"{options.clients:,} subscribers, {SIZE_BYTES} bytes, timetable of {options.rate} "
-             f"publications/s, {options.idle:,} idle connections, {options.duration} a run, median of "
-             f"{options.pairs} rounds; server on core 0, generator on core 1; in brackets the ratio "
-             f"to {found.names[OURS] if OURS in found else 'nothing, since our own did not run'}", "",
-             *table(found, options)]
-    if OURS in found:
-        lines += ["", "Range of the ratios", "", *spread(found)]
+class Clock:
+    """How long it takes: as foreseen, and by what has passed of that."""
+
+    def __init__(self, foreseen):
+        self.foreseen = foreseen
+        self.done = 0
+        self.began = time.monotonic()
+
+    def after(self, foreseen):
+        """What is left behind something that was foreseen to take so long."""
+        self.done += foreseen
+        pace = (time.monotonic() - self.began) / self.done
+        return f"about {minutes(pace * (self.foreseen - self.done))} left"
+
+
+def minutes(seconds):
+    return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{max(0, seconds):.0f} s"
+
+
+def seconds(text):
+    """A time as loadgen takes it."""
+    units = {"ms": 0.001, "s": 1, "m": 60}
+    found = re.fullmatch(r"([0-9.]+)(ms|s|m)", text)
+    if not found:
+        rig.fail(f"{text}: a time is wanted, such as 500ms, 2s or 1m")
+    return float(found[1]) * units[found[2]]
+
+
+def write(found, missing, load):
+    options = load.options
+    ours = found.get(tables.OURS)
+    lines = [f"{rig.machine()}, {time.strftime('%Y-%m-%d')}: scripts/bench peers "
+             f"{shlex.join(sys.argv[1:])}",
+             f"{load.words()}, {options.duration} a run, median of {options.pairs} rounds; server on "
+             f"core 0, generator on core 1; in brackets the ratio to "
+             f"{ours.name if ours else 'nothing, since our own did not run'}",
+             *tables.of(found, load.figures)]
     lines += [""] * bool(missing) + [f"left out: {name}: {why}" for name, why in missing.items()]
     lines += [""] * any(seen.limits for seen in found.values())
-    for name, seen in found.values_with_names():
-        lines += [f"{name}, {what}: {text}" for what, text in seen.limits]
+    for seen in found.values():
+        lines += [f"{seen.name}, {what}: {text}" for what, text in seen.limits]
     text = "\n".join(lines)
     print(f"\n{text}")
     os.makedirs(rig.RESULTS, exist_ok=True)
-    with open(os.path.join(rig.RESULTS, "peers.md"), "w") as file:
+    name = "peers.md" if load.is_whole else f"peers-{load.size}.md"
+    with open(os.path.join(rig.RESULTS, name), "w") as file:
         file.write(text + "\n")
 
 
 def arms_of(options):
-    arms = {key: servers.ARMS[key]() for key in options.only or servers.ARMS}
+    usual = servers.PLAIN if options.sizes else servers.ARMS
+    arms = {key: servers.ARMS[key]() for key in options.only or usual}
     for given in options.peer:
         name, _, url = given.partition("=")
         if not name or not url.startswith(("ws://", "wss://")):
@@ -318,6 +271,10 @@ def main():
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", choices=list(servers.ARMS), metavar="NAME",
                         help=f"these of {', '.join(servers.ARMS)} (default all)")
+    parser.add_argument("--sizes", nargs="+", type=int, default=[], metavar="BYTES",
+                        help="the closed loop alone, with payloads of each of these sizes, by "
+                             "default of those that send them as they are: "
+                             f"{', '.join(servers.PLAIN)}")
     parser.add_argument("--peer", action="append", default=[], metavar="NAME=URL",
                         help="a server that runs already and sends what a client of a path sends to "
                              "all clients of it; repeatable")
@@ -336,15 +293,32 @@ def main():
     for name in ("pairs", "clients", "idle", "rate"):
         if getattr(options, name) < 1:
             rig.fail(f"--{name} must be 1 or more")
-    found, missing = look(arms_of(options), options)
-    write(found, missing, options)
+    if any(not SIZE_BYTES_MIN <= size <= servers.Arm.size_max for size in options.sizes):
+        rig.fail(f"--sizes: a payload has {SIZE_BYTES_MIN} to {servers.Arm.size_max} bytes")
+    loads = [Load(options, size, is_whole=False) for size in options.sizes]
+    broken = look_at_all(arms_of(options), loads or [Load(options, SIZE_BYTES, is_whole=True)])
     # Other people's losses are a result; ours are a defect.
-    broken = [found.names[key] for key in OUR_OWN if key in found and not found[key].is_whole()]
     if broken:
         rig.fail(f"not everything arrived once and in order: {', '.join(broken)}")
-    if not found:
-        rig.fail("nothing was measured")
     return 0
+
+
+def look_at_all(arms, loads):
+    """A set of tables for each load; gives back those of our own that lost something."""
+    arms, missing = present(arms)
+    if not arms:
+        rig.fail("nothing can be measured")
+    rounds = loads[0].options.pairs
+    foreseen = rounds * sum(load.foreseen(arm) for load in loads for arm in arms.values()
+                            if load.takes(arm))
+    print(f"{len(arms)} servers, {rounds} rounds: about {minutes(foreseen)}", flush=True)
+    clock, broken = Clock(foreseen), []
+    for load in loads:
+        found = look(arms, missing, load, clock)
+        write(found, missing, load)
+        broken += [f"{found[key].name} with {load.size:,} bytes" for key in OUR_OWN
+                   if key in found and not found[key].is_whole()]
+    return broken
 
 
 if __name__ == "__main__":

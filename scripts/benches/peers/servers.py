@@ -3,19 +3,23 @@
 A server that cannot be had says why, and the others go on.
 """
 
+import contextlib
 import json
 import os
 import re
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 
+import protocols
 import rig
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-PYTHON = os.path.join(rig.ROOT, ".cache", "peers", "venv", "bin", "python")
+PEERS = os.path.join(rig.ROOT, ".cache", "peers")
+PYTHON = os.path.join(PEERS, "venv", "bin", "python")
 SET_UP = "run scripts/setup-peers"
 START_SECONDS = 10
 
@@ -29,40 +33,56 @@ class Arm:
 
     # Publications under way in the runs that go as fast as they can.
     windows = (1, 16)
+    # The longest payload that it can take; the node takes no longer one by default.
+    size_max = 64 * 1024
     # Whether somebody else keeps it running, so that it has no fresh start.
     is_kept = False
 
-    def __init__(self, name, start, version, flags=()):
+    def __init__(self, name, start, version, setting, flags=lambda size: []):
         self.name = name
         self.start = start
         self.version = version
-        self.flags = list(flags)
+        # How it was set up, in words.
+        self.setting = setting
+        # Of the generator, for a size of payloads.
+        self.flags = flags
 
 
-class Configured:
-    """A server with a configuration file and a port in it, perhaps of several processes."""
+class Daemon:
+    """A server that is told where to listen and has a folder of its own, perhaps of several
+    processes."""
 
-    def __init__(self, file, port_of, command, processes, cores="0"):
+    flags = ()
+
+    def __init__(self, command, path="", file=None, processes=1, cores="0"):
+        """`command` makes the command line of the folder, the port, and the path of `file`, the
+        configuration with the ports in it."""
         self.folder = tempfile.TemporaryDirectory(prefix="peer-")
         # Its workers give up root's rights.
         os.chmod(self.folder.name, 0o755)
-        port = free_port()
+        self.port = free_port()
+        config = file and self.configure(file)
+        self.log = tempfile.TemporaryFile("w+")
+        line = ["taskset", "-c", cores, *command(self.folder.name, self.port, config)]
+        self.process = subprocess.Popen(line, cwd=self.folder.name, stdout=self.log, stderr=self.log)
+        self.base = f"http://127.0.0.1:{self.port}"
+        self.url = f"ws://127.0.0.1:{self.port}{path}"
+        self.wait(processes)
+
+    def configure(self, file):
         with open(os.path.join(HERE, file)) as source:
-            text = source.read().replace("@PORT@", str(port)).replace("@UNUSED@", str(free_port()))
+            text = source.read()
+        text = text.replace("@PORT@", str(self.port)).replace("@UNUSED@", str(free_port()))
         path = os.path.join(self.folder.name, file)
         with open(path, "w") as target:
             target.write(text)
-        self.log = tempfile.TemporaryFile("w+")
-        self.process = subprocess.Popen(["taskset", "-c", cores, *command(self.folder.name, path)],
-                                        stdout=self.log, stderr=self.log)
-        self.url = f"ws://127.0.0.1:{port}{port_of}"
-        self.wait(port, processes)
+        return path
 
-    def wait(self, port, processes):
+    def wait(self, processes):
         until = time.monotonic() + START_SECONDS
         while time.monotonic() < until and self.process.poll() is None:
             self.pids = [self.process.pid, *descendants(self.process.pid)]
-            if len(self.pids) >= processes and listens(port):
+            if len(self.pids) >= processes and listens(self.port):
                 return
             time.sleep(0.05)
         self.stop()
@@ -80,17 +100,19 @@ class Configured:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+        self.folder.cleanup()
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
         self.stop()
-        self.folder.cleanup()
 
 
 class Named:
     """A server that somebody else has started, and keeps."""
+
+    flags = ()
 
     def __init__(self, url, pids):
         self.url = url
@@ -105,48 +127,78 @@ class Named:
 
 def program(*command):
     """One that prints where it listens."""
-    if not os.path.exists(command[0]):
-        raise Missing(f"{os.path.relpath(command[0], rig.ROOT)} is not there: {SET_UP}")
+    there(command[0])
     try:
         return rig.Server(*command, cores="0")
     except SystemExit as error:
         raise Missing(str(error).strip()) from None
 
 
+def there(path):
+    """A path, if scripts/setup-peers has put something there."""
+    if not path or not os.path.exists(path):
+        raise Missing(f"{os.path.relpath(path, rig.ROOT) if path else 'its program'} is not there: "
+                      f"{SET_UP}")
+    return path
+
+
 def node(driver):
     altavoz = os.path.join(rig.BIN, "altavoz")
     start = lambda: program(altavoz, "serve", "--listen", "127.0.0.1:0", "--drain", "0",
                             "--log-level", "error", "--driver", driver)
-    return Arm(f"Altavoz, {driver}", start, lambda: words(altavoz, "--version").split()[-1])
+    return Arm(f"Altavoz, {driver}", start, lambda: words(altavoz, "--version").split()[-1],
+               "one shard, the defaults")
 
 
 def bare():
     loadgen = os.path.join(rig.BIN, "loadgen")
     start = lambda: program(loadgen, "bare", "--listen", "127.0.0.1:0")
-    arm = Arm("bare loop", start, lambda: "the yardstick, no protocol and no bounds")
-    # It cannot do anything with more.
-    arm.windows = (1,)
+    arm = Arm("bare loop", start, lambda: "–",
+              "the yardstick: one publication in flight at most, no protocol, topics or bounds")
+    # It cannot do anything with more, nor with what a new socket does not take at once.
+    arm.windows, arm.size_max = (1,), 4096
     return arm
 
 
-def on_node(name, file, package, flags=()):
-    """A server on Node.js."""
-    modules = os.path.join(HERE, "node_modules", package, "package.json")
+def tokio():
+    def version():
+        with open(os.path.join(HERE, "tokio", "Cargo.lock")) as lock:
+            text = lock.read()
+        of = lambda name: re.search(rf'name = "{name}"\nversion = "([^"]+)"', text).group(1)
+        return f"{of('tokio-tungstenite')} on tokio {of('tokio')}"
 
-    def start():
-        node_js = shutil.which("node")
-        if not node_js or not os.path.exists(modules):
-            raise Missing(f"Node.js or its packages are not there: {SET_UP}")
-        return program(node_js, os.path.join(HERE, file))
+    return Arm("tokio-tungstenite", lambda: program(os.path.join(rig.BIN, "peer-tokio")), version,
+               "our own program of 80 lines, as one would write it with care: a task a client, a "
+               "broadcast channel a path, one flush for all that is there, a read buffer of 4 KiB a "
+               "client instead of the default 128 KiB")
+
+
+def in_javascript(name, runtime, file, version, setting, flags=lambda size: []):
+    """A server on Node.js or Bun."""
+    start = lambda: program(there(runtime()), os.path.join(HERE, file))
+    return Arm(name, start, version, setting, flags)
+
+
+def on_node(name, file, package, setting, flags=lambda size: []):
+    manifest = os.path.join(HERE, "node_modules", package, "package.json")
 
     def version():
-        with open(modules) as file:
+        with open(there(manifest)) as file:
             return f"{json.load(file)['version']} on Node.js {words('node', '--version').lstrip('v')}"
 
-    return Arm(name, start, version, flags)
+    return in_javascript(name, lambda: there(manifest) and shutil.which("node"), file, version,
+                         setting, flags)
 
 
-def in_python(name, file, package, what="{0}"):
+def bun():
+    binary = os.path.join(HERE, "node_modules", "@oven", "bun-linux-x64", "bin", "bun")
+    return in_javascript("Bun", lambda: binary, "bun.mjs", lambda: words(binary, "--version"),
+                         "its own publish and subscribe, which are uWebSockets'; JavaScript is asked "
+                         "once a connection and once a publication; 16 MiB of backpressure, idle "
+                         "time-out of 120 s and pings as by default")
+
+
+def in_python(name, file, package, setting, what="{0}"):
     """A server in Python."""
     code = f"import importlib.metadata as m; print(m.version('{package}'))"
 
@@ -154,76 +206,89 @@ def in_python(name, file, package, what="{0}"):
         python = words(PYTHON, "--version").split()[-1]
         return f"{what.format(words(PYTHON, '-c', code))} on Python {python}"
 
-    return Arm(name, lambda: program(PYTHON, os.path.join(HERE, file)), version)
+    return Arm(name, lambda: program(PYTHON, os.path.join(HERE, file)), version, setting)
 
 
 def nchan():
     module = "/usr/lib/nginx/modules/ngx_nchan_module.so"
+    binary = lambda: shutil.which("nginx", path=PATHS)
 
     def start():
-        nginx = shutil.which("nginx", path=PATHS)
-        if not nginx or not os.path.exists(module):
-            raise Missing(f"nginx or its module is not there: {SET_UP}")
-        command = lambda folder, path: [nginx, "-e", "stderr", "-p", folder, "-c", path]
+        nginx, _ = there(binary()), there(module)
+        command = lambda folder, _, config: [nginx, "-e", "stderr", "-p", folder, "-c", config]
         # A master and a worker.
-        return Configured("nchan.conf", "", command, processes=2)
+        return Daemon(command, file="nchan.conf", processes=2)
 
     def version():
-        nginx = words(shutil.which("nginx", path=PATHS), "-v").split("/")[-1]
-        return f"{packaged('libnginx-mod-nchan')} in nginx {nginx}"
+        return f"{packaged('libnginx-mod-nchan')} in nginx {words(binary(), '-v').split('/')[-1]}"
 
-    flags = ["--path", "/sub?id={topic}", "--publish", "http", "--path-for",
-             "publish=/pub?id={topic}"]
-    return Arm("Nchan", start, version, flags)
+    return Arm("Nchan", start, version,
+               "one worker, publications by POST, no access log, 100 publications kept for 5 minutes "
+               "in memory, no Redis", protocols.nchan)
 
 
 def mosquitto():
+    binary = lambda: there(shutil.which("mosquitto", path=PATHS))
+    start = lambda: Daemon(lambda _, __, config: [binary(), "-c", config], path="/mqtt",
+                           file="mosquitto.conf")
+    return Arm("Mosquitto", start, lambda: packaged("mosquitto"),
+               "MQTT 3.1.1 over WebSocket, QoS 0, no persistence, no `$SYS`, anonymous, no "
+               "keep-alive", protocols.mqtt)
+
+
+def nats():
+    binary = os.path.join(PEERS, "venv", "bin", "nats-server")
+    start = lambda: Daemon(lambda _, __, config: [there(binary), "-c", config], file="nats.conf")
+    return Arm("NATS", start, lambda: words(binary, "--version").split()[-1].lstrip("v"),
+               "its own protocol over WebSocket, no JetStream, no TLS, anonymous, heartbeats so far "
+               "apart that none falls into a run", protocols.nats)
+
+
+def sockudo():
+    """With what signs publications for it beside it, on the generator's core."""
+    binary = os.path.join(PEERS, "bin", "sockudo")
+
+    @contextlib.contextmanager
     def start():
-        broker = shutil.which("mosquitto", path=PATHS)
-        if not broker:
-            raise Missing(f"mosquitto is not there: {SET_UP}")
-        return Configured("mosquitto.conf", "/mqtt", lambda _, path: [broker, "-c", path], processes=1)
+        command = lambda _, __, config: ["env", "RUST_LOG=error", there(binary), "--config", config]
+        with Daemon(command, file="sockudo.toml") as server:
+            sign = [sys.executable, os.path.join(HERE, "sign.py"), str(server.port)]
+            with rig.Server(*sign, cores="1") as signer:
+                server.flags = ["--publish-url", signer.base]
+                yield server
 
-    return Arm("Mosquitto", start, lambda: packaged("mosquitto"), mqtt("t", 64))
-
-
-def mqtt(topic, size):
-    """MQTT 3.1.1 for the generator: a connection that never times out, one subscription, and
-    publications that nobody confirms."""
-    name = len(topic).to_bytes(2, "big") + topic.encode()
-    # Protocol MQTT, level 4, a clean session, no keep-alive, a name that the broker makes.
-    connect = packet(0x10, b"\0\4MQTT\4\2\0\0" + b"\0\0")
-    subscribe = packet(0x82, b"\0\1" + name + b"\0")
-    publish = packet(0x30, name + bytes(size))[:-size]
-    return ["--header", "Sec-WebSocket-Protocol: mqtt",
-            "--on-open-hex", (connect + subscribe).hex(),
-            "--message-hex", publish.hex() + "{payload}"]
+    return Arm("Sockudo", start, lambda: words(binary, "--version").split()[-1],
+               "Pusher's protocol, a public channel, in memory, no rate limits, errors alone in the "
+               "log; built without its default features; publications by POST, signed by a program "
+               "of ours on the generator's core", protocols.pusher)
 
 
-def packet(kind, rest):
-    length = len(rest)
-    digits = bytearray()
-    while True:
-        length, digit = divmod(length, 128)
-        digits.append(digit | (128 if length else 0))
-        if not length:
-            return bytes([kind]) + bytes(digits) + rest
+def durable_streams():
+    binary = os.path.join(PEERS, "bin", "durable-streams-server")
+
+    @contextlib.contextmanager
+    def start():
+        command = lambda folder, port, _: [there(binary), "--port", str(port), "--data-dir", folder,
+                                           "--durability", "memory"]
+        with Daemon(command) as server:
+            protocols.create_stream(server.base)
+            yield server
+
+    return Arm("durable-streams", start, version_of_crate("durable-streams"),
+               "server-sent events, publications by POST, a stream of JSON that is kept whole in a "
+               "file, which is never synced (`--durability memory`)", protocols.durable_streams)
 
 
-def tokio():
-    binary = os.path.join(rig.BIN, "peer-tokio")
-
+def version_of_crate(name):
+    """Where a program does not tell its own: what cargo has noted."""
     def version():
-        with open(os.path.join(HERE, "tokio", "Cargo.lock")) as lock:
-            text = lock.read()
-        of = lambda name: re.search(rf'name = "{name}"\nversion = "([^"]+)"', text).group(1)
-        return f"{of('tokio-tungstenite')} on tokio {of('tokio')}"
-
-    return Arm("tokio-tungstenite", lambda: program(binary), version)
+        noted = words("cargo", "install", "--list", "--root", PEERS)
+        return re.search(rf"^{name} v(\S+):", noted, re.MULTILINE).group(1)
+    return version
 
 
 def named(name, url, pids, flags):
-    arm = Arm(name, lambda: Named(url, pids), lambda: f"at {url}", flags)
+    arm = Arm(name, lambda: Named(url, pids), lambda: "–", f"at {url}", lambda size: flags)
     arm.is_kept = True
     return arm
 
@@ -235,17 +300,27 @@ ARMS = {
     "uring": lambda: node("uring"),
     "bare": bare,
     "tokio": tokio,
-    "uws": lambda: in_python("uWebSockets", "uws.py", "socketify", "as in socketify {0}"),
+    "uws": lambda: in_python(
+        "uWebSockets through Python", "uws.py", "socketify",
+        "its own publish and subscribe; Python is asked once a connection and once a publication; "
+        "16 MiB of backpressure", "as in socketify {0}"),
+    "bun": bun,
+    "nats": nats,
+    "sockudo": sockudo,
+    "durable": durable_streams,
     "nchan": nchan,
     "mosquitto": mosquitto,
-    "ws": lambda: on_node("ws", "ws.mjs", "ws"),
+    "ws": lambda: on_node("ws", "ws.mjs", "ws",
+                          "one process, `clientTracking` off, a loop over the clients of the path"),
     "socketio": lambda: on_node(
         "Socket.IO", "socketio.mjs", "socket.io",
-        # Engine.IO's version and transport, Socket.IO's packets CONNECT and EVENT.
-        ["--path", "/socket.io/?EIO=4&transport=websocket", "--on-open", "40",
-         "--message", '42["publish","{payload}"]']),
-    "tornado": lambda: in_python("Tornado", "tornado_server.py", "tornado"),
+        "one process, WebSocket alone, `io.emit`, heartbeats so far apart that none falls into a run",
+        protocols.socketio),
+    "tornado": lambda: in_python("Tornado", "tornado_server.py", "tornado",
+                                 "one process, `write_message` to each client of the path"),
 }
+# Those that send a payload as it is, so that long ones cost the generator no search for it.
+PLAIN = ("epoll", "uring", "bare", "tokio", "uws", "bun", "ws")
 
 
 def words(*command):

@@ -33,6 +33,10 @@ def publish(socket, message, opcode):
 
 app.ws("/*", {
     "compression": CompressOptions.DISABLED,
+    # By default it takes no more than 16 KiB, and drops what is published to a client for which
+    # 64 KiB wait.
+    "max_payload_length": 16 * 1024 * 1024,
+    "max_backpressure": 16 * 1024 * 1024,
     "upgrade": upgrade,
     "open": opened,
     "message": publish,
