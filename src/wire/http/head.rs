@@ -1,8 +1,9 @@
 //! A request's head: method, target, version, headers.
 //!
-//! Owns one copy of the head's text, with the places of its parts in it, and the questions that
+//! Owns one copy of the head's bytes, with the places of its parts in it, and the questions that
 //! only need headers: keep-alive, `Expect`, lists of tokens. Leaves the target's meaning to
-//! `crate::http`.
+//! `crate::http`. A header's value may hold any bytes above 7F, which are opaque (RFC 9110 §5.5):
+//! nothing is refused for a value that nobody here reads.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -73,17 +74,21 @@ pub enum Expectation {
     Continue,
 }
 
-/// A request's head, checked against the grammar of RFC 9112; all of it is UTF-8.
+/// What a header's value that is not UTF-8 reads as where text is asked for, so that it is there
+/// and nothing that any header means.
+pub const OPAQUE: &str = "\u{fffd}";
+
+/// A request's head, checked against the grammar of RFC 9112; names and target are UTF-8.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RequestHead {
-    text: Box<str>,
+    bytes: Box<[u8]>,
     method: Method,
     version: Version,
     target: Span,
     headers: Box<[(Span, Span)]>,
 }
 
-/// A range of the head's text. Invariant: `start <= end <= text.len()`, on character boundaries.
+/// A range of the head's bytes. Invariant: `start <= end <= bytes.len()`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Span {
     start: u32,
@@ -91,21 +96,24 @@ struct Span {
 }
 
 impl RequestHead {
-    /// Takes over what the parser found: target and headers are slices of `text`.
+    /// Takes over what the parser found: target and headers are slices of `bytes`.
     pub(super) fn from_parts(
-        text: &str,
+        bytes: &[u8],
         (method, target, version): (&str, &str, Version),
         headers: &[httparse::Header<'_>],
     ) -> Result<Self, HttpError> {
         let spans = headers
             .iter()
-            .map(|h| Some((Span::of(text, h.name)?, Span::of_value(text, h.value)?)))
+            .map(|h| {
+                let name = Span::of(bytes, h.name.as_bytes())?;
+                Some((name, Span::of_value(bytes, h.value)?))
+            })
             .collect::<Option<Box<[_]>>>();
-        let (Some(target), Some(headers)) = (Span::of(text, target), spans) else {
-            return Err(super::error::malformed("the request head is not UTF-8"));
+        let (Some(target), Some(headers)) = (Span::of(bytes, target.as_bytes()), spans) else {
+            return Err(super::error::malformed("the request head is too long"));
         };
         Ok(Self {
-            text: text.into(),
+            bytes: bytes.into(),
             method: Method::of(method),
             version,
             target,
@@ -128,27 +136,34 @@ impl RequestHead {
     /// The request target as it was sent. It may hold a token: log [`Self::loggable_target`].
     #[must_use]
     pub fn target(&self) -> &str {
-        self.slice(self.target)
+        text(self.slice(self.target))
     }
 
-    /// The value of the first header of this name, whatever its letter case.
+    /// The value of the first header of this name, whatever its letter case; [`OPAQUE`] where it
+    /// is not UTF-8.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers(name).next()
     }
 
-    /// The values of all headers of this name, in their order.
+    /// The values of all headers of this name, in their order; [`OPAQUE`] for one that is not
+    /// UTF-8.
     pub fn headers<'a, 'n>(&'a self, name: &'n str) -> impl Iterator<Item = &'a str> + use<'a, 'n> {
+        self.values(name).map(text)
+    }
+
+    /// The values of all headers of this name as they came, in their order.
+    pub fn values<'a, 'n>(&'a self, name: &'n str) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
         self.headers
             .iter()
-            .filter(move |(n, _)| self.slice(*n).eq_ignore_ascii_case(name))
+            .filter(move |(n, _)| self.slice(*n).eq_ignore_ascii_case(name.as_bytes()))
             .map(|(_, value)| self.slice(*value))
     }
 
     /// How many headers of this name there are.
     #[must_use]
     pub fn count(&self, name: &str) -> usize {
-        self.headers(name).count()
+        self.values(name).count()
     }
 
     /// How many headers there are of any name.
@@ -158,11 +173,12 @@ impl RequestHead {
     }
 
     /// The members of a comma-separated list over all headers of this name (RFC 9110 §5.6.1),
-    /// without blanks around them; empty members are left out.
+    /// without blanks around them; empty members are left out, and one that is not UTF-8 is
+    /// [`OPAQUE`] and leaves the others readable.
     pub fn list<'a, 'n>(&'a self, name: &'n str) -> impl Iterator<Item = &'a str> + use<'a, 'n> {
-        self.headers(name)
-            .flat_map(|value| value.split(','))
-            .map(|member| member.trim_matches([' ', '\t']))
+        self.values(name)
+            .flat_map(|value| value.split(|byte| *byte == b','))
+            .map(|member| text(without_blanks(member)))
             .filter(|member| !member.is_empty())
     }
 
@@ -228,15 +244,16 @@ impl RequestHead {
         }
     }
 
-    fn slice(&self, span: Span) -> &str {
-        &self.text[span.start as usize..span.end as usize]
+    fn slice(&self, span: Span) -> &[u8] {
+        &self.bytes[span.start as usize..span.end as usize]
     }
 }
 
 impl std::fmt::Debug for RequestHead {
     /// Names of headers only: their values may be secrets.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let names: Vec<_> = self.headers.iter().map(|(n, _)| self.slice(*n)).collect();
+        let names = self.headers.iter().map(|(n, _)| text(self.slice(*n)));
+        let names: Vec<_> = names.collect();
         f.debug_struct("RequestHead")
             .field("method", &self.method)
             .field("target", &self.loggable_target())
@@ -247,11 +264,11 @@ impl std::fmt::Debug for RequestHead {
 }
 
 impl Span {
-    /// Where `part`, a slice of `text`, lies in it.
-    fn of(text: &str, part: &str) -> Option<Self> {
-        let start = (part.as_ptr() as usize).checked_sub(text.as_ptr() as usize)?;
+    /// Where `part`, a slice of `bytes`, lies in it.
+    fn of(bytes: &[u8], part: &[u8]) -> Option<Self> {
+        let start = (part.as_ptr() as usize).checked_sub(bytes.as_ptr() as usize)?;
         let range: Range<usize> = start..start.checked_add(part.len())?;
-        text.get(range.clone())?;
+        bytes.get(range.clone())?;
         Some(Self {
             start: u32::try_from(range.start).ok()?,
             end: u32::try_from(range.end).ok()?,
@@ -259,14 +276,25 @@ impl Span {
     }
 
     /// The same for a header's value, without the blanks around it.
-    fn of_value(text: &str, value: &[u8]) -> Option<Self> {
-        let value = str::from_utf8(value).ok()?;
-        // An empty value may point anywhere, as nothing of the text is in it.
-        match value.trim_matches([' ', '\t']) {
-            "" => Some(Self { start: 0, end: 0 }),
-            value => Self::of(text, value),
+    fn of_value(bytes: &[u8], value: &[u8]) -> Option<Self> {
+        // An empty value may point anywhere, as nothing of the head is in it.
+        match without_blanks(value) {
+            [] => Some(Self { start: 0, end: 0 }),
+            value => Self::of(bytes, value),
         }
     }
+}
+
+fn text(bytes: &[u8]) -> &str {
+    str::from_utf8(bytes).unwrap_or(OPAQUE)
+}
+
+/// RFC 9110 §5.6.3: blanks are spaces and tabs, and nothing else.
+fn without_blanks(mut value: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
+        value = rest;
+    }
+    value
 }
 
 /// `http://user:secret@host/…` without what stands before the `@`.
@@ -310,7 +338,7 @@ fn is_secret(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::parser::tests::head;
+    use super::super::parser::tests::{head, head_of};
     use super::*;
 
     #[test]
@@ -321,6 +349,22 @@ mod tests {
         assert_eq!((head.count("X"), head.count("Y")), (2, 0));
         assert_eq!(head.header("E"), Some(""));
         assert_eq!(head.headers_len(), 4);
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_opaque_and_counted() {
+        let head = head_of(
+            b"GET /\xc3\xa9 HTTP/1.1\r\nX-City: M\xfcnchen\r\nX-City: \xc3\xa9\r\n\
+              Connection: \xff, Upgrade,\t\xfe\r\n\r\n",
+        );
+        assert_eq!(head.target(), "/\u{e9}");
+        let values: Vec<_> = head.values("x-city").collect();
+        assert_eq!(values, [&b"M\xfcnchen"[..], b"\xc3\xa9"]);
+        let texts: Vec<_> = head.headers("X-City").collect();
+        assert_eq!((texts, head.count("X-City")), (vec![OPAQUE, "\u{e9}"], 2));
+        let members: Vec<_> = head.list("Connection").collect();
+        assert_eq!(members, [OPAQUE, "Upgrade", OPAQUE]);
+        assert!(head.has_token("Connection", "upgrade"));
     }
 
     #[test]

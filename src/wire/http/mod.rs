@@ -15,7 +15,7 @@ mod response;
 pub use body::{BodyReader, BodyStep};
 pub use chunked::{LAST_CHUNK, push_chunk};
 pub use error::HttpError;
-pub use head::{CONTINUE, Expectation, Method, RequestHead, Version};
+pub use head::{CONTINUE, Expectation, Method, OPAQUE, RequestHead, Version};
 pub use parser::{HeadLimits, HeadParser, HeadStep};
 pub use response::Response;
 

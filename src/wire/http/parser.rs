@@ -5,6 +5,8 @@
 //! costs what it costs at once. Trap: httparse alone accepts a bare LF as the end of a line, which
 //! other readers do not; the search refuses it first.
 
+use std::borrow::Cow;
+
 use super::error::malformed;
 use super::{HttpError, RequestHead, Version};
 
@@ -210,13 +212,13 @@ fn too_many(headers_max: usize) -> HttpError {
 
 /// Reads a whole head that has this many header lines.
 fn parse(bytes: &[u8], headers_len: usize) -> Result<RequestHead, HttpError> {
-    let text = str::from_utf8(bytes).map_err(|_| malformed("the request head is not UTF-8"))?;
+    let bytes = &*as_our_version(bytes);
     let mut headers = vec![httparse::EMPTY_HEADER; headers_len];
     let mut request = httparse::Request::new(&mut headers);
     match request.parse(bytes) {
         Ok(httparse::Status::Complete(n)) if n == bytes.len() => {}
         Ok(_) => return Err(malformed("the request head is not HTTP/1.1")),
-        Err(e) => return Err(grammar_error(e, text)),
+        Err(e) => return Err(grammar_error(e, bytes)),
     }
     let (Some(method), Some(target)) = (request.method, request.path) else {
         return Err(malformed(
@@ -227,12 +229,26 @@ fn parse(bytes: &[u8], headers_len: usize) -> Result<RequestHead, HttpError> {
         Some(0) => Version::Http10,
         _ => Version::Http11,
     };
-    RequestHead::from_parts(text, (method, target, version), request.headers)
+    RequestHead::from_parts(bytes, (method, target, version), request.headers)
 }
 
-fn grammar_error(error: httparse::Error, text: &str) -> HttpError {
+/// A version of our major with a higher minor is read as 1.1, the highest that we know
+/// (RFC 9110 §2.5); httparse refuses it.
+fn as_our_version(bytes: &[u8]) -> Cow<'_, [u8]> {
+    let line_end = bytes.iter().position(|byte| *byte == b'\r').unwrap_or(0);
+    match bytes[..line_end] {
+        [.., b' ', b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'2'..=b'9'] => {
+            let mut ours = bytes.to_vec();
+            ours[line_end - 1] = b'1';
+            Cow::Owned(ours)
+        }
+        _ => Cow::Borrowed(bytes),
+    }
+}
+
+fn grammar_error(error: httparse::Error, bytes: &[u8]) -> HttpError {
     match error {
-        httparse::Error::Version if names_other_version(text) => HttpError::fatal(
+        httparse::Error::Version if names_other_version(bytes) => HttpError::fatal(
             505,
             "version_not_supported",
             "this node speaks HTTP/1.1 and HTTP/1.0",
@@ -246,17 +262,14 @@ fn grammar_error(error: httparse::Error, text: &str) -> HttpError {
 }
 
 /// Whether the request line is well-formed but for a version that is not ours (RFC 9112 §2.3).
-fn names_other_version(text: &str) -> bool {
-    let line = text.split("\r\n").next().unwrap_or_default();
-    let Some((request, version)) = line.rsplit_once(' ') else {
-        return false;
-    };
-    let well_formed = matches!(
-        version.as_bytes(),
-        [b'H', b'T', b'T', b'P', b'/', major, b'.', minor]
+fn names_other_version(bytes: &[u8]) -> bool {
+    let line = bytes.split(|byte| *byte == b'\r').next();
+    let words: Vec<_> = line.unwrap_or_default().split(|byte| *byte == b' ').collect();
+    matches!(
+        words[..],
+        [[_, ..], [_, ..], [b'H', b'T', b'T', b'P', b'/', major, b'.', minor]]
             if major.is_ascii_digit() && minor.is_ascii_digit()
-    );
-    well_formed && request.matches(' ').count() == 1 && !request.ends_with(' ')
+    )
 }
 
 #[cfg(test)]
@@ -273,9 +286,15 @@ pub(crate) mod tests {
 
     /// The head of this text, for tests of whatever reads heads.
     pub(crate) fn head(text: &str) -> RequestHead {
-        let step = HeadParser::new().handle_bytes(&LIMITS, text.as_bytes());
+        head_of(text.as_bytes())
+    }
+
+    /// The head of these bytes, which need be no text.
+    pub(crate) fn head_of(bytes: &[u8]) -> RequestHead {
+        let text = String::from_utf8_lossy(bytes);
+        let step = HeadParser::new().handle_bytes(&LIMITS, bytes);
         let step = step.unwrap_or_else(|e| panic!("{e} in {text:?}"));
-        assert_eq!(step.consumed, text.len(), "{text:?}");
+        assert_eq!(step.consumed, bytes.len(), "{text:?}");
         step.head.unwrap_or_else(|| panic!("{text:?} is not whole"))
     }
 
@@ -372,16 +391,40 @@ pub(crate) mod tests {
         ] {
             assert_eq!(refused(text), Some(400), "{text:?}");
         }
-        assert_eq!(refused(b"GET / HTTP/1.1\r\nA: \xff\r\n\r\n"), Some(400));
         assert_eq!(refused(b"GET /\xff HTTP/1.1\r\n\r\n"), Some(400));
+        assert_eq!(refused(b"GET / HTTP/1.1\r\n\xff: b\r\n\r\n"), Some(400));
+    }
+
+    #[test]
+    fn bytes_above_7f_in_a_value_are_taken_whatever_they_are() {
+        for value in [&b"\xff"[..], b"M\xfcnchen", b"\xc3\xa9", b"\x80\xfe a, \xed\xa0\x80"] {
+            let request = [b"GET / HTTP/1.1\r\nX-City: ", value, b"\r\n\r\n"].concat();
+            assert_eq!(refused(&request), None, "{value:?}");
+            let pieces: Vec<_> = request.chunks(1).collect();
+            let heads = check(&LIMITS, &pieces).expect("fine");
+            assert_eq!(heads[0].values("x-city").collect::<Vec<_>>(), [value]);
+        }
     }
 
     #[test]
     fn other_versions_are_505() {
-        for version in ["0.9", "1.2", "2.0", "3.0"] {
+        for version in ["0.9", "0.0", "2.0", "2.1", "3.0", "9.9"] {
             assert_eq!(refused(format!("GET / HTTP/{version}\r\n\r\n")), Some(505));
         }
+        for version in ["1", "1.", ".1", "1.10", "01.1", "1.1.1", "1,2", "1.x", "-1.2"] {
+            assert_eq!(refused(format!("GET / HTTP/{version}\r\n\r\n")), Some(400));
+        }
         assert_eq!(refused("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), Some(505));
+    }
+
+    #[test]
+    fn a_higher_minor_version_is_read_as_ours() {
+        for minor in 2..=9 {
+            let head = head(&format!("GET /a HTTP/1.{minor}\r\nHost: HTTP/1.2\r\n\r\n"));
+            assert_eq!(head.version(), Version::Http11);
+            assert_eq!((head.target(), head.header("Host")), ("/a", Some("HTTP/1.2")));
+            assert!(head.wants_keep_alive());
+        }
     }
 
     #[test]
