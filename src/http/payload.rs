@@ -30,12 +30,15 @@ pub fn payload_kind(head: &RequestHead, body: &[u8]) -> Result<PayloadKind, Http
 
 /// # Errors
 /// 415 for any content coding: a subscriber gets the payload as it came, and would not know.
+/// `identity` is none (RFC 9110 §8.4.1), and what would be taken is said (§12.5.3).
 pub(super) fn check_encoding(head: &RequestHead) -> Result<(), HttpError> {
-    if head.header("Content-Encoding").is_none() {
+    let mut codings = head.list("Content-Encoding");
+    if codings.all(|coding| coding.eq_ignore_ascii_case("identity")) {
         return Ok(());
     }
     let message = "publish the payload as it is, without Content-Encoding";
-    Err(HttpError::new(415, "content_encoding", message))
+    let error = HttpError::new(415, "content_encoding", message);
+    Err(error.with_header("Accept-Encoding", "identity"))
 }
 
 /// Type and subtype in lower case, without parameters; empty if there is no header.
@@ -113,11 +116,36 @@ mod tests {
                 b"a",
                 Err(400),
             ),
-            ("Content-Encoding: gzip\r\n", b"a", Err(415)),
-            ("Content-Encoding: identity\r\n", b"a", Err(415)),
         ] {
             assert_eq!(check(header, body), expected, "{header} {body:?}");
         }
+    }
+
+    #[test]
+    fn identity_is_no_coding_and_any_other_is_refused_with_what_is_taken() {
+        for (header, expected) in [
+            ("Content-Encoding: identity\r\n", Ok(PayloadKind::Text)),
+            ("content-encoding:IDENTITY\r\n", Ok(PayloadKind::Text)),
+            (
+                "Content-Encoding: identity, identity\r\nContent-Encoding: identity\r\n",
+                Ok(PayloadKind::Text),
+            ),
+            ("Content-Encoding:\r\n", Ok(PayloadKind::Text)),
+            ("Content-Encoding: ,\r\n", Ok(PayloadKind::Text)),
+            ("Content-Encoding: gzip\r\n", Err(415)),
+            ("Content-Encoding: identity, gzip\r\n", Err(415)),
+            (
+                "Content-Encoding: identity\r\nContent-Encoding: br\r\n",
+                Err(415),
+            ),
+            ("Content-Encoding: identity;q=1\r\n", Err(415)),
+            ("Content-Encoding: aws-chunked\r\n", Err(415)),
+        ] {
+            assert_eq!(check(header, b"a"), expected, "{header}");
+        }
+        let head = head("POST / HTTP/1.1\r\nContent-Encoding: gzip\r\n\r\n");
+        let answer = check_encoding(&head).expect_err("refused").to_response();
+        assert_eq!(answer.header_value("Accept-Encoding"), Some("identity"));
     }
 
     #[test]

@@ -21,7 +21,7 @@ pub(super) struct Target<'a> {
 }
 
 impl<'a> Target<'a> {
-    /// Takes a target apart: a path, `*`, or an absolute URL of http or https.
+    /// Takes a target apart: a path, `*` alone, or an absolute URL of http or ws.
     pub(super) fn parse(target: &'a str) -> Result<Self, HttpError> {
         if target.contains('#') {
             return Err(bad_request("a request target has no '#': write it as %23"));
@@ -30,7 +30,7 @@ impl<'a> Target<'a> {
             Some((before, query)) => (before, Some(query)),
             None => (target, None),
         };
-        let (authority, path) = if before.starts_with('/') || before == "*" {
+        let (authority, path) = if before.starts_with('/') || target == "*" {
             (None, before)
         } else {
             absolute(before).ok_or_else(|| bad_request("the request target is not a path"))?
@@ -46,7 +46,10 @@ impl<'a> Target<'a> {
 /// Authority and path of an absolute target; the path of `http://host` is `/`.
 fn absolute(target: &str) -> Option<(Option<&str>, &str)> {
     let (scheme, rest) = target.split_once("://")?;
-    if !scheme.eq_ignore_ascii_case("http") && !scheme.eq_ignore_ascii_case("https") {
+    // Some clients and proxies write the URL of a WebSocket as they were given it: RFC 6455 §3
+    // names the same resource by either.
+    let schemes = ["http", "https", "ws", "wss"];
+    if !schemes.iter().any(|ours| scheme.eq_ignore_ascii_case(ours)) {
         return None;
     }
     let path_start = rest.find('/').unwrap_or(rest.len());
@@ -118,6 +121,10 @@ mod tests {
             ("http://h:1/a?b", Some("h:1"), "/a", Some("b")),
             ("HTTPS://h", Some("h"), "/", None),
             ("http://h?q=/", Some("h"), "/", Some("q=/")),
+            ("ws://h:1/topics/a?b", Some("h:1"), "/topics/a", Some("b")),
+            ("WSS://h/%61", Some("h"), "/%61", None),
+            ("http://h//a", Some("h"), "//a", None),
+            ("/http://h", None, "/http://h", None),
         ] {
             let target = Target::parse(text).expect(text);
             assert_eq!(
@@ -125,7 +132,21 @@ mod tests {
                 (authority, path, query)
             );
         }
-        for text in ["a", "host:80", "ftp://h/a", "/a#b", "**", "?a"] {
+        for text in [
+            "a",
+            "host:80",
+            "ftp://h/a",
+            "/a#b",
+            "**",
+            "?a",
+            "*?a",
+            "*/",
+            "wsx://h/",
+            "://h/",
+            "http:/h/",
+            "http:h",
+            "",
+        ] {
             assert!(Target::parse(text).is_err(), "{text}");
         }
     }
