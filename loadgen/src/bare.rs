@@ -7,8 +7,9 @@ use std::io::{self, Write};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::os::fd::OwnedFd;
 
+use altavoz::base::clock;
 use altavoz::wire::handshake;
-use altavoz::wire::http::{HeadLimits, HttpError, RequestHead};
+use altavoz::wire::http::{Date, HeadLimits, HttpError, RequestHead};
 use rustix::io::Errno;
 use rustix::net::{self, AddressFamily, SocketFlags, SocketType, sockopt};
 
@@ -72,6 +73,7 @@ fn listen(address: SocketAddr, flags: SocketFlags) -> io::Result<OwnedFd> {
 /// The answer to a WebSocket's request.
 fn upgrade(head: &RequestHead) -> Result<Vec<u8>, HttpError> {
     let mut answer = Vec::new();
-    handshake::write_response(&mut answer, &handshake::check(head)?, None);
+    let date = Date::at(clock::unix());
+    handshake::write_response(&mut answer, &date, &handshake::check(head)?, None);
     Ok(answer)
 }

@@ -9,7 +9,7 @@ pub struct Limits {
     pub message_bytes_max: usize,
     /// The most fragments of one WebSocket message.
     pub fragments_max: u32,
-    /// The longest body of a POST, in bytes.
+    /// The longest body of a request, in bytes: published, or read away.
     pub body_bytes_max: usize,
     /// The longest request head, in bytes, request line and headers together.
     pub head_bytes_max: usize,

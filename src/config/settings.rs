@@ -193,7 +193,7 @@ pub const SETTINGS: &[Setting] = &[
     limit!(Limits count "fragments", fragments_max, "1024", 1..=1_000_000,
         "The most fragments of a WebSocket message"),
     limit!(Limits bytes "body_bytes", body_bytes_max, "1MiB", 1..=GIB,
-        "The longest body of a POST"),
+        "The longest body of a request"),
     limit!(Limits bytes "head_bytes", head_bytes_max, "16KiB", 512..=MIB,
         "The longest request head"),
     limit!(Limits count "headers", headers_max, "64", 8..=1024,

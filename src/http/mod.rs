@@ -1,10 +1,10 @@
 //! The routes and rules of the interface: what a request asks for, and whether it may.
 //!
 //! Pure: [`route()`] looks at a request's head and gives back what to do, or the refusal to answer
-//! with. Bodies, sockets, topics and time are the session's and the hub's. The order of a POST is:
-//! `RequestHead::expectation`, `BodyReader::for_head`, [`route()`], then the body, then
-//! [`payload_kind`]. Behind a refusal of a request that announces a body, the caller reads the
-//! body and drops it, or closes the connection.
+//! with. Bodies, sockets, topics and time are the session's and the hub's. The order of a request
+//! is: `Framing::of`, `RequestHead::expectation`, [`route()`], then the body, and for a POST
+//! [`payload_kind`]. Whatever the method, and behind a refusal too, the caller reads a body that
+//! nobody wants and drops it, or closes the connection.
 
 mod access;
 mod authority;
@@ -17,7 +17,7 @@ mod route;
 mod routed;
 mod target;
 
-pub use origin::{AllowedOrigin, AllowedOriginError, Cors};
+pub use origin::{AllowedOrigin, AllowedOriginError, Cors, varied};
 pub use payload::payload_kind;
 pub use policy::{Door, Policy};
 pub use route::route;

@@ -64,10 +64,10 @@ impl Cors {
         if response.header_value(ALLOW_ORIGIN).is_some() {
             return response;
         }
-        response
+        let response = response
             .header(ALLOW_ORIGIN, &self.origin)
-            .header("Access-Control-Expose-Headers", "ETag")
-            .header("Vary", "Origin")
+            .header("Access-Control-Expose-Headers", "ETag");
+        varied(response)
     }
 
     /// The answer to a preflight for a path with these methods.
@@ -94,6 +94,17 @@ impl Cors {
             origin: origin.to_owned(),
         })
     }
+}
+
+/// The answer, which says that it depends on who asks (RFC 9110 §12.5.5): a page of an allowed
+/// origin gets [`Cors`], also where this request was not one's. Nothing is added to an answer that
+/// says what it depends on.
+#[must_use]
+pub fn varied(response: Response) -> Response {
+    if response.header_value("Vary").is_some() {
+        return response;
+    }
+    response.header("Vary", "Origin")
 }
 
 const ALLOW_ORIGIN: &str = "Access-Control-Allow-Origin";

@@ -30,6 +30,7 @@ pub fn route(
     limits: &Limits,
     door: &Door,
 ) -> Result<Routed, Response> {
+    check_method(head.method())?;
     let asked = Asked::read(head, policy, limits, door)?;
     let cors = Cors::of(head, asked.host.as_ref(), policy, door);
     match asked.route(cors.as_ref()) {
@@ -44,6 +45,23 @@ pub fn route(
             None => error.to_response(),
         }),
     }
+}
+
+/// Whether the node knows what the method means (RFC 9110 §9.3, RFC 5789): then it is a matter of
+/// the resource whether it has it. CONNECT is for proxies, and its target names no resource.
+///
+/// # Errors
+/// 501 for another one (RFC 9110 §9.1).
+fn check_method(method: &Method) -> Result<(), HttpError> {
+    match method {
+        Method::Get | Method::Head | Method::Post | Method::Options => return Ok(()),
+        Method::Other(token) => match token.as_str() {
+            "PUT" | "DELETE" | "PATCH" | "TRACE" => return Ok(()),
+            _ => {}
+        },
+    }
+    let message = format!("the methods here are {TOPIC_METHODS}, in capital letters");
+    Err(HttpError::new(501, "method_not_implemented", message))
 }
 
 /// A request whose target and host are read.
@@ -77,6 +95,9 @@ impl<'a> Asked<'a> {
     }
 
     fn route(&self, cors: Option<&Cors>) -> Result<Route, HttpError> {
+        if self.path == "*" && self.head.method() != &Method::Options {
+            return Err(bad_request("the target '*' is for OPTIONS only"));
+        }
         if let Some(topic) = self.path.strip_prefix("/topics/") {
             return self.topic(target::topic_name(topic)?, cors);
         }
@@ -117,7 +138,7 @@ impl<'a> Asked<'a> {
             "/compare" => self.page(Route::Page(Page::Compare)),
             // Pages of anybody may use it, wherever they may subscribe.
             "/altavoz.js" => Ok(Route::Page(Page::Client)),
-            _ => Err(bad_request("the target '*' is for OPTIONS only")),
+            _ => Err(not_found("there is nothing here")),
         }
     }
 
@@ -217,12 +238,8 @@ impl<'a> Asked<'a> {
 
     fn echo(&self) -> Result<Route, HttpError> {
         if !handshake::is_upgrade(self.head) {
-            let error = HttpError::new(
-                426,
-                "upgrade_required",
-                "this path is a WebSocket: use ws://",
-            );
-            return Err(error.with_header("Upgrade", "websocket"));
+            let error = handshake::upgrade_required("this path is a WebSocket: use ws://");
+            return Err(error);
         }
         self.check_origin()?;
         let key = handshake::check(self.head)?;

@@ -93,6 +93,7 @@ fn every_path_on_an_open_loopback_node() {
         ("GET /healthz", "", Route::Health),
         ("GET /healthz?x=y&x=z", "", Route::Health),
         ("GET http://localhost/healthz", "", Route::Health),
+        ("GET ws://localhost/healthz", "", Route::Health),
         ("GET /readyz", "", Route::Ready { drain_404: false }),
         (
             "GET /readyz?drain=404",
@@ -155,7 +156,17 @@ fn every_refusal_has_its_status() {
         ("POST /healthz", BODY, 405),
         ("DELETE /topics/a", "", 405),
         ("PUT /topics/a", BODY, 405),
-        ("get /topics/a", "", 405),
+        ("PATCH /topics/a", BODY, 405),
+        ("TRACE /healthz", "", 405),
+        ("DELETE /nowhere", "", 404),
+        ("PUT *", "", 400),
+        ("POST *", BODY, 400),
+        ("OPTIONS *?x", "", 400),
+        ("get /topics/a", "", 501),
+        ("SHOUT /topics/a", BODY, 501),
+        ("PROPFIND /nowhere", "", 501),
+        ("CONNECT localhost:80", "", 501),
+        ("CONNECT /topics/a", "", 501),
         ("POST /topics/a", "", 411),
         (
             "POST /topics/a",
@@ -240,7 +251,9 @@ fn host_is_needed_in_1_1_only() {
 fn a_405_names_the_methods() {
     for (line, expected) in [
         ("DELETE /topics/a", "GET, HEAD, POST, OPTIONS"),
+        ("TRACE /topics/a", "GET, HEAD, POST, OPTIONS"),
         ("POST /metrics", "GET, HEAD, OPTIONS"),
+        ("PATCH /", "GET, HEAD, OPTIONS"),
     ] {
         let response = ask(&open(), &LOOPBACK, line, "").expect_err("405");
         assert_eq!(response.header_value("Allow"), Some(expected));
@@ -310,6 +323,35 @@ fn a_websocket_begins_where_it_asks() {
         ("", "Sec-WebSocket-Version: 8\r\n", Err(426)),
     ] {
         assert_eq!(of(query, headers), expected, "{query} {headers}");
+    }
+}
+
+#[test]
+fn a_websocket_may_be_asked_for_by_its_whole_url() {
+    for (target, expected) in [
+        ("ws://localhost/topics/a", 101),
+        ("WS://127.0.0.1:8000/topics/a?format=json", 101),
+        ("wss://localhost/topics/a", 101),
+        ("http://localhost/topics/a", 101),
+        ("HTTPS://localhost/topics/a", 101),
+        ("ws://evil.com/topics/a", 403),
+        ("ws:///topics/a", 400),
+        ("ws://a@localhost/topics/a", 400),
+        ("ftp://localhost/topics/a", 400),
+    ] {
+        let line = format!("GET {target}");
+        let routed = ask(&open(), &LOOPBACK, &line, UPGRADE);
+        let status = match routed {
+            Ok(Routed {
+                route: Route::WebSocket { topic: name, .. },
+                ..
+            }) => {
+                assert_eq!(name, topic("a"), "{target}");
+                101
+            }
+            other => other.expect_err("no other route").status(),
+        };
+        assert_eq!(status, expected, "{target}");
     }
 }
 

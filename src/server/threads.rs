@@ -183,6 +183,7 @@ impl<D: Driver + Send + 'static> Start<D> {
             metrics: self.metrics,
             mesh: self.mesh,
             clock: Box::new(clock::now),
+            wall: Box::new(clock::unix),
             seed: fastrand::u64(..),
         };
         Shard::new(self.driver, parts).run()

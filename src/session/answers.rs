@@ -8,11 +8,6 @@ use crate::metrics::{self, PollAnswer};
 use crate::wire::answer;
 use crate::wire::http::Response;
 
-pub(super) fn length_required() -> Response {
-    let message = "say how long the body is: Content-Length, or Transfer-Encoding: chunked";
-    Response::error(411, "length_required", message)
-}
-
 pub(super) fn no_room_for_topic() -> Response {
     unavailable(
         "topics_full",
@@ -112,6 +107,7 @@ fn page(html: &str) -> Response {
         .header("Content-Security-Policy", POLICY)
         .header("X-Content-Type-Options", "nosniff")
         .header("Referrer-Policy", "no-referrer")
+        .header("Vary", answer::VARY)
         .uncached()
 }
 

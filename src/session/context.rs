@@ -10,7 +10,7 @@ use crate::base::Time;
 use crate::config::Limits;
 use crate::http::{Door, Policy};
 use crate::wire::forwarded;
-use crate::wire::http::RequestHead;
+use crate::wire::http::{Date, RequestHead};
 
 /// What is the same for all sessions of a node.
 #[derive(Debug)]
@@ -42,6 +42,8 @@ pub struct Context {
     pub rules: Arc<Rules>,
     /// The present moment.
     pub now: Time,
+    /// The same as answers say it.
+    pub date: Date,
     /// By which listener the client came.
     pub door: u16,
     /// A proxy whose word on its clients is taken: its address, and the client's that it named;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::answers;
 use super::held::HeldSession;
+use super::incoming::{Body, Incoming};
 use super::stream::{self, StreamSession};
 use super::websocket::WebSocketSession;
 use super::{Action, Context, Manner, Outputs, Question, Reader, Reply, State};
@@ -17,8 +18,8 @@ use crate::wire::answer;
 use crate::wire::frame::{self, Opcode};
 use crate::wire::handshake::{self, AcceptKey};
 use crate::wire::http::{
-    BodyReader, CONTINUE, Expectation, HeadLimits, HeadParser, HttpError, RequestHead, Response,
-    Version,
+    BodyReader, CONTINUE, Framing, HeadLimits, HeadParser, HttpError, Method, RequestHead,
+    Response, Version,
 };
 use crate::wire::prepared::WireForm;
 
@@ -38,8 +39,8 @@ pub(super) struct HttpSession {
 enum Stage {
     /// Between requests, or inside a head.
     Head,
-    /// A publication's body is coming.
-    Body(Box<Upload>),
+    /// A request's body is coming.
+    Body(Box<Incoming>, Box<BodyReader>),
     /// The node is asked; the answer belongs to this request.
     Waiting(Exchange),
     /// The topic's home is asked; the 101, or the head of a stream, comes with its answer.
@@ -60,12 +61,26 @@ pub(super) struct Exchange {
     pub(super) topic: Option<TopicName>,
 }
 
-#[derive(Debug)]
-struct Upload {
-    head: RequestHead,
-    reader: BodyReader,
-    topic: TopicName,
-    exchange: Exchange,
+impl Exchange {
+    /// Of a request that nobody could read: its answer is the last one.
+    const UNKNOWN: Self = Self {
+        version: Version::Http11,
+        keep_alive: false,
+        head_only: false,
+        conditional: false,
+        cors: None,
+        topic: None,
+    };
+
+    /// Of the request with this head.
+    fn of(head: &RequestHead) -> Self {
+        Self {
+            version: head.version(),
+            keep_alive: head.wants_keep_alive(),
+            head_only: head.method() == &Method::Head,
+            ..Self::UNKNOWN
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -111,7 +126,7 @@ impl HttpSession {
     ) -> (usize, Option<State>) {
         match &mut self.stage {
             Stage::Head => self.read_head(cx, bytes, out),
-            Stage::Body(_) => (self.read_body(cx, bytes, out), None),
+            Stage::Body(..) => self.read_body(cx, bytes, out),
             Stage::Waiting(_) | Stage::Subscribing(_) | Stage::Over => (bytes.len(), None),
         }
     }
@@ -136,7 +151,7 @@ impl HttpSession {
         } = *subscription;
         Some(match becomes {
             Becomes::WebSocket { may_publish, key } => {
-                handshake::write_response(&mut out.bytes, &key, None);
+                handshake::write_response(&mut out.bytes, &cx.date, &key, None);
                 if manner.form() == Some(WireForm::Json) {
                     let greeting = answer::greeting(recovery.position, recovery.recovered);
                     frame::encode(&mut out.bytes, Opcode::Text, greeting.as_bytes());
@@ -174,7 +189,7 @@ impl HttpSession {
         let exchange = match std::mem::replace(&mut self.stage, Stage::Over) {
             Stage::Waiting(exchange) => exchange,
             Stage::Subscribing(subscription) => subscription.exchange,
-            Stage::Head | Stage::Body(_) | Stage::Over => {
+            Stage::Head | Stage::Body(..) | Stage::Over => {
                 debug_assert!(false, "an answer that nobody waits for");
                 return;
             }
@@ -235,8 +250,8 @@ impl HttpSession {
             Stage::Head if self.head.is_empty() => {
                 self.over(CloseReason::Timeout, out);
             }
-            Stage::Head => self.fail(&too_slow("the request's head"), out),
-            Stage::Body(_) => self.fail(&too_slow("the request's body"), out),
+            Stage::Head => self.fail(cx, &too_slow("the request's head"), out),
+            Stage::Body(..) => self.fail(cx, &too_slow("the request's body"), out),
             // The node answers in a bounded time of its own.
             Stage::Waiting(_) | Stage::Subscribing(_) | Stage::Over => self.deadline = Time::NEVER,
         }
@@ -247,7 +262,7 @@ impl HttpSession {
         self.ended = true;
         self.last = true;
         match &self.stage {
-            Stage::Head | Stage::Body(_) => self.over(CloseReason::Eof, out),
+            Stage::Head | Stage::Body(..) => self.over(CloseReason::Eof, out),
             Stage::Waiting(_) => {}
             Stage::Subscribing(_) => self.over(CloseReason::Eof, out),
             Stage::Over => {}
@@ -263,12 +278,12 @@ impl HttpSession {
     }
 
     pub(super) fn takes_bytes(&self) -> bool {
-        matches!(self.stage, Stage::Head | Stage::Body(_))
+        matches!(self.stage, Stage::Head | Stage::Body(..))
     }
 
     pub(super) fn deadline(&self) -> Time {
         match self.stage {
-            Stage::Head | Stage::Body(_) => self.deadline,
+            Stage::Head | Stage::Body(..) => self.deadline,
             Stage::Waiting(_) | Stage::Subscribing(_) | Stage::Over => Time::NEVER,
         }
     }
@@ -297,7 +312,7 @@ impl HttpSession {
                 (step.consumed, upgraded)
             }
             Err(error) => {
-                self.fail(&error, out);
+                self.fail(cx, &error, out);
                 (bytes.len(), None)
             }
         }
@@ -306,42 +321,85 @@ impl HttpSession {
     fn request(&mut self, cx: &Context, head: RequestHead, out: &mut Outputs) -> Option<State> {
         self.head = HeadParser::new();
         tell_client(cx, &head, out);
-        let routed = match self.admit(cx, &head) {
-            Ok(routed) => routed,
-            Err(response) => {
-                self.refuse(cx, &head, response, out);
+        let mut exchange = Exchange::of(&head);
+        let framing = match Framing::of(&head) {
+            Ok(framing) => framing,
+            Err(error) => {
+                self.refuse_fatally(cx, exchange, &error, out);
                 return None;
             }
         };
-        let Routed {
-            route,
-            cors,
-            keep_alive,
-            head_only,
-        } = routed;
-        let version = head.version();
-        let exchange = Exchange {
-            version,
-            keep_alive,
-            head_only,
-            conditional: false,
-            cors,
-            topic: None,
+        let asked = self.admit(cx, &head).map(|routed| {
+            exchange.cors = routed.cors;
+            routed.route
+        });
+        let mut incoming = Incoming {
+            head,
+            exchange,
+            asked,
         };
-        self.begin(cx, head, route, exchange, out)
+        match incoming.body(cx, framing) {
+            Body::Absent => return self.carry_out(cx, incoming, Vec::new(), out),
+            Body::Unread => return self.carry_out_last(cx, incoming, out),
+            Body::Coming(reader) => self.await_body(cx, incoming, reader),
+            Body::Awaited(reader) => {
+                out.bytes.extend_from_slice(CONTINUE);
+                self.await_body(cx, incoming, reader);
+            }
+        }
+        None
+    }
+
+    fn await_body(&mut self, cx: &Context, incoming: Incoming, reader: BodyReader) {
+        self.deadline = cx.now + cx.limits().body_timeout;
+        self.stage = Stage::Body(Box::new(incoming), Box::new(reader));
+    }
+
+    /// Carries out a request that is whole, or says why not.
+    fn carry_out(
+        &mut self,
+        cx: &Context,
+        incoming: Incoming,
+        body: Vec<u8>,
+        out: &mut Outputs,
+    ) -> Option<State> {
+        let Incoming {
+            head,
+            exchange,
+            asked,
+        } = incoming;
+        match asked {
+            Ok(route) => self.begin(cx, &head, route, exchange, body, out),
+            Err(response) => {
+                self.refuse(cx, &head, exchange, response, out);
+                None
+            }
+        }
+    }
+
+    /// The same where nobody knows, or wants to know, what follows: the connection ends with it.
+    fn carry_out_last(
+        &mut self,
+        cx: &Context,
+        mut incoming: Incoming,
+        out: &mut Outputs,
+    ) -> Option<State> {
+        incoming.exchange.keep_alive = false;
+        self.carry_out(cx, incoming, Vec::new(), out)
     }
 
     /// Begins with what a request asks for.
     fn begin(
         &mut self,
         cx: &Context,
-        head: RequestHead,
+        head: &RequestHead,
         route: Route,
         mut exchange: Exchange,
+        body: Vec<u8>,
         out: &mut Outputs,
     ) -> Option<State> {
         match route {
-            Route::Publish { topic } => self.begin_upload(cx, head, topic, exchange, out),
+            Route::Publish { topic } => self.publish(cx, head, topic, exchange, body, out),
             Route::WebSocket {
                 topic,
                 form,
@@ -387,7 +445,7 @@ impl HttpSession {
                 out.act(Action::Read { topic, after });
             }
             Route::Echo { key } => {
-                handshake::write_response(&mut out.bytes, &key, None);
+                handshake::write_response(&mut out.bytes, &cx.date, &key, None);
                 upgraded(out);
                 return Some(State::WebSocket(WebSocketSession::echo(cx)));
             }
@@ -429,89 +487,64 @@ impl HttpSession {
         Ok(routed)
     }
 
-    /// Answers a request that is not carried out. Its body, if there is one, is not read: the
-    /// connection ends.
-    fn refuse(&mut self, cx: &Context, head: &RequestHead, response: Response, out: &mut Outputs) {
-        let keep_alive = head.wants_keep_alive() && !head.announces_body() && !cx.is_full;
-        let exchange = Exchange {
-            version: head.version(),
-            keep_alive,
-            head_only: head.method().as_str() == "HEAD",
-            conditional: false,
-            cors: None,
-            topic: None,
-        };
-        if matches!(response.status(), 401 | 403) && head.method().as_str() == "POST" {
+    /// Answers a request that is not carried out.
+    fn refuse(
+        &mut self,
+        cx: &Context,
+        head: &RequestHead,
+        exchange: Exchange,
+        response: Response,
+        out: &mut Outputs,
+    ) {
+        if matches!(response.status(), 401 | 403) && head.method() == &Method::Post {
             out.act(Action::NotAllowed);
         }
         self.respond(cx, exchange, response, out);
     }
 
-    fn begin_upload(
+    fn read_body(
         &mut self,
         cx: &Context,
-        head: RequestHead,
-        topic: TopicName,
-        exchange: Exchange,
+        bytes: &[u8],
         out: &mut Outputs,
-    ) {
-        let framing = head.expectation().and_then(|expectation| {
-            let reader = BodyReader::for_head(&head, cx.limits().body_bytes_max)?;
-            Ok((expectation, reader))
-        });
-        match framing {
-            Ok((expectation, Some(reader))) => {
-                if expectation == Expectation::Continue && !reader.is_done() {
-                    out.bytes.extend_from_slice(CONTINUE);
-                }
-                self.deadline = cx.now + cx.limits().body_timeout;
-                let upload = Box::new(Upload {
-                    head,
-                    reader,
-                    topic,
-                    exchange,
-                });
-                if upload.reader.is_done() {
-                    self.uploaded(cx, *upload, out);
-                } else {
-                    self.stage = Stage::Body(upload);
-                }
-            }
-            // RFC 9112 §6.3: without a length there is no body.
-            Ok((_, None)) => self.refuse(cx, &head, answers::length_required(), out),
-            Err(error) => self.refuse_fatally(cx, exchange, &error, out),
-        }
-    }
-
-    fn read_body(&mut self, cx: &Context, bytes: &[u8], out: &mut Outputs) -> usize {
-        let Stage::Body(upload) = &mut self.stage else {
-            return bytes.len();
+    ) -> (usize, Option<State>) {
+        let Stage::Body(_, reader) = &mut self.stage else {
+            return (bytes.len(), None);
         };
-        match upload.reader.handle_bytes(bytes) {
+        let step = reader.handle_bytes(bytes);
+        if step.as_ref().is_ok_and(|step| !step.done) {
+            return (bytes.len(), None);
+        }
+        let Stage::Body(mut incoming, reader) = std::mem::replace(&mut self.stage, Stage::Over)
+        else {
+            return (bytes.len(), None);
+        };
+        match step {
             Ok(step) => {
-                if step.done
-                    && let Stage::Body(upload) = std::mem::replace(&mut self.stage, Stage::Over)
-                {
-                    self.uploaded(cx, *upload, out);
-                }
-                step.consumed
+                let next = self.carry_out(cx, *incoming, reader.into_body(), out);
+                (step.consumed, next)
+            }
+            Err(error) if error.status() == 413 => {
+                incoming.refuse(&error);
+                (bytes.len(), self.carry_out_last(cx, *incoming, out))
             }
             Err(error) => {
-                self.fail(&error, out);
-                bytes.len()
+                self.refuse_fatally(cx, incoming.exchange, &error, out);
+                (bytes.len(), None)
             }
         }
     }
 
-    fn uploaded(&mut self, cx: &Context, upload: Upload, out: &mut Outputs) {
-        let Upload {
-            head,
-            reader,
-            topic,
-            mut exchange,
-        } = upload;
-        let payload = reader.into_body();
-        match http::payload_kind(&head, &payload) {
+    fn publish(
+        &mut self,
+        cx: &Context,
+        head: &RequestHead,
+        topic: TopicName,
+        mut exchange: Exchange,
+        payload: Vec<u8>,
+        out: &mut Outputs,
+    ) {
+        match http::payload_kind(head, &payload) {
             Ok(kind) => {
                 exchange.topic = Some(topic.clone());
                 self.stage = Stage::Waiting(exchange);
@@ -560,7 +593,8 @@ impl HttpSession {
             Some(cors) => cors.apply(response),
             None => response,
         };
-        response.write(&mut out.bytes, head_only, stays, version);
+        let response = http::varied(response);
+        response.write(&mut out.bytes, &cx.date, head_only, stays, version);
         out.act(Action::Answered(response.status()));
         if stays {
             self.stage = Stage::Head;
@@ -570,6 +604,7 @@ impl HttpSession {
         }
     }
 
+    /// Answers where nobody knows where the next request would begin.
     fn refuse_fatally(
         &mut self,
         cx: &Context,
@@ -577,22 +612,17 @@ impl HttpSession {
         error: &HttpError,
         out: &mut Outputs,
     ) {
-        exchange.keep_alive &= !error.closes();
+        exchange.keep_alive = false;
         self.respond(cx, exchange, error.to_response(), out);
     }
 
     /// Answers what is no request, or not a whole one, and ends the connection.
-    fn fail(&mut self, error: &HttpError, out: &mut Outputs) {
-        error
-            .to_response()
-            .write(&mut out.bytes, false, false, Version::Http11);
-        out.act(Action::Answered(error.status()));
-        let reason = match error.status() {
-            408 => CloseReason::Timeout,
-            413 => CloseReason::TooBig,
-            _ => CloseReason::Protocol,
+    fn fail(&mut self, cx: &Context, error: &HttpError, out: &mut Outputs) {
+        let exchange = match std::mem::replace(&mut self.stage, Stage::Over) {
+            Stage::Body(incoming, _) => incoming.exchange,
+            _ => Exchange::UNKNOWN,
         };
-        self.over(reason, out);
+        self.refuse_fatally(cx, exchange, error, out);
     }
 
     fn over(&mut self, reason: CloseReason, out: &mut Outputs) {
@@ -626,6 +656,7 @@ fn close_reason(status: u16, cx: &Context) -> CloseReason {
         200..=399 => CloseReason::Client,
         413 => CloseReason::TooBig,
         401 | 403 => CloseReason::Policy,
+        408 => CloseReason::Timeout,
         503 => CloseReason::TryAgain,
         500..=599 => CloseReason::Internal,
         _ => CloseReason::Protocol,

@@ -9,6 +9,7 @@ mod answers;
 mod context;
 mod held;
 mod http;
+mod incoming;
 mod manner;
 mod output;
 mod proxied;

@@ -52,7 +52,7 @@ impl StreamSession {
             Some(cors) => cors.apply(head(form)),
             None => head(form),
         };
-        head.write(&mut out.bytes, false, false, exchange.version);
+        head.write(&mut out.bytes, &cx.date, false, false, exchange.version);
         form.wrap(&mut out.bytes, &greeting(form, recovery));
         out.act(Action::Answered(head.status()));
         let reader = match form.content() {

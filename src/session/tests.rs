@@ -10,6 +10,7 @@ use crate::http::{Door, Policy};
 use crate::hub::{PublishOutcome, Recovery};
 use crate::wire::close::CloseCode;
 use crate::wire::frame::{Opcode, encode, encode_close, encode_close_masked, encode_masked};
+use crate::wire::http::Date;
 
 const MASK: [u8; 4] = [7, 1, 200, 3];
 
@@ -165,6 +166,7 @@ fn context(anonymous: Anonymous) -> Context {
     Context {
         rules: Arc::new(rules),
         now: Time::from_nanos(1_000_000_000),
+        date: Date::at(Duration::from_secs(784_111_777)),
         door: 0,
         proxy: None,
         is_full: false,
@@ -644,4 +646,6 @@ fn a_body_without_a_length_is_411_and_one_that_is_too_long_413() {
     }
 }
 
+mod bodies;
+mod heads;
 mod reading;

@@ -21,6 +21,7 @@ impl<S> Core<S> {
         Context {
             rules: Arc::clone(&self.settings.rules),
             now: self.now,
+            date: self.calendar.date(self.now),
             door,
             proxy,
             is_full: permit != Permit::Full,

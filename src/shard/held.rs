@@ -90,7 +90,8 @@ impl<S> Core<S> {
         if conns.is_empty() {
             return;
         }
-        let Some(chunk) = answer::shared(messages) else {
+        let date = self.calendar.date(self.now);
+        let Some(chunk) = answer::shared(&date, messages) else {
             return;
         };
         let part = Part::whole(chunk);

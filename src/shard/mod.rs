@@ -7,6 +7,7 @@
 //! Sessions and topics do not know each other; `dispatch` turns the one's wishes into calls of
 //! the other, here or on the shard where the topic lives.
 
+mod calendar;
 mod connection;
 mod counts;
 mod dispatch;
@@ -33,6 +34,7 @@ use slab::Slab;
 
 pub use settings::{Pages, Settings};
 
+use self::calendar::Calendar;
 use self::connection::{Connection, State};
 use self::counts::Counts;
 use self::drain::Drain;
@@ -75,6 +77,8 @@ pub struct Parts<S> {
     pub mesh: Mesh<S>,
     /// The present moment.
     pub clock: Box<dyn Fn() -> Time>,
+    /// Time since the beginning of 1970, for the date of answers.
+    pub wall: Box<dyn Fn() -> Duration>,
     /// For jitter and epochs.
     pub seed: u64,
 }
@@ -84,6 +88,7 @@ struct Core<S> {
     id: ShardId,
     clock: Box<dyn Fn() -> Time>,
     now: Time,
+    calendar: Calendar,
     /// When this turn woke up; `None` while asleep.
     awake_since: Option<Time>,
     settings: Arc<Settings>,
@@ -262,6 +267,7 @@ impl<S> Core<S> {
             metrics,
             mesh,
             clock,
+            wall,
             seed,
         } = parts;
         let now = clock();
@@ -273,6 +279,7 @@ impl<S> Core<S> {
             id: mesh.me(),
             clock,
             now,
+            calendar: Calendar::new(wall),
             awake_since: None,
             node,
             metrics,

@@ -67,13 +67,14 @@ fn shards(
     let joints = drivers.iter().map(|driver| Joint::new(driver.waker()));
     let meshes = Mesh::connect(joints.collect(), limits.mesh_credits_per_pair);
     let shards = drivers.into_iter().zip(meshes).map(|(driver, mesh)| {
-        let clock = net.clone();
+        let (clock, wall) = (net.clone(), net.clone());
         let parts = Parts {
             node: Arc::clone(&node),
             settings: Arc::clone(&settings),
             metrics: Arc::new(ShardMetrics::new()),
             mesh,
             clock: Box::new(move || clock.now()),
+            wall: Box::new(move || wall.wall()),
             seed,
         };
         Shard::new(driver, parts)

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::http::{Response, Version};
+use super::http::{Date, Response, Version};
 use super::prepared::PreparedMessage;
 use crate::base::{Chunk, FrameEnd, Position};
 
@@ -39,10 +39,11 @@ pub fn not_modified(position: Position) -> Response {
 /// The bytes of a 200 that many clients get alike: those of HTTP/1.1 whose connection stays open
 /// and whose page is of our own origin. `None` without a publication.
 #[must_use]
-pub fn shared(run: &[Arc<PreparedMessage>]) -> Option<Chunk> {
+pub fn shared(date: &Date, run: &[Arc<PreparedMessage>]) -> Option<Chunk> {
     let last = run.last()?;
     let mut bytes = Vec::new();
-    publications(last.position(), true, run).write(&mut bytes, false, true, Version::Http11);
+    let response = publications(last.position(), true, run);
+    response.write(&mut bytes, date, false, true, Version::Http11);
     let end = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
     let offset = last.offset();
     Some(Chunk::publications(bytes, vec![FrameEnd { offset, end }]))
@@ -65,10 +66,14 @@ pub fn greeting(position: Position, recovered: bool) -> String {
     .unwrap_or_default()
 }
 
+/// The request's headers that decide what a topic's URL answers, and to whose pages.
+pub const VARY: &str = "Accept, Origin";
+
 /// Neither a cache may keep it nor a proxy hold it back.
 #[must_use]
 pub fn unbuffered(response: Response) -> Response {
-    response.uncached().header("X-Accel-Buffering", "no")
+    let response = response.uncached().header("Vary", VARY);
+    response.header("X-Accel-Buffering", "no")
 }
 
 fn tagged(response: Response, position: Position) -> Response {
@@ -77,6 +82,8 @@ fn tagged(response: Response, position: Position) -> Response {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::base::{Epoch, Offset};
     use crate::wire::prepared::{PayloadKind, Sequenced};
@@ -104,10 +111,11 @@ mod tests {
 
     #[test]
     fn a_shared_answer_is_one_unit_with_the_last_offset() {
-        let chunk = shared(&[message(7), message(8)]).unwrap();
+        let date = Date::at(Duration::ZERO);
+        let chunk = shared(&date, &[message(7), message(8)]).unwrap();
         assert_eq!(chunk.frames().len(), 1);
         assert_eq!(chunk.frames()[0].offset, Offset(8));
         assert!(chunk.bytes().starts_with(b"HTTP/1.1 200 OK\r\n"));
-        assert!(shared(&[]).is_none());
+        assert!(shared(&date, &[]).is_none());
     }
 }

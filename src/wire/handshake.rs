@@ -8,7 +8,7 @@ use base64::Engine;
 use base64::engine::{GeneralPurpose, GeneralPurposeConfig};
 use tungstenite::handshake::derive_accept_key;
 
-use super::http::{HttpError, Method, RequestHead, Version};
+use super::http::{Date, Framing, HttpError, Method, RequestHead, Version};
 
 /// What proves to the client that we read its key (RFC 6455 §4.2.2).
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -63,11 +63,10 @@ pub fn check(head: &RequestHead) -> Result<AcceptKey, HttpError> {
 }
 
 /// Appends the 101 to `out`. What the client sent behind its request are frames.
-pub fn write_response(out: &mut Vec<u8>, key: &AcceptKey, protocol: Option<&str>) {
-    out.extend_from_slice(
-        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-          Sec-WebSocket-Accept: ",
-    );
+pub fn write_response(out: &mut Vec<u8>, date: &Date, key: &AcceptKey, protocol: Option<&str>) {
+    out.extend_from_slice(b"HTTP/1.1 101 Switching Protocols\r\n");
+    out.extend_from_slice(date.line());
+    out.extend_from_slice(b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ");
     out.extend_from_slice(key.0.as_bytes());
     if let Some(protocol) = protocol {
         debug_assert!(!protocol.contains(char::is_control));
@@ -75,6 +74,12 @@ pub fn write_response(out: &mut Vec<u8>, key: &AcceptKey, protocol: Option<&str>
         out.extend_from_slice(protocol.as_bytes());
     }
     out.extend_from_slice(b"\r\n\r\n");
+}
+
+/// 426, which says to what (RFC 9110 §15.5.22).
+#[must_use]
+pub fn upgrade_required(message: &'static str) -> HttpError {
+    HttpError::new(426, "upgrade_required", message).with_header("Upgrade", "websocket")
 }
 
 fn refused(message: &'static str) -> HttpError {
@@ -89,19 +94,17 @@ fn check_version(head: &RequestHead) -> Result<(), HttpError> {
         (None, _) => Err(refused("the header 'Sec-WebSocket-Version: 13' is missing")),
         _ => {
             let message = "the only WebSocket version is 13";
-            let error = HttpError::new(426, "upgrade_required", message);
-            Err(error.with_header("Sec-WebSocket-Version", "13"))
+            Err(upgrade_required(message).with_header("Sec-WebSocket-Version", "13"))
         }
     }
 }
 
 /// `Content-Length: 0` is no body: the JDK's client sends it.
 fn check_no_body(head: &RequestHead) -> Result<(), HttpError> {
-    if !head.announces_body() && head.count("Content-Length") <= 1 {
+    if Framing::of(head)?.is_empty() {
         return Ok(());
     }
-    let message = "a WebSocket handshake has no body";
-    Err(HttpError::fatal(400, "bad_handshake", message))
+    Err(refused("a WebSocket handshake has no body"))
 }
 
 /// RFC 6455 §4.2.1: sixteen bytes in base64. What is in them does not matter, so neither do the
@@ -125,6 +128,8 @@ fn accept_key(head: &RequestHead) -> Result<AcceptKey, HttpError> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::super::http::tests::head;
     use super::*;
 
@@ -157,15 +162,17 @@ mod tests {
     #[test]
     fn the_example_of_the_rfc_is_accepted() {
         let key = check(&request("GET /chat HTTP/1.1", &HEADERS)).expect("fine");
+        let date = Date::at(Duration::from_secs(784_111_777));
         let mut out = Vec::new();
-        write_response(&mut out, &key, None);
+        write_response(&mut out, &date, &key, None);
         assert_eq!(
             String::from_utf8_lossy(&out),
-            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+            "HTTP/1.1 101 Switching Protocols\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n\
+             Upgrade: websocket\r\nConnection: Upgrade\r\n\
              Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"
         );
         out.clear();
-        write_response(&mut out, &key, Some("chat"));
+        write_response(&mut out, &date, &key, Some("chat"));
         assert!(out.ends_with(b"\r\nSec-WebSocket-Protocol: chat\r\n\r\n"));
     }
 
@@ -181,6 +188,13 @@ mod tests {
                 &["Connection: keep-alive", "Connection:\tupgrade"],
             ),
             ("", &["Content-Length: 0"]),
+            ("", &["Content-Length: 00"]),
+            ("", &["TE: trailers", "Cookie: a=\u{e9}"]),
+            ("Connection", &["Connection: Upgrade, HTTP2-Settings"]),
+            (
+                "Upgrade",
+                &["Upgrade: h2c, websocket", "HTTP2-Settings: AAMAAABk"],
+            ),
             ("", &["Sec-WebSocket-Protocol: chat, superchat"]),
             (
                 "",
@@ -264,6 +278,7 @@ mod tests {
         let error = check(&request("GET / HTTP/1.1", &headers)).expect_err("25");
         let response = error.to_response();
         assert_eq!(response.header_value("Sec-WebSocket-Version"), Some("13"));
+        assert_eq!(response.header_value("Upgrade"), Some("websocket"));
     }
 
     #[test]

@@ -11,8 +11,9 @@
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 
+use altavoz::base::clock;
 use altavoz::wire::frame::{Opcode, encode};
-use altavoz::wire::http::{BodyReader, HeadParser, HttpError, Response, Version};
+use altavoz::wire::http::{BodyReader, Date, Framing, HeadParser, HttpError, Response, Version};
 use io_uring::types::{DestinationSlot, Fd, Fixed};
 use io_uring::{IoUring, opcode, squeue};
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
@@ -224,7 +225,8 @@ impl Bare {
                 encode(&mut self.frame, Opcode::Text, &body);
                 let response = Response::json(200, &json!({"subscribers": self.broadcast()}));
                 let mut answer = Vec::new();
-                response.write(&mut answer, false, true, Version::Http11);
+                let date = Date::at(clock::unix());
+                response.write(&mut answer, &date, false, true, Version::Http11);
                 (answer, false)
             }
         };
@@ -293,9 +295,11 @@ impl Request {
             let Some(head) = step.head else {
                 return Ok(None);
             };
-            self.body = BodyReader::for_head(&head, BODY_BYTES_MAX)?;
-            if self.body.is_none() {
-                return super::upgrade(&head).map(|answer| Some(Asked::Upgrade(answer)));
+            match Framing::of(&head)? {
+                Framing::None => {
+                    return super::upgrade(&head).map(|answer| Some(Asked::Upgrade(answer)));
+                }
+                framing => self.body = Some(BodyReader::gather(framing, BODY_BYTES_MAX)?),
             }
         }
         if let Some(body) = &mut self.body {

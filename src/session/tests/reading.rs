@@ -7,7 +7,7 @@ fn get(target: &str, headers: &str) -> String {
     format!("GET {target} HTTP/1.1\r\nHost: a.test\r\n{headers}\r\n")
 }
 
-fn message(offset: u64) -> Arc<PreparedMessage> {
+pub(super) fn message(offset: u64) -> Arc<PreparedMessage> {
     let Position { epoch, offset } = position(offset);
     PreparedMessage::new(Sequenced {
         epoch,

@@ -120,6 +120,7 @@ fn shard(driver: GreedyDriver) -> Shard<GreedyDriver> {
         metrics: Arc::new(ShardMetrics::new()),
         mesh,
         clock: Box::new(|| NOW),
+        wall: Box::new(|| Duration::ZERO),
         seed: 7,
     };
     Shard::new(driver, parts)

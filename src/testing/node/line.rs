@@ -193,8 +193,14 @@ impl Head {
         let text = std::str::from_utf8(&bytes[..len]).expect("an answer's head is text");
         let status = text.strip_prefix("HTTP/1.1 ").expect("an HTTP/1.1 answer");
         let status = status[..3].parse().expect("a status of three digits");
-        let text = text.to_ascii_lowercase();
-        Some(Self { status, text, len })
+        let head = Self {
+            status,
+            text: text.to_ascii_lowercase(),
+            len,
+        };
+        let dated = head.header("date").is_some();
+        assert_eq!(dated, status != 100, "{}", head.text);
+        Some(head)
     }
 
     pub(super) fn header(&self, name: &str) -> Option<&str> {

@@ -95,6 +95,11 @@ impl Poller {
 
     fn understand(&mut self, cx: &mut Cx<'_>) {
         while let Some(head) = Head::read(&self.line.incoming) {
+            if head.status == 100 {
+                self.line.incoming.drain(..head.len);
+                cx.report.count(Seen::Continued);
+                continue;
+            }
             let end = head.len + self.body_len(cx, &head);
             if self.line.incoming.len() < end {
                 return;

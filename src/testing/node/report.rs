@@ -95,6 +95,8 @@ seen! {
     PipedPolls = "polls answered that were written behind another request",
     PollsBeforeFin = "polls answered after the client's end",
     HeadsOnly = "heads without a body",
+    UnaskedBodies = "requests with a body that nobody asked for",
+    Continued = "clients told to send such a body",
     OtherLives = "positions of another life",
     Futures = "positions of the future",
     QuietReaders = "subscribers who had seen everything when all was quiet",

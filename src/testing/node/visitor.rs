@@ -9,7 +9,7 @@ use crate::base::Time;
 use crate::testing::sim::SimPeer;
 
 /// What a visitor sends, and which answers are right; none if it is no whole request.
-const VISITS: [(&[u8], &[u16]); 6] = [
+const VISITS: [(&[u8], &[u16]); 9] = [
     (b"GET /healthz HTTP/1.1\r\nHost: node.test\r\n\r\n", &[200]),
     (
         b"HEAD /readyz HTTP/1.1\r\nHost: node.test\r\n\r\n",
@@ -23,6 +23,18 @@ const VISITS: [(&[u8], &[u16]); 6] = [
     (
         b"POST /topics/t/0 HTTP/1.1\r\nHost: node.test\r\nContent-Length: 5\r\n\r\nab",
         &[408, 403, 503],
+    ),
+    (
+        b"GET /readyz HTTP/1.1\r\nHost: node.test\r\nContent-Length: 5\r\n\r\nab",
+        &[408, 503, 200],
+    ),
+    (
+        b"HEAD /healthz HTTP/1.1\r\nHost: node.test\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\n",
+        &[400, 200],
+    ),
+    (
+        b"GET /topics/t/0 HTTP/1.1\r\nHost: node.test\r\nContent-Length: 5, 5\r\n\r\nhello",
+        &[400],
     ),
     (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", &[400]),
 ];

@@ -386,7 +386,8 @@ impl Node {
         let meshes = Mesh::connect(joints, limits.mesh_credits_per_pair);
         let (mut shards, mut all_metrics) = (Vec::new(), Vec::new());
         for (driver, mesh) in drivers.into_iter().zip(meshes) {
-            let (clock, metrics) = (net.clone(), Arc::new(ShardMetrics::new()));
+            let (clock, wall) = (net.clone(), net.clone());
+            let metrics = Arc::new(ShardMetrics::new());
             all_metrics.push(Arc::clone(&metrics));
             let parts = Parts {
                 settings: Arc::clone(&settings),
@@ -394,6 +395,7 @@ impl Node {
                 metrics,
                 mesh,
                 clock: Box::new(move || clock.now()),
+                wall: Box::new(move || wall.wall()),
                 seed: rng.u64(..),
             };
             shards.push(Shard::new(driver, parts));

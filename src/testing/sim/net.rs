@@ -25,6 +25,9 @@ use super::profile::{Profile, chance};
 /// How long a listener rests after a simulated lack of descriptors.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
+/// What the virtual wall clock says when the other one says zero, since the beginning of 1970.
+const WALL_BEGAN: Duration = Duration::from_secs(784_111_777);
+
 /// A network that several drivers and their peers share; a handle, cheap to clone.
 #[derive(Clone, Debug)]
 pub struct SimNet(pub(super) Rc<RefCell<Net>>);
@@ -54,6 +57,12 @@ impl SimNet {
     #[must_use]
     pub fn now(&self) -> Time {
         self.0.borrow().now
+    }
+
+    /// The present moment of the virtual wall clock, since the beginning of 1970.
+    #[must_use]
+    pub fn wall(&self) -> Duration {
+        WALL_BEGAN + self.now().since(Time::ZERO)
     }
 
     /// Lets time pass. What is due for drivers waits for their `poll`.

@@ -12,7 +12,7 @@ pub struct HttpError {
     status: u16,
     code: &'static str,
     message: Cow<'static, str>,
-    header: Option<(&'static str, &'static str)>,
+    headers: Vec<(&'static str, &'static str)>,
     closes: bool,
 }
 
@@ -25,7 +25,7 @@ impl HttpError {
             status,
             code,
             message: message.into(),
-            header: None,
+            headers: Vec::new(),
             closes: false,
         }
     }
@@ -39,10 +39,10 @@ impl HttpError {
         }
     }
 
-    /// The same with a header that its status asks for, such as `Allow`.
+    /// The same with one more header that its status asks for, such as `Allow`.
     #[must_use]
     pub fn with_header(mut self, name: &'static str, value: &'static str) -> Self {
-        self.header = Some((name, value));
+        self.headers.push((name, value));
         self
     }
 
@@ -74,10 +74,10 @@ impl HttpError {
     #[must_use]
     pub fn to_response(&self) -> Response {
         let response = Response::error(self.status, self.code, &self.message);
-        match self.header {
-            Some((name, value)) => response.header(name, value),
-            None => response,
-        }
+        let headers = self.headers.iter();
+        headers.fold(response, |response, (name, value)| {
+            response.header(name, value)
+        })
     }
 }
 
@@ -107,9 +107,11 @@ mod tests {
     #[test]
     fn an_error_becomes_json_with_its_header() {
         let error = HttpError::new(426, "upgrade_required", "say 13")
+            .with_header("Upgrade", "websocket")
             .with_header("Sec-WebSocket-Version", "13");
         let response = error.to_response();
         assert_eq!(response.status(), 426);
+        assert_eq!(response.header_value("upgrade"), Some("websocket"));
         assert_eq!(response.header_value("sec-websocket-version"), Some("13"));
         assert_eq!(
             response.body(),

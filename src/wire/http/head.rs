@@ -202,14 +202,14 @@ impl RequestHead {
     /// What the client waits for before it sends its body.
     ///
     /// # Errors
-    /// 417 for anything but `100-continue` (RFC 9110 §10.1.1). The connection closes then, since
-    /// the body may come or not.
+    /// 417 for anything but `100-continue` (RFC 9110 §10.1.1). If there is a body the connection
+    /// must close then, since the body may come or not.
     pub fn expectation(&self) -> Result<Expectation, HttpError> {
         let mut expectation = Expectation::Nothing;
         for member in self.list("Expect") {
             if !member.eq_ignore_ascii_case("100-continue") {
                 let message = "only 'Expect: 100-continue' is understood: leave the header out";
-                return Err(HttpError::fatal(417, "expectation_failed", message));
+                return Err(HttpError::new(417, "expectation_failed", message));
             }
             expectation = Expectation::Continue;
         }
@@ -218,13 +218,6 @@ impl RequestHead {
             expectation = Expectation::Nothing;
         }
         Ok(expectation)
-    }
-
-    /// Whether a body follows this head, by its framing headers alone.
-    #[must_use]
-    pub fn announces_body(&self) -> bool {
-        self.header("Transfer-Encoding").is_some()
-            || self.headers("Content-Length").any(|value| value != "0")
     }
 
     /// The target with every secret in it replaced, for logs: the value of `token`, and whatever

@@ -7,14 +7,18 @@
 
 mod body;
 mod chunked;
+mod date;
 mod error;
+mod framing;
 mod head;
 mod parser;
 mod response;
 
 pub use body::{BodyReader, BodyStep};
 pub use chunked::{LAST_CHUNK, push_chunk};
+pub use date::Date;
 pub use error::HttpError;
+pub use framing::Framing;
 pub use head::{CONTINUE, Expectation, Method, OPAQUE, RequestHead, Version};
 pub use parser::{HeadLimits, HeadParser, HeadStep};
 pub use response::Response;

@@ -237,7 +237,18 @@ fn parse(bytes: &[u8], headers_len: usize) -> Result<RequestHead, HttpError> {
 fn as_our_version(bytes: &[u8]) -> Cow<'_, [u8]> {
     let line_end = bytes.iter().position(|byte| *byte == b'\r').unwrap_or(0);
     match bytes[..line_end] {
-        [.., b' ', b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'2'..=b'9'] => {
+        [
+            ..,
+            b' ',
+            b'H',
+            b'T',
+            b'T',
+            b'P',
+            b'/',
+            b'1',
+            b'.',
+            b'2'..=b'9',
+        ] => {
             let mut ours = bytes.to_vec();
             ours[line_end - 1] = b'1';
             Cow::Owned(ours)
@@ -264,7 +275,10 @@ fn grammar_error(error: httparse::Error, bytes: &[u8]) -> HttpError {
 /// Whether the request line is well-formed but for a version that is not ours (RFC 9112 §2.3).
 fn names_other_version(bytes: &[u8]) -> bool {
     let line = bytes.split(|byte| *byte == b'\r').next();
-    let words: Vec<_> = line.unwrap_or_default().split(|byte| *byte == b' ').collect();
+    let words: Vec<_> = line
+        .unwrap_or_default()
+        .split(|byte| *byte == b' ')
+        .collect();
     matches!(
         words[..],
         [[_, ..], [_, ..], [b'H', b'T', b'T', b'P', b'/', major, b'.', minor]]
@@ -397,7 +411,12 @@ pub(crate) mod tests {
 
     #[test]
     fn bytes_above_7f_in_a_value_are_taken_whatever_they_are() {
-        for value in [&b"\xff"[..], b"M\xfcnchen", b"\xc3\xa9", b"\x80\xfe a, \xed\xa0\x80"] {
+        for value in [
+            &b"\xff"[..],
+            b"M\xfcnchen",
+            b"\xc3\xa9",
+            b"\x80\xfe a, \xed\xa0\x80",
+        ] {
             let request = [b"GET / HTTP/1.1\r\nX-City: ", value, b"\r\n\r\n"].concat();
             assert_eq!(refused(&request), None, "{value:?}");
             let pieces: Vec<_> = request.chunks(1).collect();
@@ -411,7 +430,9 @@ pub(crate) mod tests {
         for version in ["0.9", "0.0", "2.0", "2.1", "3.0", "9.9"] {
             assert_eq!(refused(format!("GET / HTTP/{version}\r\n\r\n")), Some(505));
         }
-        for version in ["1", "1.", ".1", "1.10", "01.1", "1.1.1", "1,2", "1.x", "-1.2"] {
+        for version in [
+            "1", "1.", ".1", "1.10", "01.1", "1.1.1", "1,2", "1.x", "-1.2",
+        ] {
             assert_eq!(refused(format!("GET / HTTP/{version}\r\n\r\n")), Some(400));
         }
         assert_eq!(refused("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), Some(505));
@@ -422,7 +443,10 @@ pub(crate) mod tests {
         for minor in 2..=9 {
             let head = head(&format!("GET /a HTTP/1.{minor}\r\nHost: HTTP/1.2\r\n\r\n"));
             assert_eq!(head.version(), Version::Http11);
-            assert_eq!((head.target(), head.header("Host")), ("/a", Some("HTTP/1.2")));
+            assert_eq!(
+                (head.target(), head.header("Host")),
+                ("/a", Some("HTTP/1.2"))
+            );
             assert!(head.wants_keep_alive());
         }
     }

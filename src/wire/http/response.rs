@@ -4,7 +4,7 @@
 
 use serde::Serialize;
 
-use super::Version;
+use super::{Date, Version};
 
 /// A whole answer, not yet bytes.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -105,16 +105,34 @@ impl Response {
 
     /// Appends the answer's bytes to `out`.
     ///
-    /// `head_only` answers a HEAD: the length of the body, but not the body. `version` is the
-    /// request's: 1.0 is told when the connection stays, 1.1 when it does not (RFC 9112 §9.3).
-    pub fn write(&self, out: &mut Vec<u8>, head_only: bool, keep_alive: bool, version: Version) {
-        out.reserve(256 + self.body.len());
+    /// `date` is the present moment. `head_only` answers a HEAD: the length of the body, but not
+    /// the body. `version` is the request's: 1.0 is told when the connection stays, 1.1 when it
+    /// does not (RFC 9112 §9.3).
+    pub fn write(
+        &self,
+        out: &mut Vec<u8>,
+        date: &Date,
+        head_only: bool,
+        keep_alive: bool,
+        version: Version,
+    ) {
+        out.reserve(320 + self.body.len());
         push_all(out, &["HTTP/1.1 "]);
         out.extend_from_slice(self.status.to_string().as_bytes());
         push_all(out, &[" ", reason(self.status), "\r\n"]);
+        out.extend_from_slice(date.line());
         for (name, value) in &self.headers {
             push_all(out, &[name, ": ", value, "\r\n"]);
         }
+        self.write_framing(out, version);
+        push_all(out, &[self.connection(keep_alive, version), "\r\n"]);
+        if !head_only && !bodiless(self.status) {
+            out.extend_from_slice(&self.body);
+        }
+    }
+
+    /// How long the body is, if this answer may say so.
+    fn write_framing(&self, out: &mut Vec<u8>, version: Version) {
         // RFC 9110 §8.6: no Content-Length in 1xx and 204; in 304 it would be another body's.
         if self.streamed {
             // HTTP/1.0 knows no chunks (RFC 9112 §6.1); the body ends with the connection.
@@ -125,9 +143,19 @@ impl Response {
             push_all(out, &["Content-Length: ", &self.body.len().to_string()]);
             push_all(out, &["\r\n"]);
         }
-        push_all(out, &[connection(keep_alive, version), "\r\n"]);
-        if !head_only && !bodiless(self.status) {
-            out.extend_from_slice(&self.body);
+    }
+
+    /// The line that says what becomes of the connection, if it needs one. RFC 9110 §7.8: who
+    /// sends `Upgrade` names it there as well.
+    fn connection(&self, keep_alive: bool, version: Version) -> &'static str {
+        let offers_upgrade = self.header_value("Upgrade").is_some();
+        match (keep_alive, version, offers_upgrade) {
+            (false, _, false) => "Connection: close\r\n",
+            (false, _, true) => "Connection: close, Upgrade\r\n",
+            (true, Version::Http10, false) => "Connection: keep-alive\r\n",
+            (true, Version::Http10, true) => "Connection: keep-alive, Upgrade\r\n",
+            (true, Version::Http11, false) => "",
+            (true, Version::Http11, true) => "Connection: Upgrade\r\n",
         }
     }
 }
@@ -140,14 +168,6 @@ fn push_all(out: &mut Vec<u8>, parts: &[&str]) {
 
 fn bodiless(status: u16) -> bool {
     matches!(status, 100..=199 | 204 | 304)
-}
-
-fn connection(keep_alive: bool, version: Version) -> &'static str {
-    match (keep_alive, version) {
-        (false, _) => "Connection: close\r\n",
-        (true, Version::Http10) => "Connection: keep-alive\r\n",
-        (true, Version::Http11) => "",
-    }
 }
 
 /// The reason phrases of the statuses that the node sends (RFC 9110 §15, RFC 6585).
@@ -180,11 +200,14 @@ fn reason(status: u16) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn written(response: &Response, head_only: bool, keep_alive: bool, version: Version) -> String {
+        let date = Date::at(Duration::from_secs(784_111_777));
         let mut out = Vec::new();
-        response.write(&mut out, head_only, keep_alive, version);
+        response.write(&mut out, &date, head_only, keep_alive, version);
         String::from_utf8(out).expect("ours is UTF-8")
     }
 
@@ -193,7 +216,8 @@ mod tests {
         let response = Response::text(200, "ok\n").header("Allow", "GET");
         assert_eq!(
             written(&response, false, true, Version::Http11),
-            "HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\nAllow: GET\r\n\
+            "HTTP/1.1 200 OK\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n\
+             Content-Type: text/plain; charset=utf-8\r\nAllow: GET\r\n\
              Content-Length: 3\r\n\r\nok\n"
         );
     }
@@ -218,6 +242,20 @@ mod tests {
                 Some(line) => assert!(text.contains(line), "{text}"),
                 None => assert!(!text.contains("Connection"), "{text}"),
             }
+        }
+    }
+
+    #[test]
+    fn who_offers_an_upgrade_names_it_beside_the_connection() {
+        let response = Response::empty(426).header("Upgrade", "websocket");
+        for (keep_alive, version, expected) in [
+            (true, Version::Http11, "Connection: Upgrade\r\n"),
+            (false, Version::Http11, "Connection: close, Upgrade\r\n"),
+            (true, Version::Http10, "Connection: keep-alive, Upgrade\r\n"),
+            (false, Version::Http10, "Connection: close, Upgrade\r\n"),
+        ] {
+            let text = written(&response, false, keep_alive, version);
+            assert!(text.contains(expected), "{text}");
         }
     }
 

@@ -66,7 +66,8 @@ impl Poller {
 
 pub(super) fn check_late(cx: &Cx<'_>, request: Request) {
     let waited = cx.now.since(request.written);
-    let is_late = waited >= cx.plan.limits.handshake_timeout;
+    let limits = &cx.plan.limits;
+    let is_late = waited >= limits.handshake_timeout.min(limits.body_timeout);
     assert!(is_late, "too slow, though all was written: {request:?}");
 }
 

@@ -7,6 +7,7 @@ use crate::testing::node::asking::{Asked, Words};
 use crate::testing::node::line::{BACKLOG_MAX, Cx};
 use crate::testing::node::model::Poll;
 use crate::testing::node::plan::{millis, percent};
+use crate::testing::node::report::Seen;
 
 impl Poller {
     pub(super) fn ask(&mut self, cx: &mut Cx<'_>) {
@@ -114,7 +115,14 @@ impl Poller {
         }
     }
 
-    fn send(&mut self, cx: &Cx<'_>, what: What, request: &str) {
+    fn send(&mut self, cx: &mut Cx<'_>, what: What, request: &str) {
+        // A HEAD's 408 has a body or none, as it was late with its head or its body.
+        let may_have_body = !self.temper.witness && request.starts_with("GET");
+        let request = if may_have_body && percent(cx.rng, 15) {
+            with_body(cx, request)
+        } else {
+            request.to_owned()
+        };
         cx.trace(|| format!("client {}: {what:?} {request:?}", self.name));
         self.waiting.push_back(Request {
             what,
@@ -125,4 +133,23 @@ impl Poller {
         });
         self.line.write(request.as_bytes());
     }
+}
+
+/// The request with a body that nobody asked for, and which looks like a request.
+fn with_body(cx: &mut Cx<'_>, request: &str) -> String {
+    const BODY: &str = "POST /topics/t/0 HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx";
+    let head = request.strip_suffix("\r\n").expect("an empty line");
+    let asks = percent(cx.rng, 20);
+    let expect = if asks { "Expect: 100-continue\r\n" } else { "" };
+    let (framing, body) = if percent(cx.rng, 50) && !head.contains("HTTP/1.0") {
+        let (len, framing) = (BODY.len(), "Transfer-Encoding: chunked");
+        (
+            framing.to_owned(),
+            format!("{len:x}\r\n{BODY}\r\n0\r\n\r\n"),
+        )
+    } else {
+        (format!("Content-Length: {}", BODY.len()), BODY.to_owned())
+    };
+    cx.report.count(Seen::UnaskedBodies);
+    format!("{head}{expect}{framing}\r\n\r\n{body}")
 }
