@@ -12,7 +12,8 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 # This folder's modules are imported as `abuse.…`; its own names shall not shadow others.
 sys.path[:] = [path for path in sys.path if os.path.basename(path) != "abuse"]
-from abuse import bad_frames, bad_requests, crowds, flags, policy, slow, sudden_ends  # noqa: E402
+from abuse import (bad_frames, bad_requests, bodies, crowds, flags, heads, policy, slow,  # noqa: E402
+                   sudden_ends)
 from abuse.guard import Guard  # noqa: E402
 from support import sections  # noqa: E402
 from support.sections import Section  # noqa: E402
@@ -22,6 +23,9 @@ RUN_SECONDS_MAX = 400
 SECTIONS = [
     Section("flags", flags.run, alone=True),
     Section("requests", bad_requests.run),
+    Section("heads", heads.run),
+    Section("unasked", bodies.unasked),
+    Section("half-closed", bodies.half_closed),
     Section("frames", bad_frames.run),
     Section("killed", sudden_ends.killed_clients),
     Section("resets", sudden_ends.resets_in_the_handshake),
