@@ -114,7 +114,7 @@ fn page(html: &str) -> Response {
 /// The script is the same for everybody, and pages of any site may load it.
 fn script(text: &str) -> Response {
     Response::new(200, "text/javascript; charset=utf-8", text.as_bytes())
-        .header("Cache-Control", "public, max-age=300")
+        .header("Cache-Control", "max-age=300")
         .header("Cross-Origin-Resource-Policy", "cross-origin")
         .header("X-Content-Type-Options", "nosniff")
 }

@@ -657,6 +657,7 @@ fn close_reason(status: u16, cx: &Context) -> CloseReason {
         413 => CloseReason::TooBig,
         401 | 403 => CloseReason::Policy,
         408 => CloseReason::Timeout,
+        501 | 505 => CloseReason::Protocol,
         503 => CloseReason::TryAgain,
         500..=599 => CloseReason::Internal,
         _ => CloseReason::Protocol,

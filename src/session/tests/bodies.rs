@@ -226,6 +226,12 @@ fn check_refused(lines: &str, body: &str) {
 }
 
 #[test]
+fn a_version_that_is_not_ours_is_the_clients_mistake() {
+    let (ending, _) = serve("GET / HTTP/2.0\r\n\r\n", 3);
+    assert_eq!(ending, Ending::closes(505, "Protocol"));
+}
+
+#[test]
 fn a_body_over_the_bound_is_not_read_and_the_answer_is_the_last() {
     let max = Limits::default().body_bytes_max;
     let chunk = format!("{max:x}\r\n{}\r\n1\r\n", "x".repeat(max));
@@ -235,7 +241,7 @@ fn a_body_over_the_bound_is_not_read_and_the_answer_is_the_last() {
         ("OPTIONS", "*", 413, "TooBig"),
         ("GET", "/nowhere", 404, "Protocol"),
         ("POST", "/healthz", 405, "Protocol"),
-        ("SHOUT", "/", 501, "Internal"),
+        ("SHOUT", "/", 501, "Protocol"),
     ] {
         let too_long = format!("Content-Length: {}\r\n", max + 1);
         let declared = request(method, path, "1.1", &too_long);
