@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use altavoz::config::{Group, Kind, SETTINGS, Setting};
 use altavoz::metrics::{
-    CloseReason, DropReason, Label, NodeMetrics, RefuseReason, StatusClass, render,
+    CloseReason, DropReason, Format, Label, NodeMetrics, RefuseReason, StatusClass, render,
 };
 
 const PAGE: &str = include_str!("../docs/operations.md");
@@ -68,7 +68,7 @@ fn every_metric_stands_there_with_its_kind_and_help() {
         driver: "epoll",
         max_connections: 1,
     };
-    let page = render(&[], &node);
+    let page = render(&[], &node, Format::OpenMetrics);
     let about = |line: &str, kind: &str| {
         let (name, text) = line.strip_prefix(kind)?.split_once(' ')?;
         Some((name.to_owned(), text.to_owned()))

@@ -14,6 +14,6 @@ pub use chunk::{Chunk, FrameEnd, Part};
 pub use clock::Time;
 pub use ids::{ConnId, ListenerId, ShardId, SubscriberId};
 pub use map::{HashKey, Map};
-pub use position::{After, Epoch, Offset, Position};
+pub use position::{After, Epoch, Offset, Position, PositionError};
 pub use topic::{TopicName, TopicNameError};
 pub use wheel::TimerWheel;

@@ -107,6 +107,9 @@ pub enum After {
     Earliest,
     /// Everything behind this position.
     Position(Position),
+    /// Everything behind what is no position of ours: as behind one of another life, nobody knows
+    /// what is missing.
+    Unknown,
 }
 
 /// The text is not a position.

@@ -87,9 +87,10 @@ fn ready(plan: &Plan, bound: &[Bound]) -> Vec<[String; 2]> {
     // Where there is an address for operators, pages and publishing are there.
     let own = example(bound, true).or(public);
     if let Some(Address::Tcp(_)) = own.map(|listener| &listener.listen.address) {
+        let note = page_note(plan);
         rows.extend(
             own.and_then(base)
-                .map(|base| row("page", format!("http://{base}/"))),
+                .map(|base| row("page", format!("http://{base}/{note}"))),
         );
     }
     if let Some(listener) = own {
@@ -118,6 +119,16 @@ fn ready(plan: &Plan, bound: &[Bound]) -> Vec<[String; 2]> {
         ));
     }
     rows
+}
+
+/// Who sees the page. At an address for operators everybody does who reaches it.
+fn page_note(plan: &Plan) -> &'static str {
+    match (plan.publish_key.is_some(), plan.local) {
+        _ if plan.admin_listen.is_some() => "",
+        (false, _) => "",
+        (true, true) => "  (without the key for clients on this host only)",
+        (true, false) => "  (with the key only: ?token=KEY)",
+    }
 }
 
 /// The listener to show: the one that most programs can reach.
@@ -246,6 +257,8 @@ mod tests {
             shown.contains("closed, everything needs the key"),
             "{shown}"
         );
+        let page = "page       http://127.0.0.1:80/  (with the key only: ?token=KEY)\n";
+        assert!(shown.contains(page), "{shown}");
         let header = "-H \"Authorization: Bearer $ALTAVOZ_PUBLISH_KEY\"";
         assert!(
             shown.contains(&format!(
@@ -266,6 +279,7 @@ mod tests {
     fn where_subscribing_is_open_only_publishing_sends_the_key() {
         let shown = banner(&[("PUBLISH_KEY", "s3cret")]);
         assert!(shown.contains("publishing needs the key"), "{shown}");
+        assert!(shown.contains("/  (without the key for clients on this host only)\n"));
         assert_eq!(shown.matches("ALTAVOZ_PUBLISH_KEY").count(), 1, "{shown}");
     }
 

@@ -27,4 +27,4 @@ pub use plan::Plan;
 pub use secret::Secret;
 pub use settings::{Group, Kind, SETTINGS, Setting};
 pub use units::{UnitError, parse_bytes, parse_duration, show_bytes, show_duration};
-pub use values::{Anonymous, Config, DriverChoice, LogFormat, LogLevel};
+pub use values::{Anonymous, Config, DriverChoice, ForeignTokens, LogFormat, LogLevel, is_word};

@@ -9,7 +9,7 @@ use super::host::HostFacts;
 use super::limits::Limits;
 use super::listen::ListenAddress;
 use super::secret::Secret;
-use super::values::{Anonymous, Config, DriverChoice, LogFormat, LogLevel};
+use super::values::{Anonymous, Config, DriverChoice, ForeignTokens, LogFormat, LogLevel};
 
 /// A node that can be started.
 #[derive(Clone, PartialEq, Debug)]
@@ -32,6 +32,10 @@ pub struct Plan {
     pub publish_key: Option<Secret>,
     /// What a client without a key may do.
     pub anonymous: Chosen<Anonymous>,
+    /// What becomes of a token that is not the key, where none is needed.
+    pub foreign_tokens: ForeignTokens,
+    /// Subprotocols of WebSockets that are served.
+    pub subprotocols: Vec<String>,
     /// Whether all listeners are reached from this host only.
     pub local: bool,
     /// Start beside another node on the same port.
@@ -97,6 +101,8 @@ impl Config {
             publish_key: self.publish_key.clone(),
             notes: self.notes(anonymous.value),
             anonymous,
+            foreign_tokens: self.foreign_tokens,
+            subprotocols: self.subprotocols.clone(),
             local: self.first_public().is_none(),
             share_port: self.share_port,
             allow_origins: self.allow_origins.clone(),

@@ -13,7 +13,7 @@ use ipnet::IpNet;
 use super::listen::ListenAddress;
 use super::secret::Secret;
 use super::units::{parse_bytes, parse_duration, show_bytes, show_duration};
-use super::values::{Anonymous, Config, DriverChoice, LogFormat, LogLevel};
+use super::values::{Anonymous, Config, DriverChoice, ForeignTokens, LogFormat, LogLevel, is_word};
 
 /// The beginning of every variable's name.
 pub const VARIABLE_PREFIX: &str = "ALTAVOZ_";
@@ -155,12 +155,18 @@ pub const SETTINGS: &[Setting] = &[
     row!(Access Value "anonymous", "none|subscribe|publish", "publish without a key; with one, subscribe on loopback and none elsewhere",
         "What a client without a key or token may do",
         |c, v| set(&mut c.anonymous, Anonymous::parse(&v[0]).map(Some))),
+    row!(Access Value "foreign_tokens", "ignore|refuse", "ignore",
+        "What becomes of a token that is not this node's key where no key is needed: gateways hand on those of other applications",
+        |c, v| set(&mut c.foreign_tokens, ForeignTokens::parse(&v[0]))),
     row!(Access Switch "insecure", "BOOL", "false",
         "Starts off loopback with neither key nor tokens",
         |c, v| set(&mut c.insecure, switch(v))),
     row!(Access List "allow_origin", "URL", "none",
         "An origin, besides the node's own, whose pages may connect",
         |c, v| set(&mut c.allow_origins, each(v, origin))),
+    row!(Access List "subprotocol", "NAME", "the first that a client offers and that is no token",
+        "A WebSocket subprotocol that is served: of those that a client offers the first served one is chosen",
+        |c, v| set(&mut c.subprotocols, each(v, protocol))),
     row!(Running Value "shards", "N", "the cores that may be used",
         "Event-loop threads, each pinned to a core",
         |c, v| set(&mut c.shards, count(v, 1..=1024).map(Some))),
@@ -310,6 +316,17 @@ fn origin(text: &str) -> Result<String, String> {
     }
     if rest.is_empty() || !rest.bytes().all(plain) {
         return Err(format!("{form}, in lower case and without a path"));
+    }
+    Ok(text.into())
+}
+
+/// RFC 6455 §4.1: a subprotocol is a token of RFC 9110 §5.6.2. What clients put keys into is none.
+fn protocol(text: &str) -> Result<String, String> {
+    if !is_word(text) {
+        return Err("a subprotocol is a word such as json or v1.chat.example".into());
+    }
+    if text.starts_with("altavoz.token.") {
+        return Err("what begins so is a key of a client: see docs/transports.md".into());
     }
     Ok(text.into())
 }

@@ -30,6 +30,10 @@ pub struct Config {
     pub publish_key: Option<Secret>,
     /// What a client without a key may do.
     pub anonymous: Option<Anonymous>,
+    /// What becomes of a token that is not the key, where none is needed.
+    pub foreign_tokens: ForeignTokens,
+    /// Subprotocols of WebSockets that are served.
+    pub subprotocols: Vec<String>,
     /// Start beside another node on the same port.
     pub share_port: bool,
     /// Start off loopback with neither key nor tokens.
@@ -68,6 +72,8 @@ impl Default for Config {
             max_connections: None,
             publish_key: None,
             anonymous: None,
+            foreign_tokens: ForeignTokens::Ignore,
+            subprotocols: Vec::new(),
             share_port: false,
             insecure: false,
             allow_origins: Vec::new(),
@@ -127,6 +133,13 @@ impl Config {
     }
 }
 
+/// Whether a text is what RFC 9110 §5.6.2 calls a token: the name of a header, of a subprotocol.
+#[must_use]
+pub fn is_word(text: &str) -> bool {
+    let is_word_byte = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+    !text.is_empty() && text.bytes().all(is_word_byte)
+}
+
 /// Writes an enum with the words that an operator writes for its values.
 macro_rules! words {
     ($(#[$doc:meta])* $enum:ident { $($(#[$value_doc:meta])* $value:ident = $word:literal,)* }) => {
@@ -167,6 +180,16 @@ words! {
         Subscribe = "subscribe",
         /// Publish too.
         Publish = "publish",
+    }
+}
+
+words! {
+    /// What becomes of a token that is not the key, where none is needed.
+    ForeignTokens {
+        /// It is as good as none: gateways hand on those of other applications.
+        Ignore = "ignore",
+        /// It is refused, so that a mistyped key is noticed.
+        Refuse = "refuse",
     }
 }
 

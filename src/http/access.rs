@@ -1,44 +1,55 @@
 //! Who a client is: nobody in particular, or one that has the publish key.
 
-use subtle::ConstantTimeEq;
-
-use super::{Policy, bad_request};
-use crate::config::Anonymous;
+use super::Policy;
+use crate::config::{Anonymous, ForeignTokens};
 use crate::wire::http::{HttpError, RequestHead};
+use crate::wire::subprotocol;
 
 /// Whom the policy has before it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Identity {
     /// A client without a key.
     Anonymous,
+    /// A client with a token that is not the key: gateways hand on those of other applications.
+    Foreign,
     /// A client with the publish key.
     Publisher,
 }
 
 impl Identity {
-    /// Reads the key from `Authorization: Bearer` or from `token`, which mean the same.
+    /// Reads the key from `Authorization: Bearer`, from `token`, or from a WebSocket's
+    /// subprotocols, which all mean the same. A gateway may put its own token beside the client's.
     ///
     /// # Errors
-    /// 401 for a wrong key, even where none is needed: the client would not do what it thinks.
-    /// 400 for two keys.
+    /// Where foreign tokens are refused, 401 for each that is not the key, even where none is
+    /// needed.
     pub(super) fn of(
         head: &RequestHead,
         token: Option<&str>,
         policy: &Policy,
     ) -> Result<Self, HttpError> {
-        let key = match (bearer(head)?, token) {
-            (Some(bearer), Some(token))
-                if !bool::from(bearer.as_bytes().ct_eq(token.as_bytes())) =>
-            {
-                return Err(bad_request("'token=' and the Authorization header differ"));
-            }
-            (Some(key), _) | (None, Some(key)) => key,
-            (None, None) => return Ok(Self::Anonymous),
+        let (mut own, mut foreign) = (false, false);
+        let is_key = |token: &str| {
+            let key = policy.publish_key.as_ref();
+            key.is_some_and(|key| key.matches(token.as_bytes()))
         };
-        match &policy.publish_key {
-            Some(expected) if expected.matches(key.as_bytes()) => Ok(Self::Publisher),
-            Some(_) => Err(unauthorized("the key is wrong")),
-            None => Err(unauthorized("this node has no key: leave yours out")),
+        let mut see = |token: &str| match is_key(token) {
+            true => own = true,
+            false => foreign = true,
+        };
+        head.headers("Authorization")
+            .filter_map(bearer)
+            .for_each(&mut see);
+        token
+            .filter(|token| !token.is_empty())
+            .into_iter()
+            .for_each(&mut see);
+        subprotocol::tokens(head).for_each(|token| see(&token));
+        match (own, foreign) {
+            (_, true) if policy.foreign_tokens == ForeignTokens::Refuse => Err(refused(policy)),
+            (true, _) => Ok(Self::Publisher),
+            (false, true) => Ok(Self::Foreign),
+            (false, false) => Ok(Self::Anonymous),
         }
     }
 
@@ -75,7 +86,13 @@ impl Identity {
             return Ok(());
         }
         if policy.publish_key.is_some() {
-            let message = format!("to {what}, send 'Authorization: Bearer KEY' or '?token=KEY'");
+            let wrong = if self == Self::Foreign {
+                "the key is wrong: "
+            } else {
+                ""
+            };
+            let message =
+                format!("{wrong}to {what}, send 'Authorization: Bearer KEY' or '?token=KEY'");
             return Err(unauthorized(message));
         }
         let message =
@@ -85,17 +102,18 @@ impl Identity {
 }
 
 /// The key of an `Authorization: Bearer`. Other schemes belong to a proxy in front of us.
-fn bearer(head: &RequestHead) -> Result<Option<&str>, HttpError> {
-    let mut values = head.headers("Authorization");
-    let (first, second) = (values.next(), values.next());
-    if second.is_some() {
-        return Err(bad_request("there are several Authorization headers"));
-    }
-    let key = first
-        .and_then(|value| value.split_once(' '))
-        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-        .map(|(_, key)| key.trim_start_matches(' '));
-    Ok(key)
+fn bearer(value: &str) -> Option<&str> {
+    let (scheme, key) = value.split_once(' ')?;
+    let is_bearer = scheme.eq_ignore_ascii_case("bearer");
+    is_bearer.then(|| key.trim_start_matches(' '))
+}
+
+fn refused(policy: &Policy) -> HttpError {
+    unauthorized(if policy.publish_key.is_some() {
+        "the key is wrong"
+    } else {
+        "this node has no key: leave yours out"
+    })
 }
 
 fn unauthorized(message: impl Into<std::borrow::Cow<'static, str>>) -> HttpError {

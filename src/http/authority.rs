@@ -31,22 +31,37 @@ impl Authority {
         })
     }
 
-    /// Whether it names this host itself: `localhost`, 127/8 or `[::1]`.
+    /// Whether it names this host itself: `localhost` and names under it (RFC 6761 §6.3), 127/8 or
+    /// `[::1]`, also as IPv4 in IPv6. A dot at the end is the root, which every name ends with.
     pub(super) fn is_loopback(&self) -> bool {
         let v6 = self
             .host
             .strip_prefix('[')
             .and_then(|h| h.strip_suffix(']'));
-        match v6 {
-            Some(v6) => v6.parse().is_ok_and(|ip: Ipv6Addr| ip.is_loopback()),
-            None => {
-                self.host == "localhost"
-                    || self.host.parse().is_ok_and(|ip: Ipv4Addr| ip.is_loopback())
-            }
+        if let Some(v6) = v6 {
+            let is_loopback = |ip: Ipv6Addr| ip.to_canonical().is_loopback();
+            return v6.parse().is_ok_and(is_loopback);
         }
+        let name = self.name();
+        let under = name.strip_suffix("localhost");
+        let is_localhost = under.is_some_and(|labels| match labels.strip_suffix('.') {
+            Some(labels) => labels.split('.').all(|label| !label.is_empty()),
+            None => labels.is_empty(),
+        });
+        is_localhost || name.parse().is_ok_and(|ip: Ipv4Addr| ip.is_loopback())
     }
 
-    /// Whether both name one host and port, where a port that is left out is `default_port`.
+    /// Whether both name one host and port, with or without the root's dot.
+    pub(super) fn is_same_host(&self, other: &Self, default_port: u16) -> bool {
+        self.name() == other.name()
+            && self.port.unwrap_or(default_port) == other.port.unwrap_or(default_port)
+    }
+
+    fn name(&self) -> &str {
+        self.host.strip_suffix('.').unwrap_or(&self.host)
+    }
+
+    /// Whether both are written with one host and port, where a port that is left out is `default_port`.
     pub(super) fn equals(&self, other: &Self, default_port: u16) -> bool {
         self.host == other.host
             && self.port.unwrap_or(default_port) == other.port.unwrap_or(default_port)
@@ -107,15 +122,30 @@ mod tests {
             ("127.0.0.1", true),
             ("127.255.3.4:9", true),
             ("[::1]:80", true),
-            ("localhost.", false),
+            ("localhost.", true),
+            ("LocalHost.:80", true),
+            ("a.localhost", true),
+            ("A.b_c.LOCALHOST.:9", true),
+            ("127.0.0.1.", true),
+            ("[::FFFF:127.0.0.1]:80", true),
+            ("[::ffff:7f00:1]", true),
+            ("[0:0:0:0:0:0:0:1]", true),
+            ("localhost..", false),
+            (".localhost", false),
+            ("a..localhost", false),
+            ("alocalhost", false),
+            ("a-localhost", false),
+            (".", false),
             ("localhost.evil.com", false),
+            ("localhost.evil.com.", false),
             ("127.0.0.1.evil.com", false),
             ("127.1", false),
             ("0177.0.0.1", false),
             ("128.0.0.1", false),
             ("0.0.0.0", false),
             ("[::2]", false),
-            ("[::ffff:127.0.0.1]", false),
+            ("[::ffff:8.8.8.8]", false),
+            ("[::127.0.0.1]", false),
             ("", false),
         ] {
             let authority = Authority::parse(text).expect(text);

@@ -6,8 +6,10 @@
 //! [`payload_kind`]. Whatever the method, and behind a refusal too, the caller reads a body that
 //! nobody wants and drops it, or closes the connection.
 
+mod accept;
 mod access;
 mod authority;
+mod known;
 mod origin;
 mod payload;
 mod policy;
@@ -17,11 +19,12 @@ mod route;
 mod routed;
 mod target;
 
-pub use origin::{AllowedOrigin, AllowedOriginError, Cors, varied};
+pub use known::Known;
+pub use origin::{AllowedOrigin, AllowedOriginError, Cors};
 pub use payload::payload_kind;
 pub use policy::{Door, Policy};
 pub use route::route;
-pub use routed::{Page, Route, Routed};
+pub use routed::{Dress, Page, Route, Routed};
 
 use crate::wire::http::HttpError;
 

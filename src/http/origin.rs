@@ -9,7 +9,7 @@ use std::str::FromStr;
 
 use super::authority::Authority;
 use super::{Door, Policy, bad_request};
-use crate::config::Anonymous;
+use crate::config::{Anonymous, is_word};
 use crate::wire::http::{HttpError, RequestHead, Response};
 
 /// An origin that the operator allows, compared letter by letter.
@@ -64,22 +64,30 @@ impl Cors {
         if response.header_value(ALLOW_ORIGIN).is_some() {
             return response;
         }
-        let response = response
+        response
             .header(ALLOW_ORIGIN, &self.origin)
-            .header("Access-Control-Expose-Headers", "ETag");
-        varied(response)
+            .header("Access-Control-Expose-Headers", "ETag")
+            .vary("Origin")
     }
 
-    /// The answer to a preflight for a path with these methods.
-    pub(super) fn preflight(&self, methods: &str) -> Response {
+    /// The answer to a preflight for a path with these methods. Its page may send what it asks
+    /// for: readers of event streams send `Cache-Control`, tracing its own headers, and what the
+    /// node does not read does nothing here.
+    pub(super) fn preflight(&self, head: &RequestHead, methods: &str) -> Response {
         let response = Response::empty(204)
             .header("Access-Control-Allow-Methods", methods)
-            .header(
-                "Access-Control-Allow-Headers",
-                "Authorization, Content-Type, If-None-Match, Last-Event-ID",
-            )
+            .header("Access-Control-Allow-Headers", &allowed_headers(head))
             .header("Access-Control-Max-Age", "600");
-        self.apply(response)
+        let response = [REQUEST_METHOD, REQUEST_HEADERS]
+            .iter()
+            .fold(self.apply(response), |response, name| response.vary(name));
+        // A public page that asks for a private address is told apart by Chromium.
+        if head.has_token(REQUEST_PRIVATE_NETWORK, "true") {
+            return response
+                .header("Access-Control-Allow-Private-Network", "true")
+                .vary(REQUEST_PRIVATE_NETWORK);
+        }
+        response
     }
 
     /// For the origin of this request, if it has one that is allowed.
@@ -96,35 +104,41 @@ impl Cors {
     }
 }
 
-/// The answer, which says that it depends on who asks (RFC 9110 §12.5.5): a page of an allowed
-/// origin gets [`Cors`], also where this request was not one's. Nothing is added to an answer that
-/// says what it depends on.
-#[must_use]
-pub fn varied(response: Response) -> Response {
-    if response.header_value("Vary").is_some() {
-        return response;
-    }
-    response.header("Vary", "Origin")
-}
-
 const ALLOW_ORIGIN: &str = "Access-Control-Allow-Origin";
+/// The method of the request behind a preflight.
+pub(super) const REQUEST_METHOD: &str = "Access-Control-Request-Method";
+const REQUEST_HEADERS: &str = "Access-Control-Request-Headers";
+const REQUEST_PRIVATE_NETWORK: &str = "Access-Control-Request-Private-Network";
+
+/// What the node itself reads and a page may not send unasked.
+const READ_HEADERS: &str = "Authorization, Content-Type, If-None-Match, Last-Event-ID";
+/// The most further headers that a preflight is granted.
+const GRANTED_HEADERS_MAX: usize = 64;
+
+/// What the node reads, and what the page asks for besides; what is no name is left out.
+fn allowed_headers(head: &RequestHead) -> String {
+    let is_read = |name: &str| {
+        let mut read = READ_HEADERS.split(", ");
+        read.any(|read| read.eq_ignore_ascii_case(name))
+    };
+    let more = head
+        .list(REQUEST_HEADERS)
+        .filter(|name| is_word(name) && !is_read(name))
+        .take(GRANTED_HEADERS_MAX);
+    more.fold(READ_HEADERS.to_owned(), |all, name| all + ", " + name)
+}
 
 /// Refuses what a stranger's page could have sent: for upgrades, POSTs and event streams.
 ///
 /// # Errors
-/// 403 for an origin that is not allowed, and on an open loopback node for a strange `Host`, which
-/// is how a page whose name was bound anew to 127.0.0.1 looks (DNS rebinding).
+/// 403 for an origin that is not allowed, and as [`check_host`].
 pub(super) fn check(
     head: &RequestHead,
     host: Option<&Authority>,
     policy: &Policy,
     door: &Door,
 ) -> Result<(), HttpError> {
-    if is_open(policy) && door.loopback && !host.is_none_or(|host| is_known(host, policy)) {
-        let message = "this node answers to localhost only: use http://127.0.0.1 or \
-                       http://localhost, or start it with --allow-origin for this host";
-        return Err(HttpError::new(403, "host_not_allowed", message));
-    }
+    check_host(host, policy, door)?;
     match single_origin(head)? {
         None => Ok(()),
         Some(origin) if is_allowed(origin, host, policy, door) => Ok(()),
@@ -136,15 +150,36 @@ pub(super) fn check(
     }
 }
 
+/// Refuses requests to a name that an open loopback node was not started for.
+///
+/// # Errors
+/// 403 for a strange `Host`, which is how a page whose name was bound anew to 127.0.0.1 looks (DNS
+/// rebinding).
+pub(super) fn check_host(
+    host: Option<&Authority>,
+    policy: &Policy,
+    door: &Door,
+) -> Result<(), HttpError> {
+    if !is_open(policy) || !door.loopback || is_known(host, policy) {
+        return Ok(());
+    }
+    let message = "this node answers to localhost only: use http://127.0.0.1 or http://localhost, \
+                   or start it with --allow-origin for this host";
+    Err(HttpError::new(403, "host_not_allowed", message))
+}
+
 /// Whether strangers may do anything here, so that their browsers could be used for it.
 fn is_open(policy: &Policy) -> bool {
     policy.anonymous != Anonymous::None
 }
 
-/// Whether a `Host` is one that the node was started for.
-fn is_known(host: &Authority, policy: &Policy) -> bool {
+/// Whether a `Host` is one that the node was started for; only HTTP/1.0 has none, and no browser
+/// speaks it.
+pub(super) fn is_known(host: Option<&Authority>, policy: &Policy) -> bool {
+    let Some(host) = host else { return true };
     let configured = |allowed: &AllowedOrigin| {
-        Origin::parse(allowed.as_str()).is_some_and(|origin| origin.is_at(host))
+        let origin = Origin::parse(allowed.as_str());
+        origin.is_some_and(|o| o.authority.is_same_host(host, o.default_port()))
     };
     host.is_loopback() || policy.allow_origins.iter().any(configured)
 }
@@ -196,8 +231,11 @@ impl<'a> Origin<'a> {
     /// Whether this origin's host and port are these. The scheme only says which port is meant
     /// where none is written: TLS may end in front of us.
     fn is_at(&self, host: &Authority) -> bool {
-        let default_port = if self.scheme == "https" { 443 } else { 80 };
-        self.authority.equals(host, default_port)
+        self.authority.equals(host, self.default_port())
+    }
+
+    fn default_port(&self) -> u16 {
+        if self.scheme == "https" { 443 } else { 80 }
     }
 }
 
@@ -205,12 +243,15 @@ impl<'a> Origin<'a> {
 mod tests {
     use super::super::target;
     use super::*;
+    use crate::config::ForeignTokens;
     use crate::wire::http::tests::head;
 
     fn policy(anonymous: Anonymous, allow: &[&str]) -> Policy {
         Policy {
             publish_key: None,
             anonymous,
+            foreign_tokens: ForeignTokens::Ignore,
+            subprotocols: Vec::new(),
             allow_origins: allow
                 .iter()
                 .map(|o| o.parse().expect("an origin"))
@@ -337,7 +378,17 @@ mod tests {
             ("[::1]:8000", Some("http://[::1]:1"), 200),
             ("127.0.0.1:8000", None, 200),
             ("app.example.com", Some("https://app.example.com"), 200),
+            ("App.example.com.", None, 200),
             ("127.0.0.1:8000", Some("https://app.example.com"), 200),
+            ("localhost.:8000", Some("http://localhost.:3000"), 200),
+            ("a.localhost:8000", Some("https://b.localhost"), 200),
+            (
+                "[::ffff:127.0.0.1]:8000",
+                Some("http://[::ffff:7f00:1]"),
+                200,
+            ),
+            ("localhost.evil.com.", None, 403),
+            ("127.0.0.1", Some("http://localhost..:3000"), 403),
             ("evil.com:8000", Some("http://evil.com:8000"), 403),
             ("evil.com:8000", None, 403),
             ("", None, 403),

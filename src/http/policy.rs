@@ -1,7 +1,7 @@
 //! What the operator decided, as far as single requests meet it.
 
 use super::AllowedOrigin;
-use crate::config::{Anonymous, Secret};
+use crate::config::{Anonymous, ForeignTokens, Secret};
 
 /// Who may do what on this node.
 #[derive(Clone, Debug)]
@@ -10,6 +10,10 @@ pub struct Policy {
     pub publish_key: Option<Secret>,
     /// What a client without a key may do.
     pub anonymous: Anonymous,
+    /// What becomes of a token that is not the key, where none is needed.
+    pub foreign_tokens: ForeignTokens,
+    /// Subprotocols that are served; if none is named, the first that a client offers is chosen.
+    pub subprotocols: Vec<String>,
     /// Origins of other sites whose pages may use the node.
     pub allow_origins: Vec<AllowedOrigin>,
     /// Whether `/echo` is there.

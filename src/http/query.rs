@@ -1,6 +1,7 @@
 //! The parameters in a request's query.
 //!
-//! Owns which names are known, and that none of them stands twice. Unknown ones are ignored, as
+//! Owns which names are known, and which of them may stand twice: those that say from where to
+//! read, since polyfills append them to a URL that has them already. Unknown ones are ignored, as
 //! pages add their own against caches.
 
 use super::bad_request;
@@ -14,16 +15,18 @@ pub(super) enum Name {
     Conflate,
     Drain,
     Format,
+    LastEventId,
     Mode,
     Timeout,
     Token,
 }
 
-const NAMES: [(&str, Name); 7] = [
+const NAMES: [(&str, Name); 8] = [
     ("after", Name::After),
     ("conflate", Name::Conflate),
     ("drain", Name::Drain),
     ("format", Name::Format),
+    ("lastEventId", Name::LastEventId),
     ("mode", Name::Mode),
     ("timeout", Name::Timeout),
     ("token", Name::Token),
@@ -40,7 +43,8 @@ impl Query {
     /// Reads what stands behind the question mark.
     ///
     /// # Errors
-    /// 400 for a known parameter that stands twice or whose value does not decode.
+    /// 400 for a known parameter whose value does not decode, or that stands twice and does not
+    /// say from where to read: of those the last that is not empty counts.
     pub(super) fn parse(query: Option<&str>) -> Result<Self, HttpError> {
         let mut parsed = Self::default();
         for pair in query.unwrap_or_default().split('&') {
@@ -50,8 +54,12 @@ impl Query {
             };
             let value = decode(value)
                 .ok_or_else(|| bad_request(format!("'{text}=' is not percent-encoded UTF-8")))?;
+            let is_start = matches!(name, Name::After | Name::LastEventId);
+            if is_start && value.is_empty() {
+                continue;
+            }
             let place = &mut parsed.values[name as usize];
-            if place.replace(value.into_owned()).is_some() {
+            if place.replace(value.into_owned()).is_some() && !is_start {
                 return Err(bad_request(format!("'{text}=' stands in the query twice")));
             }
         }
@@ -66,7 +74,18 @@ impl Query {
 
 fn known(name: &str) -> Option<(&'static str, Name)> {
     let name = decode(name)?;
+    let name = if is_last_event_id(&name) {
+        "lastEventId"
+    } else {
+        &name
+    };
     NAMES.iter().find(|(text, _)| *text == name).copied()
+}
+
+/// Polyfills and hubs of events write it in several ways: `lastEventId`, `Last-Event-ID`.
+fn is_last_event_id(name: &str) -> bool {
+    let letters = name.bytes().filter(|b| !matches!(b, b'-' | b'_'));
+    letters.map(|b| b.to_ascii_lowercase()).eq(*b"lasteventid")
 }
 
 #[cfg(test)]
@@ -91,9 +110,39 @@ mod tests {
     }
 
     #[test]
+    fn of_what_polyfills_append_the_last_counts() {
+        let get = |query: &str, name| {
+            let query = Query::parse(Some(query)).map_err(|e| e.to_string());
+            query.expect("fine").get(name).map(str::to_owned)
+        };
+        for (query, expected) in [
+            ("after=a:1&after=a:2", Some("a:2")),
+            ("after=a:1&after=", Some("a:1")),
+            ("after=x&after=a:2", Some("a:2")),
+            ("after=", None),
+            ("after", None),
+        ] {
+            assert_eq!(get(query, Name::After).as_deref(), expected, "{query}");
+        }
+        for name in [
+            "lastEventId",
+            "lastEventID",
+            "Last-Event-ID",
+            "last_event_id",
+            "lasteventid",
+            "last%45ventId",
+        ] {
+            let query = format!("{name}=a:1&x=2&{name}=a:3");
+            let found = get(&query, Name::LastEventId);
+            assert_eq!(found.as_deref(), Some("a:3"), "{name}");
+        }
+        assert_eq!(get("lastEvent=a:1", Name::LastEventId), None);
+    }
+
+    #[test]
     fn a_known_parameter_twice_or_broken_is_refused() {
         for text in [
-            "after=1&after=1",
+            "timeout=1s&timeout=1s",
             "token=a&%74oken=b",
             "mode&mode",
             "after=%",

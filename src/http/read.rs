@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use super::accept::Wanted;
 use super::bad_request;
+use super::known::Known;
 use super::query::{Name, Query};
-use crate::base::{After, Position};
+use crate::base::{After, PositionError};
 use crate::config::{Limits, parse_duration, show_duration};
 use crate::wire::http::{HttpError, RequestHead};
 
@@ -21,10 +23,10 @@ pub(super) enum Mode {
 /// their publications.
 const CONFLATE_STEP: Duration = Duration::from_millis(10);
 
-/// The transport that `mode=` names, or that the client's `Accept` asks for.
-pub(super) fn mode(head: &RequestHead, query: &Query) -> Result<Mode, HttpError> {
+/// The transport that `mode=` names, or the one that the client's `Accept` wants.
+pub(super) fn mode(wanted: Wanted, query: &Query) -> Result<Mode, HttpError> {
     match query.get(Name::Mode) {
-        None if accepts(head, "text/event-stream") => Ok(Mode::Events),
+        None if wanted == Wanted::Events => Ok(Mode::Events),
         None | Some("poll") => Ok(Mode::Poll),
         Some("sse") => Ok(Mode::Events),
         Some("longpoll") => Ok(Mode::LongPoll),
@@ -33,81 +35,64 @@ pub(super) fn mode(head: &RequestHead, query: &Query) -> Result<Mode, HttpError>
     }
 }
 
-/// Whether this media type is the first that the client asks for.
-pub(super) fn accepts_first(head: &RequestHead, media_type: &str) -> bool {
-    let first = head.list("Accept").next();
-    first.is_some_and(|first| is_type(first, media_type))
-}
-
-fn accepts(head: &RequestHead, media_type: &str) -> bool {
-    head.list("Accept").any(|item| is_type(item, media_type))
-}
-
-fn is_type(item: &str, media_type: &str) -> bool {
-    let essence = item.split(';').next().unwrap_or_default();
-    essence.trim().eq_ignore_ascii_case(media_type)
-}
-
 /// From where a reader wants to go on.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Start {
     pub(super) after: Option<After>,
-    /// It was said by `If-None-Match`: where nothing is new, the answer is 304.
-    pub(super) conditional: bool,
+    /// The answers that it has: at one of them the answer is 304.
+    pub(super) known: Known,
 }
 
-/// The headers come before `after=`: a client that comes back keeps its URL and says in a header
-/// how far it came since.
+/// The headers come before the query: a client that comes back keeps its URL and says in a header
+/// how far it came since. So does what a polyfill without headers appends, before `after=`.
+///
+/// # Errors
+/// 400 for a query that says nothing sensible. Headers are filled in by browsers, whatever there
+/// is to fill in, so that nothing in them is an error.
 pub(super) fn start(head: &RequestHead, query: &Query) -> Result<Start, HttpError> {
-    if let Some(id) = only(head, "Last-Event-ID")? {
+    if let Some(after) = last_event_id(head) {
         return Ok(Start {
-            after: Some(after(id, "Last-Event-ID")?),
-            conditional: false,
+            after: Some(after),
+            known: Known::NOTHING,
         });
     }
-    if let Some(tag) = only(head, "If-None-Match")? {
-        return Ok(Start {
-            after: Some(After::Position(position_of(tag)?)),
-            conditional: true,
-        });
-    }
-    let after = query.get(Name::After).map(|text| after(text, "after"));
-    Ok(Start {
-        after: after.transpose()?,
-        conditional: false,
-    })
+    let known = Known::of(head);
+    let after = match known.furthest() {
+        Some(position) => Some(After::Position(position)),
+        None => asked(query)?,
+    };
+    Ok(Start { after, known })
 }
 
-/// The header, if it is there and not empty.
-fn only<'a>(head: &'a RequestHead, name: &str) -> Result<Option<&'a str>, HttpError> {
-    let mut values = head.headers(name);
-    let (first, second) = (values.next(), values.next());
-    if second.is_some() {
-        return Err(bad_request(format!("there are several {name} headers")));
-    }
-    Ok(first.filter(|value| !value.is_empty()))
+/// An id of another stream, of another server, or of none is a position that nobody knows; so are
+/// two. An empty one is none (WHATWG HTML §9.2.4).
+fn last_event_id(head: &RequestHead) -> Option<After> {
+    let mut ids = head.headers("Last-Event-ID").filter(|id| !id.is_empty());
+    let (id, second) = (ids.next()?, ids.next());
+    let known = read(id).filter(|_| second.is_none());
+    Some(known.unwrap_or(After::Unknown))
 }
 
-fn after(text: &str, name: &str) -> Result<After, HttpError> {
-    if text == "earliest" {
-        return Ok(After::Earliest);
-    }
-    let position = text.parse().map_err(|e| {
-        let message = format!("'{name}' is earliest or a position: {e}");
+fn asked(query: &Query) -> Result<Option<After>, HttpError> {
+    let names = [(Name::LastEventId, "lastEventId"), (Name::After, "after")];
+    let said = names
+        .iter()
+        .find_map(|(name, text)| Some((query.get(*name)?, text)));
+    let Some((value, name)) = said else {
+        return Ok(None);
+    };
+    let after = read(value).ok_or_else(|| {
+        let message = format!("'{name}=' is earliest or a position: {PositionError}");
         bad_request(message)
-    })?;
-    Ok(After::Position(position))
+    });
+    after.map(Some)
 }
 
-/// Weak tags count as well (RFC 9110 §13.1.2). A proxy that compresses answers puts `-gzip` behind
-/// the position.
-fn position_of(tag: &str) -> Result<Position, HttpError> {
-    let strong = tag.trim();
-    let strong = strong.strip_prefix("W/").unwrap_or(strong);
-    let quoted = strong.strip_prefix('"').and_then(|s| s.strip_suffix('"'));
-    let position = quoted.map(|s| s.strip_suffix("-gzip").unwrap_or(s));
-    let position = position.and_then(|text| text.parse().ok());
-    position.ok_or_else(|| bad_request("'If-None-Match' is one ETag of this topic's answers"))
+fn read(text: &str) -> Option<After> {
+    if text == "earliest" {
+        return Some(After::Earliest);
+    }
+    text.parse().ok().map(After::Position)
 }
 
 /// How long a long poll is held.

@@ -1,6 +1,7 @@
 //! How GET of a topic is read: by which transport, from where, and how long.
 
 use super::*;
+use crate::http::Known;
 
 /// How a request reads the topic, in a line.
 fn reading(line: &str, headers: &str) -> String {
@@ -9,6 +10,7 @@ fn reading(line: &str, headers: &str) -> String {
         None => "now".to_owned(),
         Some(After::Earliest) => "earliest".to_owned(),
         Some(After::Position(position)) => position.to_string(),
+        Some(After::Unknown) => "unknown".to_owned(),
     };
     match routed.route {
         Route::Stream {
@@ -19,13 +21,17 @@ fn reading(line: &str, headers: &str) -> String {
         } => format!("{form:?} {} {conflate:?}", from(after)),
         Route::LongPoll {
             after,
-            conditional,
+            known,
             timeout,
             ..
-        } => format!("hold {} {conditional} {timeout:?}", from(after)),
-        Route::Poll {
-            after, conditional, ..
-        } => format!("poll {} {conditional}", from(after)),
+        } => format!(
+            "hold {} {} {timeout:?}",
+            from(after),
+            known != Known::NOTHING
+        ),
+        Route::Poll { after, known, .. } => {
+            format!("poll {} {}", from(after), known != Known::NOTHING)
+        }
         other => format!("{other:?}"),
     }
 }
@@ -81,6 +87,53 @@ fn a_topic_is_read_by_the_transport_that_is_asked_for() {
             "If-None-Match: \"x7f3:18-gzip\"\r\n",
             "poll x7f3:18 true",
         ),
+        ("GET /topics/a", "If-None-Match: *\r\n", "poll now true"),
+        (
+            "GET /topics/a",
+            "If-None-Match: \"foo\"\r\n",
+            "poll now false",
+        ),
+        (
+            "GET /topics/a?after=x7f3:3",
+            "If-None-Match: \"foo\"\r\n",
+            "poll x7f3:3 false",
+        ),
+        (
+            "GET /topics/a",
+            "If-None-Match: \"foo\", \"a:5\", W/\"a:4\"\r\n",
+            "poll a:5 true",
+        ),
+        (
+            "GET /topics/a",
+            "Last-Event-ID: 42\r\n",
+            "poll unknown false",
+        ),
+        (
+            "GET /topics/a",
+            "Last-Event-ID: \"a:1\"\r\n",
+            "poll unknown false",
+        ),
+        (
+            "GET /topics/a?mode=sse",
+            "Last-Event-ID: é\r\n",
+            "Events unknown 0ns",
+        ),
+        (
+            "GET /topics/a?after=garbage",
+            "Last-Event-ID: \r\nLast-Event-ID: a:1\r\n",
+            "poll a:1 false",
+        ),
+        (
+            "GET /topics/a?after=a:1&lastEventId=a:2",
+            "",
+            "poll a:2 false",
+        ),
+        (
+            "GET /topics/a?lastEventId=a:2&after=a:1",
+            "",
+            "poll a:2 false",
+        ),
+        ("GET /topics/a?after=&lastEventId=", "", "poll now false"),
         (
             "GET /topics/a?mode=longpoll",
             "Last-Event-ID: x7f3:19\r\nIf-None-Match: \"x7f3:18\"\r\n",
@@ -94,7 +147,7 @@ fn a_topic_is_read_by_the_transport_that_is_asked_for() {
 #[test]
 fn a_client_of_http_1_0_gets_no_chunks() {
     let text = "GET /topics/a?mode=stream HTTP/1.0\r\nHost: localhost\r\n\r\n";
-    let routed = route(&head(text), &open(), &Limits::default(), &LOOPBACK).expect("allowed");
+    let routed = ask_text(&open(), &LOOPBACK, text).expect("allowed");
     let Route::Stream { form, .. } = routed.route else {
         panic!("{routed:?}");
     };

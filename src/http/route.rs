@@ -2,12 +2,17 @@
 //!
 //! A request meets the checks in this order, so that each refusal tells the most it may: target
 //! and `Host`, path, method, Origin, handshake, key, parameters.
+//!
+//! What browsers, proxies and gateways fill in by themselves is never an error: conditions,
+//! positions in headers, media types, tokens of other applications.
 
+use super::accept::{self, Wanted};
 use super::access::Identity;
 use super::authority::Authority;
+use super::origin::REQUEST_METHOD;
 use super::query::{Name, Query};
 use super::read::{self, Mode, Start};
-use super::routed::{Page, Route, Routed};
+use super::routed::{Dress, Page, Route, Routed};
 use super::target::{self, Target};
 use super::{Cors, Door, Policy, bad_request, origin, payload};
 use crate::base::TopicName;
@@ -15,11 +20,15 @@ use crate::config::Limits;
 use crate::wire::handshake;
 use crate::wire::http::{HttpError, Method, RequestHead, Response, Version};
 use crate::wire::prepared::WireForm;
+use crate::wire::subprotocol;
 
 const TOPIC_METHODS: &str = "GET, HEAD, POST, OPTIONS";
 const PAGE_METHODS: &str = "GET, HEAD, OPTIONS";
+const METRICS: &str = "/metrics";
 
-/// What the request asks for, by the operator's policy and the door it came in by.
+/// What the request asks for, by the operator's policy and the door it came in by. `is_here` says
+/// whether the client itself, and no proxy for somebody else, is on this host; it is asked only
+/// where that matters.
 ///
 /// # Errors
 /// The refusal to answer with, complete with CORS headers. If the request announces a body, the
@@ -29,21 +38,22 @@ pub fn route(
     policy: &Policy,
     limits: &Limits,
     door: &Door,
+    is_here: &dyn Fn() -> bool,
 ) -> Result<Routed, Response> {
     check_method(head.method())?;
-    let asked = Asked::read(head, policy, limits, door)?;
-    let cors = Cors::of(head, asked.host.as_ref(), policy, door);
-    match asked.route(cors.as_ref()) {
+    let asked = Asked::read(head, policy, limits, (door, is_here))?;
+    let dress = Dress {
+        cors: Cors::of(head, asked.host.as_ref(), policy, door),
+        negotiated: asked.is_negotiated(),
+    };
+    match asked.route(dress.cors.as_ref()) {
         Ok(route) => Ok(Routed {
             route,
-            cors,
+            dress,
             keep_alive: head.wants_keep_alive(),
             head_only: head.method() == &Method::Head,
         }),
-        Err(error) => Err(match cors {
-            Some(cors) => cors.apply(error.to_response()),
-            None => error.to_response(),
-        }),
+        Err(error) => Err(dress.apply(error.to_response())),
     }
 }
 
@@ -70,6 +80,7 @@ struct Asked<'a> {
     policy: &'a Policy,
     limits: &'a Limits,
     door: &'a Door,
+    is_here: &'a dyn Fn() -> bool,
     path: &'a str,
     query: Query,
     host: Option<Authority>,
@@ -80,7 +91,7 @@ impl<'a> Asked<'a> {
         head: &'a RequestHead,
         policy: &'a Policy,
         limits: &'a Limits,
-        door: &'a Door,
+        (door, is_here): (&'a Door, &'a dyn Fn() -> bool),
     ) -> Result<Self, HttpError> {
         let target = Target::parse(head.target())?;
         Ok(Self {
@@ -88,6 +99,7 @@ impl<'a> Asked<'a> {
             policy,
             limits,
             door,
+            is_here,
             path: target.path,
             query: Query::parse(target.query)?,
             host: target::host(head, &target)?,
@@ -103,7 +115,7 @@ impl<'a> Asked<'a> {
         }
         let methods = match self.path {
             "*" => TOPIC_METHODS,
-            "/" | "/compare" | "/altavoz.js" | "/healthz" | "/readyz" | "/metrics" => PAGE_METHODS,
+            "/" | "/compare" | "/altavoz.js" | "/healthz" | "/readyz" | METRICS => PAGE_METHODS,
             "/echo" if self.policy.echo => PAGE_METHODS,
             _ => {
                 return Err(not_found(
@@ -133,7 +145,7 @@ impl<'a> Asked<'a> {
             "/readyz" => Ok(Route::Ready {
                 drain_404: self.query.get(Name::Drain) == Some("404"),
             }),
-            "/metrics" => self.page(Route::Metrics),
+            METRICS => self.page(Route::Metrics(accept::metrics_format(self.head))),
             "/" => self.page(Route::Page(Page::Dashboard)),
             "/compare" => self.page(Route::Page(Page::Compare)),
             // Pages of anybody may use it, wherever they may subscribe.
@@ -188,20 +200,25 @@ impl<'a> Asked<'a> {
             conflate: read::conflation(&self.query, self.limits)?,
             may_publish: identity.may_publish(self.policy) && !self.is_admin_elsewhere(),
             key,
+            protocol: self.protocol(),
         })
     }
 
     /// GET of a topic without an upgrade: its page, or what is published to it.
     fn read_topic(&self, topic: TopicName) -> Result<Route, HttpError> {
         self.check_origin()?;
-        let is_plain = self.query.get(Name::Mode).is_none();
-        if is_plain && read::accepts_first(self.head, "text/html") {
+        let wanted = if self.is_negotiated() {
+            accept::wanted(self.head)
+        } else {
+            Wanted::Poll
+        };
+        if wanted == Wanted::Page {
             return self.page(Route::Page(Page::Dashboard));
         }
         self.identity()?.check_may_subscribe(self.policy)?;
-        let mode = read::mode(self.head, &self.query)?;
+        let mode = read::mode(wanted, &self.query)?;
         let is_json = self.is_json()?;
-        let Start { after, conditional } = self.start()?;
+        let Start { after, known } = self.start()?;
         let timeout = read::hold(&self.query, self.limits)?;
         let conflate = read::conflation(&self.query, self.limits)?;
         let chunked = self.head.version() == Version::Http11;
@@ -216,13 +233,13 @@ impl<'a> Asked<'a> {
                     Route::Poll {
                         topic,
                         after,
-                        conditional,
+                        known,
                     }
                 } else {
                     Route::LongPoll {
                         topic,
                         after,
-                        conditional,
+                        known,
                         timeout,
                     }
                 });
@@ -244,18 +261,29 @@ impl<'a> Asked<'a> {
         self.check_origin()?;
         let key = handshake::check(self.head)?;
         self.identity()?.check_may_subscribe(self.policy)?;
-        Ok(Route::Echo { key })
+        Ok(Route::Echo {
+            key,
+            protocol: self.protocol(),
+        })
     }
 
     /// A page of the node itself: at the admin door for all who reach it, else for whoever is on
-    /// this host or has the key.
+    /// this host or has the key. Who calls this host by a strange name may be the page of a name
+    /// that was bound anew, and counts as neither.
     fn page(&self, route: Route) -> Result<Route, HttpError> {
         if self.is_admin_elsewhere() {
             let message = "this node's pages are on its admin address (--admin-listen)";
             return Err(not_found(message));
         }
+        origin::check_host(self.host.as_ref(), self.policy, self.door)?;
         let identity = self.identity()?;
-        if !self.door.admin && !self.door.loopback {
+        let is_known = origin::is_known(self.host.as_ref(), self.policy);
+        let is_let_in = if self.door.admin {
+            is_known || !self.door.loopback
+        } else {
+            is_known && (self.is_here)()
+        };
+        if !is_let_in {
             identity.check_may_see_pages(self.policy)?;
         }
         Ok(route)
@@ -263,10 +291,10 @@ impl<'a> Asked<'a> {
 
     /// HAProxy's bare health check is an OPTIONS without headers, so it needs nothing.
     fn options(&self, methods: &'static str, cors: Option<&Cors>) -> Result<Route, HttpError> {
-        let asks = self.head.header("Access-Control-Request-Method").is_some()
-            && self.head.header("Origin").is_some();
+        let asks =
+            self.head.header(REQUEST_METHOD).is_some() && self.head.header("Origin").is_some();
         let response = match cors {
-            Some(cors) if asks => cors.preflight(methods),
+            Some(cors) if asks => cors.preflight(self.head, methods),
             // Says why, in the words of the request that would follow.
             None if asks => {
                 return self
@@ -284,6 +312,23 @@ impl<'a> Asked<'a> {
 
     fn identity(&self) -> Result<Identity, HttpError> {
         Identity::of(self.head, self.query.get(Name::Token), self.policy)
+    }
+
+    /// Whether the answer depends on `Accept`.
+    fn is_negotiated(&self) -> bool {
+        let is_read = matches!(self.head.method(), Method::Get | Method::Head);
+        let is_topic = self.path.starts_with("/topics/")
+            && self.query.get(Name::Mode).is_none()
+            && !handshake::is_upgrade(self.head);
+        is_read && (is_topic || self.path == METRICS)
+    }
+
+    /// The subprotocol of a WebSocket. The key is not repeated, wherever a client puts it.
+    fn protocol(&self) -> Option<Box<str>> {
+        let key = self.policy.publish_key.as_ref();
+        let is_key = |name: &str| key.is_some_and(|key| key.matches(name.as_bytes()));
+        let chosen = subprotocol::chosen(self.head, &self.policy.subprotocols, is_key);
+        chosen.map(Into::into)
     }
 
     fn is_admin_elsewhere(&self) -> bool {

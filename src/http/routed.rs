@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use super::Cors;
+use super::{Cors, Known};
 use crate::base::{After, TopicName};
+use crate::metrics::Format;
 use crate::wire::handshake::AcceptKey;
 use crate::wire::http::Response;
 use crate::wire::prepared::WireForm;
@@ -13,12 +14,44 @@ use crate::wire::prepared::WireForm;
 pub struct Routed {
     /// What it asks for.
     pub route: Route,
-    /// What every answer to it goes through, if a page of another origin may read it.
-    pub cors: Option<Cors>,
+    /// What every answer to it goes through.
+    pub dress: Dress,
     /// Whether the connection stays open behind the answer.
     pub keep_alive: bool,
     /// Whether it is a HEAD, whose answer has no body.
     pub head_only: bool,
+}
+
+/// What every answer to a request has, whatever it says.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Dress {
+    /// If a page of another origin may read it.
+    pub cors: Option<Cors>,
+    /// It would have been another one with another `Accept`.
+    pub negotiated: bool,
+}
+
+impl Dress {
+    /// What most answers have.
+    pub const PLAIN: Self = Self {
+        cors: None,
+        negotiated: false,
+    };
+
+    /// The answer with it; the same answer if it has it already. Each depends on who asks, also
+    /// where this request was not one of an allowed origin's page.
+    #[must_use]
+    pub fn apply(&self, response: Response) -> Response {
+        let response = if self.negotiated {
+            response.vary("Accept")
+        } else {
+            response
+        };
+        match &self.cors {
+            Some(cors) => cors.apply(response),
+            None => response.vary("Origin"),
+        }
+    }
 }
 
 /// What a request asks for.
@@ -43,6 +76,8 @@ pub enum Route {
         may_publish: bool,
         /// The answer's key.
         key: AcceptKey,
+        /// The subprotocol that was chosen.
+        protocol: Option<Box<str>>,
     },
     /// Answer with one publication behind the other, as events or lines.
     Stream {
@@ -61,8 +96,8 @@ pub enum Route {
         topic: TopicName,
         /// Where to begin; without it, with the next publication.
         after: Option<After>,
-        /// 304 where nothing is new.
-        conditional: bool,
+        /// The answers that the client has: 304 instead of one of them.
+        known: Known,
         /// After how long the answer is that nothing is new.
         timeout: Duration,
     },
@@ -72,13 +107,15 @@ pub enum Route {
         topic: TopicName,
         /// Where to begin; without it, with the newest publication.
         after: Option<After>,
-        /// 304 where nothing is new.
-        conditional: bool,
+        /// The answers that the client has: 304 instead of one of them.
+        known: Known,
     },
     /// Become a WebSocket that sends back what it gets.
     Echo {
         /// The answer's key.
         key: AcceptKey,
+        /// The subprotocol that was chosen.
+        protocol: Option<Box<str>>,
     },
     /// Whether the process answers.
     Health,
@@ -87,8 +124,8 @@ pub enum Route {
         /// Say 404 instead of 503 while draining.
         drain_404: bool,
     },
-    /// The metrics as Prometheus text.
-    Metrics,
+    /// The metrics as text.
+    Metrics(Format),
     /// A page of the node, or the script that pages use.
     Page(Page),
     /// OPTIONS, with its complete answer: the methods, or a CORS preflight.

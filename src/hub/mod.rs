@@ -429,6 +429,11 @@ mod tests {
             (false, vec![3, 4, 5]),
             "another epoch"
         );
+        let unknown = read(&mut hub, &topic, Some(After::Unknown), Time::ZERO);
+        assert_eq!(
+            (unknown.recovered, offsets(&unknown)),
+            (false, vec![3, 4, 5])
+        );
     }
 
     #[test]

@@ -271,7 +271,7 @@ impl Pair {
                 let known = kept.partition_point(|p| p.position.offset <= asked.offset);
                 &kept[known..]
             }
-            Some(After::Position(_)) => kept,
+            Some(After::Position(_) | After::Unknown) => kept,
             Some(After::Earliest) | None => {
                 assert!(recovery.recovered, "nothing was asked for that could miss");
                 kept

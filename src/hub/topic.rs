@@ -131,6 +131,7 @@ impl Topic {
             None => Some(self.last),
             Some(After::Earliest) => Some(Offset(self.first().0 - 1)),
             Some(After::Position(asked)) => self.reaches(asked).then_some(asked.offset),
+            Some(After::Unknown) => None,
         };
         let publications = self.history.behind(known.unwrap_or_default());
         Recovery {

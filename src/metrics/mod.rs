@@ -5,6 +5,7 @@
 //! `/metrics` reads all of them and sums ([`render()`]). What is worth counting, and when, is left
 //! to those who count.
 
+pub mod format;
 pub mod histogram;
 pub mod names;
 pub mod process;
@@ -13,8 +14,9 @@ pub mod render;
 pub mod shard;
 pub mod value;
 
+pub use format::Format;
 pub use histogram::Histogram;
 pub use reasons::{CloseReason, DropReason, Label, PollAnswer, RefuseReason, StatusClass};
-pub use render::{CONTENT_TYPE, NodeMetrics, render};
+pub use render::{NodeMetrics, render};
 pub use shard::ShardMetrics;
 pub use value::{Counter, Family, Gauge};

@@ -8,20 +8,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet, text};
+use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet, text};
 use prometheus_client::metrics::MetricType;
-use prometheus_client::metrics::exemplar::Exemplar;
 use prometheus_client::registry::Registry;
 
+use super::format::{Format, Out};
 use super::histogram::Histogram;
 use super::names;
 use super::process::Process;
 use super::reasons::Label;
 use super::shard::ShardMetrics;
 use super::value::Family;
-
-/// `Content-Type` of [`render`]'s text.
-pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// What is true of the whole node.
 #[derive(Clone, PartialEq, Debug)]
@@ -38,15 +35,20 @@ pub struct NodeMetrics {
 
 /// The text of `/metrics` now.
 #[must_use]
-pub fn render(shards: &[Arc<ShardMetrics>], node: &NodeMetrics) -> String {
+pub fn render(shards: &[Arc<ShardMetrics>], node: &NodeMetrics, format: Format) -> String {
     let mut registry = Registry::default();
     registry.register_collector(Box::new(Scrape {
         shards: shards.to_vec(),
         node: node.clone(),
         process: Process::read(),
+        format,
     }));
     let mut page = String::with_capacity(32 * 1024);
-    match text::encode(&mut page, &registry) {
+    let written = match format {
+        Format::Text => text::encode_registry(&mut page, &registry),
+        Format::OpenMetrics => text::encode(&mut page, &registry),
+    };
+    match written {
         Ok(()) => page,
         Err(fmt::Error) => unreachable!("writing to a string does not fail"),
     }
@@ -207,11 +209,15 @@ struct Scrape {
     shards: Vec<Arc<ShardMetrics>>,
     node: NodeMetrics,
     process: Process,
+    format: Format,
 }
 
 impl Collector for Scrape {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let mut out = Out(encoder);
+        let mut out = Out {
+            encoder,
+            format: self.format,
+        };
         self.encode_node(&mut out)?;
         self.encode_process(&mut out)?;
         self.encode_sums(&mut out)?;
@@ -287,7 +293,7 @@ impl Scrape {
     fn encode_sums(&self, out: &mut Out<'_>) -> fmt::Result {
         for CounterRow(name, help, read) in COUNTERS {
             let sum = self.sum(*read);
-            encode_counter(out.metric(name, help, MetricType::Counter)?, sum)?;
+            out.counter(name, help, |counter| counter.value(&sum))?;
         }
         let busy = Duration::from_nanos(self.sum(|s| s.busy_nanos.get()));
         out.seconds(
@@ -328,12 +334,12 @@ impl Scrape {
         help: &str,
         read: fn(&ShardMetrics) -> &Family<L>,
     ) -> fmt::Result {
-        let mut metric = out.metric(name, help, MetricType::Counter)?;
-        for label in L::ALL {
-            let sum: u64 = self.shards.iter().map(|s| read(s).get(*label)).sum();
-            encode_counter(metric.encode_family(&[(L::KEY, label.name())])?, sum)?;
-        }
-        Ok(())
+        out.counter(name, help, |counter| {
+            L::ALL.iter().try_for_each(|label| {
+                let sum: u64 = self.shards.iter().map(|s| read(s).get(*label)).sum();
+                counter.labelled(&[(L::KEY, label.name())], &sum)
+            })
+        })
     }
 
     fn encode_histograms(&self, out: &mut Out<'_>) -> fmt::Result {
@@ -379,22 +385,21 @@ impl Scrape {
             }),
         ];
         for CounterRow(name, help, read) in counters {
-            let mut metric = out.metric(name, help, MetricType::Counter)?;
-            for (shard, values) in self.shards.iter().enumerate() {
-                encode_counter(metric.encode_family(&[("shard", shard)])?, read(values))?;
-            }
+            out.counter(name, help, |counter| {
+                let mut shards = self.shards.iter().enumerate();
+                shards.try_for_each(|(n, s)| counter.labelled(&[("shard", n)], &read(s)))
+            })?;
         }
         self.encode_shards_busy(out)
     }
 
     fn encode_shards_busy(&self, out: &mut Out<'_>) -> fmt::Result {
         let help = "Time that a shard's event loop was not asleep.";
-        let mut metric = out.metric(names::SHARD_BUSY_SECONDS, help, MetricType::Counter)?;
-        for (shard, values) in self.shards.iter().enumerate() {
-            let busy = Duration::from_nanos(values.busy_nanos.get()).as_secs_f64();
-            encode_counter(metric.encode_family(&[("shard", shard)])?, busy)?;
-        }
-        Ok(())
+        out.counter(names::SHARD_BUSY_SECONDS, help, |counter| {
+            let busy = |s: &ShardMetrics| Duration::from_nanos(s.busy_nanos.get()).as_secs_f64();
+            let mut shards = self.shards.iter().enumerate();
+            shards.try_for_each(|(n, s)| counter.labelled(&[("shard", n)], &busy(s)))
+        })
     }
 
     fn sum(&self, read: fn(&ShardMetrics) -> u64) -> u64 {
@@ -421,39 +426,6 @@ impl Scrape {
         }
         (buckets, sum)
     }
-}
-
-/// The encoder, with the forms that repeat.
-struct Out<'a>(DescriptorEncoder<'a>);
-
-impl Out<'_> {
-    fn metric<'s>(
-        &'s mut self,
-        name: &'s str,
-        help: &str,
-        kind: MetricType,
-    ) -> Result<MetricEncoder<'s>, fmt::Error> {
-        self.0.encode_descriptor(name, help, None, kind)
-    }
-
-    fn gauge(&mut self, name: &str, help: &str, value: i64) -> fmt::Result {
-        self.metric(name, help, MetricType::Gauge)?
-            .encode_gauge(&value)
-    }
-
-    fn seconds(&mut self, name: &str, help: &str, value: Duration) -> fmt::Result {
-        encode_counter(
-            self.metric(name, help, MetricType::Counter)?,
-            value.as_secs_f64(),
-        )
-    }
-}
-
-fn encode_counter<N>(mut metric: MetricEncoder<'_>, value: N) -> fmt::Result
-where
-    N: prometheus_client::encoding::EncodeCounterValue,
-{
-    metric.encode_counter(&value, None::<&Exemplar<NoLabelSet, u64>>)
 }
 
 fn whole(n: usize) -> i64 {
@@ -511,7 +483,7 @@ mod tests {
 
     #[test]
     fn counters_and_gauges_are_summed_over_the_shards() {
-        let page = render(&two_shards(), &node());
+        let page = render(&two_shards(), &node(), Format::Text);
         check(&page, "altavoz_deliveries_total", 7.0);
         check(&page, "altavoz_connections", 70.0);
         check(&page, "altavoz_busy_seconds_total", 3.5);
@@ -523,7 +495,7 @@ mod tests {
 
     #[test]
     fn a_few_series_tell_the_shards_apart() {
-        let page = render(&two_shards(), &node());
+        let page = render(&two_shards(), &node(), Format::Text);
         check(&page, "altavoz_shard_connections{shard=\"0\"}", 30.0);
         check(&page, "altavoz_shard_connections{shard=\"1\"}", 40.0);
         check(&page, "altavoz_shard_deliveries_total{shard=\"1\"}", 4.0);
@@ -532,7 +504,7 @@ mod tests {
 
     #[test]
     fn histograms_add_up_in_cumulative_buckets() {
-        let page = render(&two_shards(), &node());
+        let page = render(&two_shards(), &node(), Format::Text);
         check(&page, "altavoz_turn_seconds_count", 2.0);
         check(&page, "altavoz_turn_seconds_sum", 0.014);
         check(&page, "altavoz_turn_seconds_bucket{le=\"0.005\"}", 0.0);
@@ -547,7 +519,7 @@ mod tests {
 
     #[test]
     fn the_node_and_its_process_are_described() {
-        let page = render(&two_shards(), &node());
+        let page = render(&two_shards(), &node(), Format::Text);
         check(
             &page,
             "altavoz_build_info{version=\"1.2.3\",driver=\"epoll\"}",
@@ -563,35 +535,79 @@ mod tests {
     fn one_draining_shard_is_a_draining_node() {
         let shards = two_shards();
         shards.iter().for_each(|shard| shard.draining.set(1));
-        check(&render(&shards, &node()), "altavoz_draining", 1.0);
+        check(
+            &render(&shards, &node(), Format::Text),
+            "altavoz_draining",
+            1.0,
+        );
+    }
+
+    /// The name of each metric as a format's `TYPE` and `HELP` have it, and its kind.
+    fn described(page: &str, what: &str) -> Vec<(String, String)> {
+        let lines = page.lines().filter_map(|line| line.strip_prefix(what));
+        let pairs = lines.filter_map(|line| line.split_once(' '));
+        let mut found: Vec<_> = pairs.map(|(a, b)| (a.to_owned(), b.to_owned())).collect();
+        found.sort();
+        found
     }
 
     #[test]
     fn every_name_is_on_the_page_once_and_nothing_else_is() {
-        let page = render(&two_shards(), &node());
-        let types = page.lines().filter_map(|line| line.strip_prefix("# TYPE "));
-        let mut found: Vec<_> = types.filter_map(|line| line.split(' ').next()).collect();
-        let mut names: Vec<_> = names::ALL.to_vec();
-        // Kernels before 6.2 do not say it.
-        if !found.contains(&names::PROCESS_OPEN_FDS) {
-            names.retain(|name| *name != names::PROCESS_OPEN_FDS);
+        for format in [Format::Text, Format::OpenMetrics] {
+            let page = render(&two_shards(), &node(), format);
+            let types = described(&page, "# TYPE ");
+            let found: Vec<_> = types
+                .iter()
+                .map(|(name, kind)| match (format, kind.as_str()) {
+                    (Format::Text, "counter") => name.strip_suffix("_total").expect(name),
+                    _ => name,
+                })
+                .collect();
+            let mut names: Vec<_> = names::ALL.to_vec();
+            // Kernels before 6.2 do not say it.
+            if !found.contains(&names::PROCESS_OPEN_FDS) {
+                names.retain(|name| *name != names::PROCESS_OPEN_FDS);
+            }
+            names.sort_unstable();
+            let mut sorted = found.clone();
+            sorted.sort_unstable();
+            assert_eq!(sorted, names);
+            let helps = described(&page, "# HELP ");
+            assert!(types.iter().map(|t| &t.0).eq(helps.iter().map(|h| &h.0)));
         }
-        found.sort_unstable();
-        names.sort_unstable();
-        assert_eq!(found, names);
     }
 
     #[test]
-    fn the_page_has_one_help_and_type_a_metric_and_ends_as_openmetrics_does() {
-        let page = render(&two_shards(), &node());
-        assert!(page.ends_with("# EOF\n"));
-        for name in names::ALL {
-            assert!(
-                page.matches(&format!("# HELP {name} ")).count() <= 1,
-                "{name}"
-            );
+    fn each_format_describes_the_samples_that_it_has() {
+        for format in [Format::Text, Format::OpenMetrics] {
+            let page = render(&two_shards(), &node(), format);
+            assert_eq!(page.contains("# EOF"), format == Format::OpenMetrics);
+            assert!(!page.contains("_total_total"));
+            let types = described(&page, "# TYPE ");
+            for (sample, _) in samples(&page) {
+                let name = sample.split('{').next().unwrap_or(sample);
+                let is_described = types.iter().any(|(family, kind)| {
+                    let suffixes: &[&str] = match (format, kind.as_str()) {
+                        (Format::OpenMetrics, "counter") => &["_total"],
+                        (_, "histogram") => &["_bucket", "_sum", "_count"],
+                        _ => &[""],
+                    };
+                    suffixes
+                        .iter()
+                        .any(|suffix| *name == format!("{family}{suffix}"))
+                });
+                assert!(is_described, "{format:?} {sample}");
+            }
         }
-        let mut seen: Vec<_> = samples(&page).into_iter().map(|(name, _)| name).collect();
+    }
+
+    #[test]
+    fn both_formats_have_the_same_samples_and_none_twice() {
+        let text = render(&two_shards(), &node(), Format::Text);
+        let open = render(&two_shards(), &node(), Format::OpenMetrics);
+        let names = |page| samples(page).into_iter().map(|(name, _)| name);
+        let mut seen: Vec<_> = names(&text).collect();
+        assert!(names(&open).eq(seen.iter().copied()));
         let all = seen.len();
         seen.sort_unstable();
         seen.dedup();
@@ -600,7 +616,15 @@ mod tests {
 
     #[test]
     fn a_node_without_shards_still_has_every_series() {
-        check(&render(&[], &node()), "altavoz_turn_seconds_count", 0.0);
-        check(&render(&[], &node()), "altavoz_deliveries_total", 0.0);
+        check(
+            &render(&[], &node(), Format::Text),
+            "altavoz_turn_seconds_count",
+            0.0,
+        );
+        check(
+            &render(&[], &node(), Format::Text),
+            "altavoz_deliveries_total",
+            0.0,
+        );
     }
 }

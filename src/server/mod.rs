@@ -190,7 +190,7 @@ fn settings(
         dashboard: DASHBOARD,
         compare: COMPARE,
         client: CLIENT,
-        metrics: Box::new(move || metrics::render(&metrics, &node)),
+        metrics: Box::new(move |format| metrics::render(&metrics, &node, format)),
     };
     Ok(Settings {
         rules: Arc::new(rules),
@@ -214,6 +214,8 @@ fn policy(plan: &Plan) -> Result<Policy, ServeError> {
     Ok(Policy {
         publish_key: plan.publish_key.clone(),
         anonymous: plan.anonymous.value,
+        foreign_tokens: plan.foreign_tokens,
+        subprotocols: plan.subprotocols.clone(),
         allow_origins: origins?,
         echo: plan.echo,
         admin_elsewhere: plan.admin_listen.is_some(),

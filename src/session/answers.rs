@@ -3,8 +3,9 @@
 use serde::Serialize;
 
 use super::Reply;
+use crate::http::Known;
 use crate::hub::{PublishOutcome, Recovery};
-use crate::metrics::{self, PollAnswer};
+use crate::metrics::PollAnswer;
 use crate::wire::answer;
 use crate::wire::http::Response;
 
@@ -66,22 +67,22 @@ pub(super) fn reply(reply: &Reply) -> Response {
             .header("Retry-After", "1")
             .uncached(),
         Reply::Text(status, text) => Response::text(*status, text.clone()).uncached(),
-        Reply::Metrics(text) => {
-            Response::new(200, metrics::CONTENT_TYPE, text.as_bytes()).uncached()
+        Reply::Metrics(format, text) => {
+            Response::new(200, format.content_type(), text.as_bytes()).uncached()
         }
         Reply::Page(html) => page(html),
         Reply::Script(text) => script(text),
     }
 }
 
-/// What follows a position; 304 if the client said by `If-None-Match` that it knows all of it.
-pub(super) fn read(recovery: &Recovery, conditional: bool) -> Response {
+/// What follows a position; 304 if the client has said that it has this very answer.
+pub(super) fn read(recovery: &Recovery, known: &Known) -> Response {
     let Recovery {
         position,
         recovered,
         publications,
     } = recovery;
-    if conditional && *recovered && publications.is_empty() {
+    if known.matches(*position) {
         return answer::not_modified(*position);
     }
     answer::publications(*position, *recovered, publications)
@@ -111,10 +112,12 @@ fn page(html: &str) -> Response {
         .uncached()
 }
 
-/// The script is the same for everybody, and pages of any site may load it.
+/// The script is the same for everybody, and pages of any site may load it; only its CORS headers
+/// depend on who asks, which a cache has to know.
 fn script(text: &str) -> Response {
     Response::new(200, "text/javascript; charset=utf-8", text.as_bytes())
         .header("Cache-Control", "max-age=300")
         .header("Cross-Origin-Resource-Policy", "cross-origin")
+        .vary("Origin")
         .header("X-Content-Type-Options", "nosniff")
 }

@@ -9,7 +9,7 @@ use ipnet::IpNet;
 use crate::base::Time;
 use crate::config::Limits;
 use crate::http::{Door, Policy};
-use crate::wire::forwarded;
+use crate::wire::forwarded::{self, Sender};
 use crate::wire::http::{Date, RequestHead};
 
 /// What is the same for all sessions of a node.
@@ -35,6 +35,15 @@ impl Rules {
     }
 }
 
+/// Who speaks on a connection whose peer is a trusted proxy.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Proxy {
+    /// The proxy, or the client that its PROXY header named.
+    pub address: IpAddr,
+    /// Its PROXY header is for a client without an address.
+    pub hides: bool,
+}
+
 /// The moment in which a session handles something.
 #[derive(Clone, Debug)]
 pub struct Context {
@@ -46,9 +55,8 @@ pub struct Context {
     pub date: Date,
     /// By which listener the client came.
     pub door: u16,
-    /// A proxy whose word on its clients is taken: its address, and the client's that it named;
-    /// `None` if the peer is none.
-    pub proxy: Option<IpAddr>,
+    /// A proxy whose word on its clients is taken; `None` if the peer is none.
+    pub proxy: Option<Proxy>,
     /// The node is full: this connection is from the reserve, for health checks and a 503.
     pub is_full: bool,
     /// Whether the node still takes new subscribers.
@@ -93,7 +101,30 @@ impl Context {
     #[must_use]
     pub fn forwarded_client(&self, head: &RequestHead) -> Option<SocketAddr> {
         let proxy = self.proxy?;
-        let client = forwarded::client_address(head, proxy, |address| self.rules.trusts(address));
-        (client != proxy).then_some(SocketAddr::new(client, 0))
+        let client = self.sender(head, proxy).address;
+        (client != proxy.address).then_some(SocketAddr::new(client, 0))
+    }
+
+    /// Whether the client that sent a request is known to be on this host, and to have come in
+    /// where only this host does.
+    ///
+    /// A proxy here is no client: whoever is trusted must name one of this host, and whoever is
+    /// not must leave no trace of speaking for somebody. A silent proxy cannot be told from a
+    /// client, which docs/operations.md says.
+    #[must_use]
+    pub fn is_client_here(&self, head: &RequestHead) -> bool {
+        let Door { loopback, unix, .. } = *self.door();
+        match self.proxy {
+            None => loopback && !forwarded::is_relayed(head),
+            Some(proxy) if proxy.hides => false,
+            Some(proxy) => {
+                let sender = self.sender(head, proxy);
+                (loopback || unix) && sender.is_client && sender.address.is_loopback()
+            }
+        }
+    }
+
+    fn sender(&self, head: &RequestHead, proxy: Proxy) -> Sender {
+        forwarded::sender(head, proxy.address, |address| self.rules.trusts(address))
     }
 }

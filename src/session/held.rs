@@ -9,6 +9,7 @@ use super::http::{Exchange, HttpSession};
 use super::output::Reader;
 use super::{Action, Context, Outputs};
 use crate::base::{Position, Time};
+use crate::http::{Dress, Known};
 use crate::hub::Recovery;
 use crate::metrics::{CloseReason, PollAnswer};
 use crate::wire::http::Version;
@@ -31,8 +32,8 @@ const COMMON: Exchange = Exchange {
     version: Version::Http11,
     keep_alive: true,
     head_only: false,
-    conditional: false,
-    cors: None,
+    known: Known::NOTHING,
+    dress: Dress::PLAIN,
     topic: None,
 };
 
@@ -136,7 +137,11 @@ impl HeldSession {
             return None;
         }
         self.until = Time::NEVER;
-        let exchange = self.special.take().map_or(COMMON, |special| *special);
+        let mut exchange = self.special.take().map_or(COMMON, |special| *special);
+        // What came while it was held the client cannot have had, whatever tags it has made up.
+        if !recovery.publications.is_empty() {
+            exchange.known = Known::NOTHING;
+        }
         out.act(Action::Reads(None));
         let mut http = HttpSession::new(cx);
         http.answer_poll(cx, exchange, recovery, out);

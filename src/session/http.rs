@@ -11,7 +11,7 @@ use super::websocket::WebSocketSession;
 use super::{Action, Context, Manner, Outputs, Question, Reader, Reply, State};
 use crate::base::{After, Time, TopicName};
 use crate::config::Limits;
-use crate::http::{self, Cors, Route, Routed};
+use crate::http::{self, Dress, Known, Route, Routed};
 use crate::hub::{PublishOutcome, Recovery};
 use crate::metrics::CloseReason;
 use crate::wire::answer;
@@ -55,9 +55,9 @@ pub(super) struct Exchange {
     pub(super) version: Version,
     pub(super) keep_alive: bool,
     pub(super) head_only: bool,
-    /// A poll may be answered 304.
-    pub(super) conditional: bool,
-    pub(super) cors: Option<Cors>,
+    /// The answers to a poll that the client has.
+    pub(super) known: Known,
+    pub(super) dress: Dress,
     pub(super) topic: Option<TopicName>,
 }
 
@@ -67,8 +67,8 @@ impl Exchange {
         version: Version::Http11,
         keep_alive: false,
         head_only: false,
-        conditional: false,
-        cors: None,
+        known: Known::NOTHING,
+        dress: Dress::PLAIN,
         topic: None,
     };
 
@@ -93,9 +93,15 @@ struct Subscription {
 /// What a session is once it is subscribed.
 #[derive(Debug)]
 enum Becomes {
-    WebSocket { may_publish: bool, key: AcceptKey },
+    WebSocket {
+        may_publish: bool,
+        key: AcceptKey,
+        protocol: Option<Box<str>>,
+    },
     Stream,
-    Held { timeout: Duration },
+    Held {
+        timeout: Duration,
+    },
 }
 
 impl HttpSession {
@@ -150,8 +156,13 @@ impl HttpSession {
             becomes,
         } = *subscription;
         Some(match becomes {
-            Becomes::WebSocket { may_publish, key } => {
-                handshake::write_response(&mut out.bytes, &cx.date, &key, None);
+            Becomes::WebSocket {
+                may_publish,
+                key,
+                protocol,
+            } => {
+                let protocol = protocol.as_deref();
+                handshake::write_response(&mut out.bytes, &cx.date, &key, protocol);
                 if manner.form() == Some(WireForm::Json) {
                     let greeting = answer::greeting(recovery.position, recovery.recovered);
                     frame::encode(&mut out.bytes, Opcode::Text, greeting.as_bytes());
@@ -178,7 +189,9 @@ impl HttpSession {
         };
         match subscription.becomes {
             Becomes::Held { timeout } => {
-                !recovery.recovered || !recovery.publications.is_empty() || timeout.is_zero()
+                let is_new = !recovery.recovered || !recovery.publications.is_empty();
+                let is_known = subscription.exchange.known.has(recovery.position);
+                timeout.is_zero() || is_new && !is_known
             }
             Becomes::WebSocket { .. } | Becomes::Stream => false,
         }
@@ -205,7 +218,7 @@ impl HttpSession {
         recovery: &Recovery,
         out: &mut Outputs,
     ) {
-        let response = answers::read(recovery, exchange.conditional);
+        let response = answers::read(recovery, &exchange.known);
         out.act(Action::Polled(answers::poll_answer(&response, recovery)));
         self.respond(cx, exchange, response, out);
     }
@@ -330,7 +343,7 @@ impl HttpSession {
             }
         };
         let asked = self.admit(cx, &head).map(|routed| {
-            exchange.cors = routed.cors;
+            exchange.dress = routed.dress;
             routed.route
         });
         let mut incoming = Incoming {
@@ -407,8 +420,13 @@ impl HttpSession {
                 conflate,
                 may_publish,
                 key,
+                protocol,
             } => {
-                let becomes = Becomes::WebSocket { may_publish, key };
+                let becomes = Becomes::WebSocket {
+                    may_publish,
+                    key,
+                    protocol,
+                };
                 let manner = Manner::new(form, conflate);
                 self.subscribe(topic, after, exchange, manner, becomes, out);
             }
@@ -428,30 +446,31 @@ impl HttpSession {
             Route::LongPoll {
                 topic,
                 after,
-                conditional,
+                known,
                 timeout,
             } => {
-                exchange.conditional = conditional;
+                exchange.known = known;
                 let becomes = Becomes::Held { timeout };
                 self.subscribe(topic, after, exchange, Manner::Once, becomes, out);
             }
             Route::Poll {
                 topic,
                 after,
-                conditional,
+                known,
             } => {
-                exchange.conditional = conditional;
+                exchange.known = known;
                 self.stage = Stage::Waiting(exchange);
                 out.act(Action::Read { topic, after });
             }
-            Route::Echo { key } => {
-                handshake::write_response(&mut out.bytes, &cx.date, &key, None);
+            Route::Echo { key, protocol } => {
+                let protocol = protocol.as_deref();
+                handshake::write_response(&mut out.bytes, &cx.date, &key, protocol);
                 upgraded(out);
                 return Some(State::WebSocket(WebSocketSession::echo(cx)));
             }
             Route::Health => self.ask(Question::Health, exchange, out),
             Route::Ready { drain_404 } => self.ask(Question::Ready { drain_404 }, exchange, out),
-            Route::Metrics => self.ask(Question::Metrics, exchange, out),
+            Route::Metrics(format) => self.ask(Question::Metrics(format), exchange, out),
             Route::Page(page) => self.ask(Question::Page(page), exchange, out),
             Route::Options(response) => self.respond(cx, exchange, response, out),
         }
@@ -460,7 +479,8 @@ impl HttpSession {
 
     /// What the request asks for, if the node has room for that.
     fn admit(&self, cx: &Context, head: &RequestHead) -> Result<Routed, Response> {
-        let routed = http::route(head, &cx.rules.policy, cx.limits(), cx.door())?;
+        let is_here = || cx.is_client_here(head);
+        let routed = http::route(head, &cx.rules.policy, cx.limits(), cx.door(), &is_here)?;
         let is_check = matches!(
             routed.route,
             Route::Health | Route::Ready { .. } | Route::Options(_)
@@ -585,15 +605,11 @@ impl HttpSession {
             version,
             keep_alive,
             head_only,
-            cors,
+            dress,
             ..
         } = exchange;
         let stays = keep_alive && !self.last && !cx.is_draining && !cx.is_full;
-        let response = match &cors {
-            Some(cors) => cors.apply(response),
-            None => response,
-        };
-        let response = http::varied(response);
+        let response = dress.apply(response);
         response.write(&mut out.bytes, &cx.date, head_only, stays, version);
         out.act(Action::Answered(response.status()));
         if stays {
@@ -643,10 +659,10 @@ fn head_limits(limits: &Limits) -> HeadLimits {
     }
 }
 
-/// Behind a trusted proxy the request says who the client is.
+/// Behind a trusted proxy each request says who its client is.
 fn tell_client(cx: &Context, head: &RequestHead, out: &mut Outputs) {
-    if let Some(address) = cx.forwarded_client(head) {
-        out.act(Action::Client(address));
+    if cx.proxy.is_some() {
+        out.act(Action::Client(cx.forwarded_client(head)));
     }
 }
 

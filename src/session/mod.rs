@@ -18,7 +18,7 @@ mod websocket;
 
 use std::sync::Arc;
 
-pub use context::{Context, Rules};
+pub use context::{Context, Proxy, Rules};
 pub use manner::Manner;
 pub use output::{Action, Outputs, Question, Reader, Reply};
 

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use crate::base::{After, TopicName};
 use crate::http::Page;
-use crate::metrics::{CloseReason, PollAnswer};
+use crate::metrics::{CloseReason, Format, PollAnswer};
 use crate::wire::prepared::PayloadKind;
 
 /// The most memory that a scratch buffer keeps between turns, in bytes.
@@ -76,8 +76,11 @@ pub enum Action {
     Finish(CloseReason),
     /// Close now, whatever waits.
     Abort(CloseReason),
-    /// A trusted proxy says who the client is.
-    Client(SocketAddr),
+    /// A trusted proxy says for which client the connection is; for `None`, for one that has no
+    /// address.
+    Relayed(Option<SocketAddr>),
+    /// A trusted proxy says whose request this is; by `None`, its own or that client's.
+    Client(Option<SocketAddr>),
     /// An HTTP answer with this status was given.
     Answered(u16),
     /// The client tried to publish and may not.
@@ -111,8 +114,8 @@ pub enum Question {
         /// While draining the answer is 404, as HAProxy's `disable-on-404` wants it.
         drain_404: bool,
     },
-    /// Its counters.
-    Metrics,
+    /// Its counters, as this text.
+    Metrics(Format),
     /// A page, or the script for pages.
     Page(Page),
 }
@@ -123,7 +126,7 @@ pub enum Reply {
     /// A status and a line of text.
     Text(u16, String),
     /// The text of `/metrics`.
-    Metrics(String),
+    Metrics(Format, String),
     /// A page.
     Page(&'static str),
     /// A script.

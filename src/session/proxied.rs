@@ -34,13 +34,8 @@ impl Proxied {
         }
         match self.reader.handle_bytes(bytes) {
             Ok(step) => {
-                let client = step
-                    .done
-                    .as_ref()
-                    .and_then(|header| header.ends.as_ref())
-                    .map(|ends| ends.source);
-                if let Some(address) = client {
-                    out.act(Action::Client(address));
+                if let Some(header) = step.done.filter(|header| !header.is_local) {
+                    out.act(Action::Relayed(header.ends.map(|ends| ends.source)));
                 }
                 (step.consumed, step.done.is_some())
             }

@@ -48,10 +48,7 @@ impl StreamSession {
         recovery: &Recovery,
         out: &mut Outputs,
     ) -> Self {
-        let head = match &exchange.cors {
-            Some(cors) => cors.apply(head(form)),
-            None => head(form),
-        };
+        let head = exchange.dress.apply(head(form));
         head.write(&mut out.bytes, &cx.date, false, false, exchange.version);
         form.wrap(&mut out.bytes, &greeting(form, recovery));
         out.act(Action::Answered(head.status()));

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{Action, Context, Outputs, Question, Reply, Rules, Session};
 use crate::base::{After, Epoch, Offset, Position, Time};
-use crate::config::{Anonymous, Limits};
+use crate::config::{Anonymous, ForeignTokens, Limits};
 use crate::http::{Door, Policy};
 use crate::hub::{PublishOutcome, Recovery};
 use crate::wire::close::CloseCode;
@@ -150,6 +150,8 @@ fn context(anonymous: Anonymous) -> Context {
     let policy = Policy {
         publish_key: None,
         anonymous,
+        foreign_tokens: ForeignTokens::Ignore,
+        subprotocols: Vec::new(),
         allow_origins: Vec::new(),
         echo: true,
         admin_elsewhere: false,
@@ -183,6 +185,7 @@ fn wish(action: &Action) -> String {
         Action::Subscribe { topic, after } => match after {
             None => format!("subscribe {topic}"),
             Some(After::Earliest) => format!("subscribe {topic} after earliest"),
+            Some(After::Unknown) => format!("subscribe {topic} after something"),
             Some(After::Position(position)) => format!("subscribe {topic} after {position}"),
         },
         Action::Publish {
@@ -647,5 +650,6 @@ fn a_body_without_a_length_is_411_and_one_that_is_too_long_413() {
 }
 
 mod bodies;
+mod client;
 mod heads;
 mod reading;

@@ -2,14 +2,14 @@
 //!
 //! Kept small, since there are very many: what only a busy connection needs is behind a box.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use super::groups::Membership;
 use super::outbox::{Charged, Outbox};
 use crate::base::Time;
 use crate::mesh::Permit;
 use crate::metrics::CloseReason;
-use crate::session::{Reader, Session};
+use crate::session::{Proxy, Reader, Session};
 
 /// A connection, from `open` to its `Closed`.
 ///
@@ -37,9 +37,8 @@ pub(crate) struct Connection {
     /// Bytes that arrived while the session could not take them.
     #[expect(clippy::box_collection, reason = "eight bytes where there is none")]
     pub(crate) unread: Option<Box<Vec<u8>>>,
-    /// A trusted proxy's address, and the client's as soon as the proxy has named it; `None` if
-    /// the peer is not a trusted proxy, since the driver knows it then.
-    pub(crate) client: Option<Box<SocketAddr>>,
+    /// Who speaks, if the peer is a trusted proxy; `None` if not, since the driver knows it then.
+    pub(crate) behind: Option<Box<Behind>>,
     /// When the timer wheel asks next. Invariant: the wheel has an entry for this moment.
     pub(crate) wakes_at: Time,
     /// When a close that was begun is cut short; [`Time::NEVER`] while open.
@@ -53,14 +52,23 @@ pub(crate) struct Connection {
     pub(crate) ended: bool,
     /// The topic's home was asked to subscribe it, and has not answered.
     pub(crate) subscribing: bool,
-    /// The peer is a proxy whose word on its clients is taken.
-    pub(crate) trusted: bool,
     /// As what it is counted.
     pub(crate) reads: Option<Reader>,
 }
 
 // There are very many of them.
 const _: () = assert!(size_of::<Connection>() <= 120);
+
+/// Who speaks on a connection whose peer is a proxy that is believed.
+#[derive(Debug)]
+pub(crate) struct Behind {
+    /// The proxy, or the client that its PROXY header named.
+    pub(crate) sender: SocketAddr,
+    /// Its PROXY header is for a client without an address.
+    pub(crate) hides: bool,
+    /// Whom the last request's headers named. A proxy sends requests of many on one connection.
+    pub(crate) client: Option<SocketAddr>,
+}
 
 /// Where a connection is in its life.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -80,7 +88,7 @@ impl Connection {
             outbox: None,
             unread: None,
             membership: None,
-            client: None,
+            behind: None,
             wakes_at: Time::NEVER,
             finish_by: Time::NEVER,
             accepted: now,
@@ -94,17 +102,17 @@ impl Connection {
             dirty: false,
             ended: false,
             subscribing: false,
-            trusted: false,
             reads: None,
         }
     }
 
     /// Who speaks for others here, if that is believed.
-    pub(crate) fn proxy(&self) -> Option<IpAddr> {
-        self.client
-            .as_ref()
-            .filter(|_| self.trusted)
-            .map(|address| address.ip())
+    pub(crate) fn proxy(&self) -> Option<Proxy> {
+        let behind = self.behind.as_ref()?;
+        Some(Proxy {
+            address: behind.sender.ip(),
+            hides: behind.hides,
+        })
     }
 
     /// Bytes in the outbox.

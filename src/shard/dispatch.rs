@@ -1,9 +1,9 @@
 //! Between a session and the rest: bytes and events go in, its wishes become calls.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
-use super::connection::{Connection, State};
+use super::connection::{Behind, Connection, State};
 use super::groups::{Left, Member};
 use super::{Command, Core};
 use crate::base::{After, Chunk, ConnId, TopicName};
@@ -12,12 +12,12 @@ use crate::hub::{Recovery, TopicsFull};
 use crate::io::Close;
 use crate::mesh::{Origin, Permit, Request};
 use crate::metrics::{CloseReason, RefuseReason};
-use crate::session::{Action, Context, Manner, Outputs, Question, Reader, Reply, Session};
+use crate::session::{Action, Context, Manner, Outputs, Proxy, Question, Reader, Reply, Session};
 use crate::wire::prepared::{self, WireForm};
 
 impl<S> Core<S> {
     /// What the session of a newcomer needs to know of its surroundings.
-    pub(super) fn context(&mut self, door: u16, permit: Permit, proxy: Option<IpAddr>) -> Context {
+    pub(super) fn context(&mut self, door: u16, permit: Permit, proxy: Option<Proxy>) -> Context {
         Context {
             rules: Arc::clone(&self.settings.rules),
             now: self.now,
@@ -91,7 +91,8 @@ impl<S> Core<S> {
             Action::Leave(reason) => self.leave(id, reason),
             Action::Finish(reason) => self.finish(id, reason),
             Action::Abort(reason) => self.abort(id, reason),
-            Action::Client(address) => self.set_client(id, address),
+            Action::Relayed(client) => self.relayed(id, client),
+            Action::Client(client) => self.set_client(id, client),
             Action::Answered(status) => self.metrics.http_response(status),
             Action::NotAllowed => self.metrics.publish_refused(RefuseReason::NotAllowed),
             Action::MessageIn => self.metrics.received_messages.add(1),
@@ -282,17 +283,31 @@ impl<S> Core<S> {
         }
     }
 
-    fn set_client(&mut self, id: ConnId, address: SocketAddr) {
-        if let Some(conn) = self.conn_mut(id) {
-            conn.client = Some(Box::new(address));
+    /// A PROXY header has named the client of a connection, or hides it.
+    fn relayed(&mut self, id: ConnId, client: Option<SocketAddr>) {
+        if let Some(behind) = self.behind(id) {
+            behind.sender = client.unwrap_or(behind.sender);
+            behind.hides = client.is_none();
         }
+    }
+
+    fn set_client(&mut self, id: ConnId, client: Option<SocketAddr>) {
+        if let Some(behind) = self.behind(id) {
+            behind.client = client;
+        }
+    }
+
+    fn behind(&mut self, id: ConnId) -> Option<&mut Behind> {
+        self.conn_mut(id)?.behind.as_deref_mut()
     }
 
     fn answer_question(&mut self, id: ConnId, question: Question) {
         let reply = match question {
             Question::Health => Reply::Text(200, "ok\n".to_owned()),
             Question::Ready { drain_404 } => self.readiness(drain_404),
-            Question::Metrics => Reply::Metrics((self.settings.pages.metrics)()),
+            Question::Metrics(format) => {
+                Reply::Metrics(format, (self.settings.pages.metrics)(format))
+            }
             Question::Page(Page::Dashboard) => Reply::Page(self.settings.pages.dashboard),
             Question::Page(Page::Compare) => Reply::Page(self.settings.pages.compare),
             Question::Page(Page::Client) => Reply::Script(self.settings.pages.client),

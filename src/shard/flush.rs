@@ -162,7 +162,8 @@ impl<S> Core<S> {
         if conn.outbox.as_ref().is_some_and(|outbox| outbox.is_empty()) {
             conn.outbox = None;
         }
-        let client = conn.client.as_deref().copied().map(Peer::Inet);
+        let behind = conn.behind.as_deref();
+        let client = behind.map(|behind| Peer::Inet(behind.client.unwrap_or(behind.sender)));
         let topic = conn.membership.map(|at| self.groups.topic(at).clone());
         let peer = client.or_else(|| driver.peer(id));
         tracing::warn!(

@@ -35,7 +35,7 @@ use slab::Slab;
 pub use settings::{Pages, Settings};
 
 use self::calendar::Calendar;
-use self::connection::{Connection, State};
+use self::connection::{Behind, Connection, State};
 use self::counts::Counts;
 use self::drain::Drain;
 use self::fanout::Budget;
@@ -412,8 +412,11 @@ impl<S> Core<S> {
             Some(Peer::Unix) if rules.doors[usize::from(conn.door)].proxy => LOCAL,
             _ => return,
         };
-        conn.trusted = true;
-        conn.client = Some(Box::new(address));
+        conn.behind = Some(Box::new(Behind {
+            sender: address,
+            hides: false,
+            client: None,
+        }));
     }
 
     /// Everything that may produce more work within the turn, until none is left.

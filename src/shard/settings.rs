@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::HashKey;
+use crate::metrics::Format;
 use crate::session::Rules;
 
 /// The node's rules and bounds.
@@ -29,7 +30,7 @@ pub struct Pages {
     /// The script of the client that falls back.
     pub client: &'static str,
     /// Makes the text of `/metrics`.
-    pub metrics: Box<dyn Fn() -> String + Send + Sync>,
+    pub metrics: Box<dyn Fn(Format) -> String + Send + Sync>,
 }
 
 impl Settings {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{Pages, Parts, Settings, Shard};
 use crate::base::{HashKey, ShardId, TopicName};
-use crate::config::{Anonymous, Limits};
+use crate::config::{Anonymous, ForeignTokens, Limits};
 use crate::http::{Door, Policy};
 use crate::io::Driver;
 use crate::mesh::{Joint, Mesh, NodeState};
@@ -86,6 +86,8 @@ fn settings(limits: Limits, coalesce: Duration) -> Settings {
     let policy = Policy {
         publish_key: None,
         anonymous: Anonymous::Publish,
+        foreign_tokens: ForeignTokens::Ignore,
+        subprotocols: Vec::new(),
         allow_origins: Vec::new(),
         echo: false,
         admin_elsewhere: false,
@@ -104,7 +106,7 @@ fn settings(limits: Limits, coalesce: Duration) -> Settings {
             dashboard: "",
             compare: "",
             client: "",
-            metrics: Box::new(String::new),
+            metrics: Box::new(|_| String::new()),
         },
     }
 }

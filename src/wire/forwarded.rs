@@ -7,47 +7,108 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::http::RequestHead;
+use super::quoted::{split_unquoted, unquoted};
 
-/// The address of the client that sent this request over a connection from `peer`.
+/// Who sent a request.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Sender {
+    /// The client; where it cannot be known, the nearest proxy that is.
+    pub address: IpAddr,
+    /// Whether it is the client, as far as our proxies' word goes: nobody else stands behind it
+    /// of whom they would have spoken.
+    pub is_client: bool,
+}
+
+/// What proxies and gateways write who do not say by `X-Forwarded-For` or `Forwarded` for whom
+/// they speak, and clients by themselves do not.
+const TRACES: &[&str] = &[
+    "Via",
+    "X-Real-IP",
+    "X-Forwarded",
+    "X-Forwarded-Host",
+    "X-Forwarded-Proto",
+    "X-Forwarded-Protocol",
+    "X-Forwarded-Port",
+    "X-Forwarded-Server",
+    "X-Forwarded-Scheme",
+    "X-Forwarded-Ssl",
+    "X-Forwarded-Prefix",
+    "X-Forwarded-Client-Cert",
+    "X-Original-Forwarded-For",
+    "Forwarded-For",
+    "X-Client-IP",
+    "Client-IP",
+    "True-Client-IP",
+    "X-Cluster-Client-IP",
+    "CF-Connecting-IP",
+    "Fastly-Client-IP",
+    "X-Azure-ClientIP",
+    "X-Envoy-External-Address",
+    "X-Original-Host",
+    "CDN-Loop",
+];
+
+/// Who sent this request over a connection from `peer`.
 ///
-/// Without a trusted peer that is the peer. Where a hop cannot be read, it is the nearest proxy
-/// that is known. Where both headers are there and lead to two clients, one of them was not
-/// written by our proxy and we cannot know which, so it is the peer.
+/// Without a trusted peer that is the peer, and the client only if no header shows that it speaks
+/// for somebody. Where a hop cannot be read, the nearest proxy that is known stands for it. Where
+/// both headers are there and lead to two clients, one of them was not written by our proxy and we
+/// cannot know which, so it is the peer.
 #[must_use]
-pub fn client_address(
-    head: &RequestHead,
-    peer: IpAddr,
-    trusted: impl Fn(IpAddr) -> bool,
-) -> IpAddr {
-    let peer = peer.to_canonical();
-    if !trusted(peer) {
-        return peer;
+pub fn sender(head: &RequestHead, peer: IpAddr, trusted: impl Fn(IpAddr) -> bool) -> Sender {
+    let address = peer.to_canonical();
+    let hidden = Sender {
+        address,
+        is_client: false,
+    };
+    if !trusted(address) {
+        let is_client = !is_relayed(head);
+        return Sender { address, is_client };
     }
-    let clients = [x_forwarded_for(head), forwarded(head)]
-        .map(|hops| hops.map(|hops| right_most(peer, &hops, &trusted)));
-    match clients {
-        [None, None] => peer,
-        [Some(client), None] | [None, Some(client)] => client,
-        [Some(client), Some(other)] if client == other => client,
-        [Some(_), Some(_)] => peer,
+    let senders = [x_forwarded_for(head), forwarded(head)]
+        .map(|hops| hops.map(|hops| right_most(address, &hops, &trusted)));
+    match senders {
+        [None, None] => Sender {
+            address,
+            is_client: !has_traces(head),
+        },
+        [Some(sender), None] | [None, Some(sender)] => sender,
+        [Some(sender), Some(other)] if sender == other => sender,
+        [Some(_), Some(_)] => hidden,
     }
+}
+
+/// Whether a proxy has passed this request on, whoever that is.
+#[must_use]
+pub fn is_relayed(head: &RequestHead) -> bool {
+    let named = ["X-Forwarded-For", "Forwarded"];
+    named.iter().any(|name| head.header(name).is_some()) || has_traces(head)
+}
+
+fn has_traces(head: &RequestHead) -> bool {
+    TRACES.iter().any(|name| head.header(name).is_some())
 }
 
 /// A hop, or `None` for one that names no address.
 type Hop = Option<IpAddr>;
 
-fn right_most(peer: IpAddr, hops: &[Hop], trusted: &impl Fn(IpAddr) -> bool) -> IpAddr {
-    let mut client = peer;
+fn right_most(peer: IpAddr, hops: &[Hop], trusted: &impl Fn(IpAddr) -> bool) -> Sender {
+    let mut sender = Sender {
+        address: peer,
+        is_client: false,
+    };
     for hop in hops.iter().rev() {
         let Some(address) = *hop else {
+            sender.is_client = false;
             break;
         };
-        client = address;
-        if !trusted(client) {
+        let is_client = true;
+        sender = Sender { address, is_client };
+        if !trusted(address) {
             break;
         }
     }
-    client
+    sender
 }
 
 /// The hops of all `X-Forwarded-For` headers, if there are any.
@@ -79,9 +140,8 @@ fn element_address(element: &str) -> Hop {
         .filter(|(name, _)| name.eq_ignore_ascii_case("for"))
         .map(|(_, value)| value);
     let (node, second) = (nodes.next()?, nodes.next());
-    let unquoted = node.strip_prefix('"').and_then(|n| n.strip_suffix('"'));
     match second {
-        None => node_address(unquoted.unwrap_or(node)),
+        None => node_address(unquoted(node)),
         Some(_) => None,
     }
 }
@@ -94,27 +154,6 @@ fn node_address(node: &str) -> Hop {
         Err(_) => bare.unwrap_or(node).parse().ok(),
     };
     address.map(|ip: IpAddr| ip.to_canonical())
-}
-
-/// Splits where the separator is not in a quoted string (RFC 9110 §5.6.4); `None` if a quote
-/// does not close.
-fn split_unquoted(text: &str, separator: char) -> Option<Vec<&str>> {
-    let mut parts = Vec::new();
-    let (mut start, mut quoted, mut escaped) = (0, false, false);
-    for (i, c) in text.char_indices() {
-        match c {
-            _ if escaped => escaped = false,
-            '\\' if quoted => escaped = true,
-            '"' => quoted = !quoted,
-            _ if c == separator && !quoted => {
-                parts.push(&text[start..i]);
-                start = i + c.len_utf8();
-            }
-            _ => {}
-        }
-    }
-    parts.push(&text[start..]);
-    (!quoted).then_some(parts)
 }
 
 #[cfg(test)]
@@ -135,7 +174,52 @@ mod tests {
             IpAddr::V4(ip) => ip.octets()[0] == 10,
             IpAddr::V6(ip) => ip.octets()[0] == 0xfd,
         };
-        client_address(&head, peer.parse().expect("an address"), trusted).to_string()
+        let sender = sender(&head, peer.parse().expect("an address"), trusted);
+        sender.address.to_string()
+    }
+
+    /// Whether who sent these headers from `peer` is the client itself, of whom we know all.
+    fn is_client(peer: &str, headers: &str) -> bool {
+        let head = head(&format!("GET / HTTP/1.1\r\n{headers}\r\n"));
+        let trusted = |ip: IpAddr| ip.is_loopback();
+        sender(&head, peer.parse().expect("an address"), trusted).is_client
+    }
+
+    #[test]
+    fn who_is_spoken_for_and_not_named_is_no_client() {
+        for (peer, headers, expected) in [
+            ("127.0.0.1", "", true),
+            ("127.0.0.1", "User-Agent: a\r\nX-Request-ID: b\r\n", true),
+            ("127.0.0.1", "X-Forwarded-For: 8.8.8.8\r\n", true),
+            ("127.0.0.1", "X-Forwarded-For: 127.0.0.1\r\n", true),
+            (
+                "127.0.0.1",
+                "X-Forwarded-For: unknown, 127.0.0.1\r\n",
+                false,
+            ),
+            ("127.0.0.1", "X-Forwarded-For: unknown\r\n", false),
+            ("127.0.0.1", "X-Forwarded-For:\r\n", false),
+            ("127.0.0.1", "Forwarded: for=_hidden\r\n", false),
+            ("127.0.0.1", "Forwarded: for=\"[::1]:80\"\r\n", true),
+            ("127.0.0.1", "Forwarded: proto=https\r\n", false),
+            ("127.0.0.1", "X-Real-IP: 127.0.0.1\r\n", false),
+            ("127.0.0.1", "Via: 1.1 squid\r\n", false),
+            (
+                "127.0.0.1",
+                "Via: 1.1 squid\r\nX-Forwarded-For: ::ffff:127.0.0.1\r\n",
+                true,
+            ),
+            (
+                "127.0.0.1",
+                "X-Forwarded-For: 127.0.0.1\r\nForwarded: for=8.8.8.8\r\n",
+                false,
+            ),
+            ("9.9.9.9", "", true),
+            ("9.9.9.9", "X-Forwarded-For: 9.9.9.9\r\n", false),
+            ("9.9.9.9", "x-forwarded-proto: https\r\n", false),
+        ] {
+            assert_eq!(is_client(peer, headers), expected, "{peer} {headers}");
+        }
     }
 
     #[test]

@@ -18,4 +18,6 @@ pub mod mask;
 pub mod message;
 pub mod prepared;
 pub mod proxy;
+pub(crate) mod quoted;
+pub mod subprotocol;
 pub mod utf8;

@@ -40,6 +40,8 @@ pub struct ProxyHeader {
     /// The client and the address that it called; `None` keeps the real ends of the connection:
     /// the proxy's own health checks, and clients that have no address.
     pub ends: Option<ProxiedEnds>,
+    /// The proxy speaks for itself, as it does in health checks (command LOCAL of version 2).
+    pub is_local: bool,
 }
 
 /// The ends of a connection from a client to a proxy.
@@ -115,7 +117,7 @@ fn parse_line(line: &[u8]) -> Result<ProxyHeader, ProxyError> {
     let line = str::from_utf8(line).map_err(|_| ProxyError::Malformed)?;
     // Whatever stands behind UNKNOWN is to be ignored.
     if line == "PROXY UNKNOWN" || line.starts_with("PROXY UNKNOWN ") {
-        return Ok(ProxyHeader { ends: None });
+        return Ok(relayed(None));
     }
     // Numbers are read by Rust's rules, which allow a plus.
     if line.contains('+') {
@@ -134,7 +136,13 @@ fn parse_line(line: &[u8]) -> Result<ProxyHeader, ProxyError> {
             destination: (ip.destination_address, ip.destination_port).into(),
         }),
     };
-    Ok(ProxyHeader { ends })
+    Ok(relayed(ends))
+}
+
+/// A connection that the proxy passes on for somebody.
+fn relayed(ends: Option<ProxiedEnds>) -> ProxyHeader {
+    let is_local = false;
+    ProxyHeader { ends, is_local }
 }
 
 /// Version 2: a signature, version and command, family and protocol, a length, the rest.
@@ -159,7 +167,10 @@ fn read_binary(bytes: &[u8]) -> Result<Option<ProxyHeader>, ProxyError> {
 fn parse_binary(bytes: &[u8]) -> Result<ProxyHeader, ProxyError> {
     // LOCAL: everything behind the length is to be ignored, even a family that is none.
     if bytes[12] == 0x20 {
-        return Ok(ProxyHeader { ends: None });
+        return Ok(ProxyHeader {
+            ends: None,
+            is_local: true,
+        });
     }
     let header = v2::Header::try_from(bytes).map_err(|_| ProxyError::Malformed)?;
     let ends = match (header.protocol, header.addresses) {
@@ -173,7 +184,7 @@ fn parse_binary(bytes: &[u8]) -> Result<ProxyHeader, ProxyError> {
         }),
         _ => None,
     };
-    Ok(ProxyHeader { ends })
+    Ok(relayed(ends))
 }
 
 /// Why bytes are no PROXY header.
@@ -338,6 +349,20 @@ mod tests {
             binary(0x21, 0x31, &[0; 216]),
         ] {
             assert_eq!(ends(&bytes), Ok(None), "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn only_local_headers_are_for_the_proxy_itself() {
+        for (bytes, expected) in [
+            (binary(0x20, 0x00, b""), true),
+            (binary(0x20, 0x11, &IPV4), true),
+            (binary(0x21, 0x11, &IPV4), false),
+            (binary(0x21, 0x00, b""), false),
+            (b"PROXY UNKNOWN\r\n".to_vec(), false),
+        ] {
+            let (header, _) = check(&[&bytes]).expect("right").expect("whole");
+            assert_eq!(header.is_local, expected, "{bytes:?}");
         }
     }
 

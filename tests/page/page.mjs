@@ -248,7 +248,7 @@ async function keys(context) {
   await page.route("**/metrics", async (route) => {
     const { authorization, ...headers } = await route.request().allHeaders();
     sent.push(authorization);
-    // The node behind has no key, and refuses every one.
+    // The node behind has no key.
     if (authorization === "Bearer right") return route.continue({ headers });
     return route.fulfill({ status: 401, contentType: "application/json", body: '{"error":{"code":"unauthorized","message":"send the publish key"}}' });
   });

@@ -13,7 +13,8 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path[:] = [path for path in sys.path if os.path.basename(path) != "transports"]
 from support import sections  # noqa: E402
 from support.sections import Section  # noqa: E402
-from transports import access, conflate, drain, far, gone, histories, matrix, rules, slow, waiting  # noqa: E402
+from transports import (access, conflate, drain, far, filled, gone, histories, matrix,  # noqa: E402
+                        rules, slow, waiting)
 from support.scene import Scene  # noqa: E402
 
 RUN_SECONDS_MAX = 280
@@ -24,6 +25,9 @@ SECTIONS = [
     Section("rules", rules.run),
     Section("origins", access.run_origins, access.ORIGIN_FLAGS),
     Section("keys", access.run_keys, access.KEY_FLAGS),
+    Section("filled", filled.run, filled.FLAGS),
+    Section("clients", filled.run_clients, alone=True),
+    Section("served", filled.run_served, alone=True),
     Section("beats", waiting.run_beats, waiting.BEAT_FLAGS),
     Section("timeouts", waiting.run_timeouts),
     Section("reuse", waiting.run_reuse),

@@ -163,6 +163,70 @@ fn a_long_poll_is_held_until_something_comes_or_its_time_is_over() {
 }
 
 #[test]
+fn any_tag_of_a_list_makes_a_304_and_none_makes_an_answer() {
+    for (tags, behind, code) in [
+        ("\"foo\", \"1:9\"", 0, "304"),
+        ("\"1:9\", \"2:3\"", 4, "304"),
+        ("*", 1, "304"),
+        ("\"foo\"", 1, "200"),
+        ("1:9", 1, "200"),
+        ("\"1:8\"", 1, "200"),
+    ] {
+        let mut pair = Pair::new();
+        pair.read(get("/topics/t", &format!("If-None-Match: {tags}\r\n")).as_bytes());
+        let answer = pair.told(&recovery(9, behind, true));
+        assert_eq!(status(&answer), code, "{tags}");
+        assert!(answer.contains("\r\nVary: Accept"), "{answer}");
+    }
+}
+
+#[test]
+fn a_long_poll_is_held_by_any_tag_that_is_true() {
+    for (tags, behind, held, code) in [
+        ("\"1:9\", \"2:3\"", 4, true, "304"),
+        ("\"foo\", W/\"1:9-gzip\"", 0, true, "304"),
+        ("*", 0, true, "304"),
+        ("\"foo\"", 0, true, "200"),
+        ("\"1:8\"", 1, false, "200"),
+        ("\"1:8\", \"foo\"", 1, false, "200"),
+    ] {
+        let mut pair = Pair::new();
+        let headers = format!("If-None-Match: {tags}\r\n");
+        pair.read(get("/topics/t?mode=longpoll", &headers).as_bytes());
+        pair.recover(&recovery(9, behind, true));
+        assert_eq!(pair.sent.is_empty(), held, "{tags}");
+        if held {
+            pair.time_out();
+        }
+        assert_eq!(status(&pair.text()), code, "{tags}");
+    }
+}
+
+#[test]
+fn what_comes_to_a_held_poll_is_no_304_whatever_tags_it_made_up() {
+    for tags in ["\"1:9\", \"1:10\"", "*"] {
+        let mut pair = Pair::new();
+        let headers = format!("If-None-Match: {tags}\r\n");
+        pair.read(get("/topics/t?mode=longpoll", &headers).as_bytes());
+        pair.recover(&recovery(9, 0, true));
+        pair.handle(|session, cx, out| session.handle_publications(cx, &[message(10)], out));
+        assert_eq!(status(&pair.text()), "200", "{tags}");
+    }
+}
+
+#[test]
+fn an_id_of_something_else_is_a_reset_and_no_error() {
+    for id in ["42", "\"1:9\"", "1526919030474-55", "é"] {
+        let mut pair = Pair::new();
+        let headers = format!("Last-Event-ID: {id}\r\n");
+        pair.read(get("/topics/t?mode=sse", &headers).as_bytes());
+        assert_eq!(pair.wishes(), ["subscribe t after something"], "{id}");
+        pair.recover(&recovery(9, 1, false));
+        assert!(pair.text().contains("event: reset\n"), "{id}");
+    }
+}
+
+#[test]
 fn a_held_poll_that_is_not_like_most_gets_an_answer_of_its_own() {
     for (target, headers, version, expected) in [
         (

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::greedy::{GreedyDriver, Script};
 use crate::base::{ConnId, HashKey, Time};
-use crate::config::{Anonymous, Limits};
+use crate::config::{Anonymous, ForeignTokens, Limits};
 use crate::http::{Door, Policy};
 use crate::io::Driver;
 use crate::mesh::{Joint, Mesh, NodeState};
@@ -94,6 +94,8 @@ fn shard(driver: GreedyDriver) -> Shard<GreedyDriver> {
         policy: Policy {
             publish_key: None,
             anonymous: Anonymous::Publish,
+            foreign_tokens: ForeignTokens::Ignore,
+            subprotocols: Vec::new(),
             allow_origins: Vec::new(),
             echo: false,
             admin_elsewhere: false,
@@ -109,7 +111,7 @@ fn shard(driver: GreedyDriver) -> Shard<GreedyDriver> {
             dashboard: "",
             compare: "",
             client: "",
-            metrics: Box::new(String::new),
+            metrics: Box::new(|_| String::new()),
         },
     };
     let joints = vec![Joint::new(driver.waker())];

@@ -4,7 +4,21 @@
 use fastrand::Rng;
 
 use super::line::Cx;
-use super::plan::percent;
+use super::plan::{percent, pick};
+
+/// A life that no topic has.
+const STRANGE_EPOCH: &str = "zz9";
+
+/// Ids that a browser keeps from other streams.
+const STRANGE_IDS: [&str; 5] = ["42", "\"1:2\"", "1526919030474-55", "id é", "W/x, 1:2"];
+
+/// What stands before and behind a tag that is true.
+const TAGS_AROUND: [(&str, &str); 4] = [
+    ("", ""),
+    ("W/", ""),
+    ("\"foo\", ", ""),
+    ("zz8:3 ,\"zz8:3\", W/", " , \"a,b\""),
+];
 
 /// From where a reader wants to begin.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -23,7 +37,7 @@ impl Asked {
             (0..3, _) => Self::Next,
             (3, _) => Self::Earliest,
             (4, Some((epoch, offset))) => Self::Position(epoch, offset + cx.rng.u64(1..50)),
-            (5, _) => Self::Position("zz9".to_owned(), cx.rng.u64(0..9)),
+            (5, _) => Self::Position(STRANGE_EPOCH.to_owned(), cx.rng.u64(0..9)),
             (_, Some((epoch, offset))) => Self::Position(epoch, offset),
             (_, None) => Self::Next,
         }
@@ -44,7 +58,7 @@ impl Asked {
 pub(super) struct Words {
     /// For the query.
     pub(super) query: Vec<String>,
-    pub(super) header: Option<(String, String)>,
+    pub(super) headers: Vec<(String, String)>,
     /// Said by `If-None-Match`: where nothing is new, 304 is the answer to a poll.
     pub(super) conditional: bool,
 }
@@ -55,17 +69,28 @@ impl Words {
             return Self::default();
         };
         let mut words = Self::default();
-        match (rng.u8(0..4), asked) {
-            (0, _) => words.header = Some(("Last-Event-ID".to_owned(), text)),
+        match (rng.u8(0..5), asked) {
+            // As good as a position of another life.
+            (0, Asked::Position(epoch, _)) if epoch == STRANGE_EPOCH && percent(rng, 50) => {
+                let id = *pick(rng, &STRANGE_IDS);
+                words.say("Last-Event-ID", id);
+            }
+            (0, _) => words.say("Last-Event-ID", &text),
             (1, Asked::Position(..)) => {
-                let tag = *super::plan::pick(rng, &["", "W/"]);
-                words.header = Some(("If-None-Match".to_owned(), format!("{tag}\"{text}\"")));
+                let (before, behind) = *pick(rng, &TAGS_AROUND);
+                if percent(rng, 20) {
+                    words.say("If-None-Match", "W/\"foo\"");
+                }
+                words.say("If-None-Match", &format!("{before}\"{text}\"{behind}"));
                 words.conditional = true;
             }
+            // A polyfill has appended it to a URL that says how the client began.
+            (2, _) => words.query.push(format!("after=zz8:3&lastEventId={text}")),
+            (3, _) => words.query.push(format!("after=zz8:3&after={text}&after=")),
             _ => words.query.push(format!("after={text}")),
         }
         // The client has kept its URL, and says in the header how far it came since.
-        if words.header.is_some() && percent(rng, 50) {
+        if !words.headers.is_empty() && percent(rng, 50) {
             words.query.push("after=zz8:3".to_owned());
         }
         words
@@ -78,9 +103,13 @@ impl Words {
         format!("/topics/{topic}{mark}{}", all.join("&"))
     }
 
-    /// The header as a line.
-    pub(super) fn header_line(&self) -> String {
+    /// The headers as lines.
+    pub(super) fn header_lines(&self) -> String {
         let line = |(name, value): &(String, String)| format!("{name}: {value}\r\n");
-        self.header.as_ref().map(line).unwrap_or_default()
+        self.headers.iter().map(line).collect()
+    }
+
+    fn say(&mut self, name: &str, value: &str) {
+        self.headers.push((name.to_owned(), value.to_owned()));
     }
 }

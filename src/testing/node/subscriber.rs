@@ -81,7 +81,7 @@ impl Subscriber {
         };
         let words = Words::draw(cx.rng, &asked);
         let target = words.target(&cx.plan.topics[topic], &parameters(form, manner.conflate));
-        let headers: Vec<(String, String)> = words.header.into_iter().collect();
+        let headers = words.headers;
         let mut key = [0; 16];
         cx.rng.fill(&mut key);
         let (mut line, mut bytes) = (Line::new(peer), Vec::new());

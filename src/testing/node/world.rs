@@ -18,6 +18,7 @@ use super::temper::Temper;
 use super::verdict;
 use super::visitor::Visitor;
 use crate::base::{HashKey, Time};
+use crate::config::ForeignTokens;
 use crate::http::{Door, Policy};
 use crate::io::Driver;
 use crate::mesh::{Control, Joint, Mesh, NodeState, Remote};
@@ -458,6 +459,8 @@ fn settings(plan: &Plan, rng: &mut Rng) -> Settings {
     let policy = Policy {
         publish_key: None,
         anonymous: plan.anonymous,
+        foreign_tokens: ForeignTokens::Ignore,
+        subprotocols: Vec::new(),
         allow_origins: Vec::new(),
         echo: false,
         admin_elsewhere: false,
@@ -480,7 +483,7 @@ fn settings(plan: &Plan, rng: &mut Rng) -> Settings {
             dashboard: "",
             compare: "",
             client: "",
-            metrics: Box::new(String::new),
+            metrics: Box::new(|_| String::new()),
         },
     }
 }

@@ -83,6 +83,19 @@ impl Response {
         self.header("Cache-Control", "no-store")
     }
 
+    /// The same answer, which depends on this header of the request besides those named before
+    /// (RFC 9110 §12.5.5).
+    #[must_use]
+    pub fn vary(mut self, name: &str) -> Self {
+        let mut headers = self.headers.iter_mut();
+        match headers.find(|(header, _)| *header == VARY) {
+            Some((_, names)) if names.split(", ").any(|n| n == name) => {}
+            Some((_, names)) => *names = format!("{names}, {name}"),
+            None => self.headers.push((VARY, name.to_owned())),
+        }
+        self
+    }
+
     /// The status code.
     #[must_use]
     pub fn status(&self) -> u16 {
@@ -159,6 +172,8 @@ impl Response {
         }
     }
 }
+
+const VARY: &str = "Vary";
 
 fn push_all(out: &mut Vec<u8>, parts: &[&str]) {
     for part in parts {
@@ -273,6 +288,14 @@ mod tests {
         let response = Response::empty(200).header("Vary", "a\r\nSet-Cookie: b");
         let text = written(&response, false, true, Version::Http11);
         assert!(!text.contains("\r\nSet-Cookie"), "{text}");
+    }
+
+    #[test]
+    fn what_an_answer_depends_on_stands_in_one_line() {
+        let response = Response::empty(200).vary("Accept").vary("Origin");
+        let response = response.vary("Accept");
+        let text = written(&response, false, true, Version::Http11);
+        assert!(text.contains("\r\nVary: Accept, Origin\r\n"), "{text}");
     }
 
     #[test]

@@ -40,7 +40,7 @@ impl Poller {
         let method = if head_only { "HEAD" } else { "GET" };
         let target = words.target(&cx.plan.topics[self.topic], &parameters);
         let ending = self.ending(cx);
-        let said = words.header_line();
+        let said = words.header_lines();
         let request = format!("{method} {target} {ending}Host: node.test\r\n{said}\r\n");
         let id = cx.model.poll(Poll {
             topic: self.topic,

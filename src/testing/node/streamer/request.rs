@@ -32,7 +32,7 @@ pub(super) fn request(
     }
     let target = words.target(&cx.plan.topics[topic], &parameters);
     let version = if form.is_chunked() { "1.1" } else { "1.0" };
-    let said = words.header_line();
+    let said = words.header_lines();
     format!("GET {target} HTTP/{version}\r\nHost: node.test\r\n{accept}{said}\r\n")
 }
 
