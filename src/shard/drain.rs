@@ -1,13 +1,15 @@
 //! Going away without a herd: closes are spread, and each tells its client when to come back.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::Core;
 use crate::base::{ConnId, Time};
 
-/// Clients come back after a random time of at most this, which RFC 6455 §7.2.3 proposes for a
-/// first attempt.
-const RETRY_MAX: Duration = Duration::from_secs(5);
+/// Clients come back after a random time within this. RFC 6455 §7.2.3 proposes 5 s at most for a
+/// first attempt; an EventSource keeps `retry` for all that follow as well, and with next to
+/// nothing it would never rest while a node is away.
+const RETRY_MS: RangeInclusive<u64> = 1_000..=5_000;
 
 /// A drain that has begun.
 #[derive(Debug)]
@@ -100,9 +102,7 @@ impl<S> Core<S> {
     }
 
     fn send_away(&mut self, id: ConnId) {
-        let retry = self
-            .random
-            .u64(0..=u64::try_from(RETRY_MAX.as_millis()).unwrap_or(0));
+        let retry = self.random.u64(RETRY_MS);
         self.with_session(id, |session, cx, out| session.handle_drain(cx, retry, out));
     }
 }

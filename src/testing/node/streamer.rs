@@ -235,6 +235,7 @@ impl Streamer {
                 assert!(cx.is_draining, "going away, and nobody said so");
                 let milliseconds = reason.strip_prefix("retry=").expect("when to come back");
                 let milliseconds: u64 = milliseconds.parse().expect("milliseconds");
+                assert!((1_000..=5_000).contains(&milliseconds), "{milliseconds} ms");
                 let is_event = self.form.content() != Content::Line;
                 assert_eq!(retry, is_event.then_some(milliseconds), "retry");
                 cx.report.count(Seen::StreamsDrained);
