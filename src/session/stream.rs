@@ -159,9 +159,5 @@ fn greeting(form: WireForm, recovery: &Recovery) -> Vec<u8> {
         offset: Offset(position.offset.0.saturating_sub(replayed)),
         ..position
     };
-    if recovered {
-        events::position(begins)
-    } else {
-        events::event(Some(begins), Some("reset"), &json)
-    }
+    events::greeting(begins, &json, recovered)
 }

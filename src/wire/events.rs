@@ -1,6 +1,10 @@
 //! Server-sent events, as they are written (WHATWG HTML §9.2, "Server-sent events").
 //!
 //! Owns the lines of an event; what they are wrapped in is `wire::form`'s.
+//!
+//! Each event that has an `id` has data too, and the `id` is its last line. Many clients remember
+//! an id only with an event that has data, and some remember it at its line: cut off behind it and
+//! before the end of the data, they would come back behind what they never handed on.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -8,8 +12,9 @@ use base64::engine::general_purpose::STANDARD;
 use super::prepared::PayloadKind;
 use crate::base::Position;
 
-/// The media type.
-pub const CONTENT_TYPE: &str = "text/event-stream";
+/// The media type. An event stream is UTF-8 without saying so; but there are clients that go by
+/// the old rule for `text/*`, which was ISO 8859-1.
+pub const CONTENT_TYPE: &str = "text/event-stream; charset=utf-8";
 
 /// A line that a client ignores and that keeps proxies from closing an idle connection. No empty
 /// line follows: for some clients that would be an event.
@@ -27,10 +32,12 @@ pub fn publication(position: Position, kind: PayloadKind, payload: &[u8]) -> Vec
     }
 }
 
-/// The block that tells a client a position, and nothing else: without data no event comes of it.
+/// The event before the first publication. `begins` lies before all that follows; `greeting` says
+/// where the topic is. Named, so that `onmessage` does not see it.
 #[must_use]
-pub fn position(position: Position) -> Vec<u8> {
-    format!("id: {position}\n\n").into_bytes()
+pub fn greeting(begins: Position, greeting: &str, recovered: bool) -> Vec<u8> {
+    let name = if recovered { "position" } else { "reset" };
+    event(Some(begins), Some(name), greeting)
 }
 
 /// How long a client that reconnects by itself should wait, in milliseconds.
@@ -44,14 +51,14 @@ pub fn retry(milliseconds: u64) -> Vec<u8> {
 pub fn event(id: Option<Position>, name: Option<&str>, data: &str) -> Vec<u8> {
     debug_assert!(!data.contains('\r'), "a carriage return ends a line");
     let mut text = String::with_capacity(data.len() + 48);
-    if let Some(id) = id {
-        text.push_str(&format!("id: {id}\n"));
-    }
     if let Some(name) = name {
         push_line(&mut text, "event", name);
     }
     for line in data.split('\n') {
         push_line(&mut text, "data", line);
+    }
+    if let Some(id) = id {
+        push_line(&mut text, "id", &id.to_string());
     }
     text.push('\n');
     text.into_bytes()
@@ -79,16 +86,16 @@ mod tests {
     #[test]
     fn each_line_of_a_text_is_a_line_of_data() {
         for (payload, expected) in [
-            ("hello", "id: 10:7\ndata: hello\n\n"),
-            ("", "id: 10:7\ndata: \n\n"),
-            ("a\n\nb\n", "id: 10:7\ndata: a\ndata: \ndata: b\ndata: \n\n"),
-            (" a: b", "id: 10:7\ndata:  a: b\n\n"),
+            ("hello", "data: hello\nid: 10:7\n\n"),
+            ("", "data: \nid: 10:7\n\n"),
+            ("a\n\nb\n", "data: a\ndata: \ndata: b\ndata: \nid: 10:7\n\n"),
+            (" a: b", "data:  a: b\nid: 10:7\n\n"),
         ] {
             assert_eq!(written(PayloadKind::Text, payload.as_bytes()), expected);
         }
         assert_eq!(
             written(PayloadKind::Json, b"{\"a\":\n1}"),
-            "id: 10:7\ndata: {\"a\":\ndata: 1}\n\n"
+            "data: {\"a\":\ndata: 1}\nid: 10:7\n\n"
         );
     }
 
@@ -102,7 +109,7 @@ mod tests {
         ] {
             assert_eq!(
                 written(kind, payload),
-                format!("id: 10:7\nevent: base64\ndata: {expected}\n\n")
+                format!("event: base64\ndata: {expected}\nid: 10:7\n\n")
             );
         }
     }

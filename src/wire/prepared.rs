@@ -163,7 +163,7 @@ impl PreparedMessage {
             (PayloadKind::Text, Ok(text)) => object.text = Some(text),
             (_, _) => object.base64 = Some(STANDARD.encode(payload)),
         }
-        serde_json::to_string(&object).unwrap_or_default()
+        on_one_line(serde_json::to_string(&object).unwrap_or_default())
     }
 }
 
@@ -184,6 +184,28 @@ struct JsonPublication<'a> {
 /// string they cannot (RFC 8259 §7), so that they become blanks.
 fn one_line(text: &str) -> Option<Box<RawValue>> {
     RawValue::from_string(text.replace(['\r', '\n'], " ")).ok()
+}
+
+/// Characters that line readers of some languages take for the end of a line, and how JSON says
+/// them without writing them.
+const FOREIGN_LINE_ENDS: [(char, &str); 3] = [
+    ('\u{85}', "\\u0085"),
+    ('\u{2028}', "\\u2028"),
+    ('\u{2029}', "\\u2029"),
+];
+
+/// The same JSON, such that whoever reads line by line sees one. Outside of strings JSON is ASCII,
+/// so these characters can only stand where an escape may stand too (RFC 8259 §7).
+fn on_one_line(json: String) -> String {
+    if json.is_ascii() {
+        return json;
+    }
+    FOREIGN_LINE_ENDS
+        .iter()
+        .fold(json, |json, (end, escape)| match json.contains(*end) {
+            true => json.replace(*end, escape),
+            false => json,
+        })
 }
 
 fn framed(offset: Offset, opcode: Opcode, payload: &[u8]) -> Chunk {
@@ -282,6 +304,29 @@ mod tests {
     }
 
     #[test]
+    fn no_json_has_what_some_take_for_the_end_of_a_line() {
+        let ends = "\u{85}\u{2028}\u{2029}\u{b}\u{c}\u{1c}é";
+        for (kind, payload) in [
+            (PayloadKind::Text, ends.to_owned()),
+            (
+                PayloadKind::Json,
+                "{\"\u{2028}\": \"\u{85}\u{2029}é\"}".to_owned(),
+            ),
+        ] {
+            let message = message(7, kind, payload.as_bytes());
+            let json = message.json();
+            assert_eq!(json.lines().count(), 1);
+            let is_end = |c: char| c.is_control() || "\u{2028}\u{2029}".contains(c);
+            assert!(!json.contains(is_end), "{json:?}");
+            let value: serde_json::Value = serde_json::from_str(json).unwrap();
+            match kind {
+                PayloadKind::Text => assert_eq!(value["text"], payload),
+                _ => assert_eq!(value["data"]["\u{2028}"], "\u{85}\u{2029}é"),
+            }
+        }
+    }
+
+    #[test]
     fn each_form_is_made_once_and_wrapped_as_it_says() {
         let message = message(7, PayloadKind::Text, b"a\nb");
         let text = |form| String::from_utf8_lossy(message.chunk(form).bytes()).into_owned();
@@ -293,10 +338,10 @@ mod tests {
             text(WireForm::BareLines),
             "{\"offset\":7,\"text\":\"a\\nb\"}\n"
         );
-        assert_eq!(text(WireForm::BareEvents), "id: 1:7\ndata: a\ndata: b\n\n");
+        assert_eq!(text(WireForm::BareEvents), "data: a\ndata: b\nid: 1:7\n\n");
         assert_eq!(
             text(WireForm::JsonEvents),
-            "2a\r\nid: 1:7\ndata: {\"offset\":7,\"text\":\"a\\nb\"}\n\n\r\n"
+            "2a\r\ndata: {\"offset\":7,\"text\":\"a\\nb\"}\nid: 1:7\n\n\r\n"
         );
         let chunk = message.chunk(WireForm::Events);
         assert!(chunk.is_same(message.chunk(WireForm::Events)));

@@ -45,9 +45,9 @@ def events(lines):
 def sse(options):
     """Server-sent events."""
     child, lines = follow(["--header", "Accept: text/event-stream", options.url])
-    assert next(lines).startswith("id: ")
-    peer.say("open")
     source = events(lines)
+    assert next(source)[0] == "position"
+    peer.say("open")
     peer.receive_all(options, lambda: peer.say_event(*next(source)))
     child.kill()
 

@@ -16,10 +16,9 @@ def main():
         with httpx_sse.connect_sse(client, "GET", options.url) as source:
             source.response.raise_for_status()
             events = source.iter_sse()
-            # This library makes an event also of a block without data, which only says where
-            # the topic is. An EventSource would not.
+            # It says where the topic is.
             first = next(events)
-            assert first.id and not first.data, first
+            assert first.event == "position", first
             peer.say("open")
 
             def say_next():

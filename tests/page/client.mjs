@@ -250,7 +250,7 @@ async function fallsBack(context, node) {
     await reader.isWhole();
   });
   await scene("an event whose data is several lines is one, and the end of its stream is no loss", async () => {
-    const body = 'id: a:0\n\nid: a:1\ndata: {"offset":1,\ndata: "data":[1,\ndata: 2]}\n\n:\nevent: close\ndata: {"code":1001,"reason":"retry=7"}\n\n';
+    const body = 'event: position\ndata: {"position":"a:0","recovered":true}\nid: a:0\n\ndata: {"offset":1,\ndata: "data":[1,\ndata: 2]}\nid: a:1\n\n:\nevent: close\ndata: {"code":1001,"reason":"retry=7"}\n\n';
     box.rules = { sse: { status: 200, headers: { "Content-Type": "text/event-stream" }, body } };
     const page = await open(context, box.base), topic = new Topic(node.base);
     const reader = await Reader.open(page, topic, { transports: ["sse"] });

@@ -234,17 +234,15 @@ class EventReader(HeldReader):
         self._read_head()
         self.events = Events(self.body)
         block = self._block()
+        if None in (block.id, block.data) or block.retry is not None:
+            raise Broken(f"the first block is {block}")
         self.position = block.id
-        if block.id is None or block.retry is not None:
+        start = start_of(block.data.decode())
+        if block.event != ("position" if start.recovered else "reset"):
             raise Broken(f"the first block is {block}")
-        if block.event == "reset":
-            start = start_of(block.data.decode())
-            if start.recovered:
-                raise Broken(f"a reset that recovered: {block}")
-            return start
-        if block.event is not None or block.data is not None:
-            raise Broken(f"the first block is {block}")
-        return Start(block.id, True)
+        if epoch_of(block.id) != epoch_of(start.position):
+            raise Broken(f"id and data are of two lives: {block}")
+        return start
 
     def _next(self):
         block = self._block()

@@ -136,8 +136,6 @@ class Trial:
         if transport.form == "sse" or transport.name == "SSE json":
             before = f"{now.partition(':')[0]}:{wanted[0].offset - 1}" if wanted else now
             self.equal("the first id", reader.position, before)
-            if recovered:
-                return
         self.equal("the position at the start", start.position, now)
 
     def closes(self, reader, item, code):

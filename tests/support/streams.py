@@ -97,10 +97,12 @@ class Block:
         value = value.removeprefix(b" ")
         if not name and colon:
             self.comments += 1
+        elif self.id is not None:
+            raise Broken(f"a line behind the id, which is the last: {line[:80]!r}")
         elif name == b"data":
             self.lines = [] if self.lines is None else self.lines
             self.lines.append(value)
-        elif name == b"id" and self.id is None and b"\0" not in value:
+        elif name == b"id" and self.lines is not None and b"\0" not in value:
             self.id = value.decode()
         elif name == b"event" and self.event is None:
             self.event = value.decode()

@@ -233,7 +233,7 @@ fn hear_event(event: &ServerEvent<'_>, on: &mut impl FnMut(Heard<'_>)) {
         return; // a position alone
     };
     match event.name {
-        b"close" | b"reset" => hear_control(data, on),
+        b"close" | b"position" | b"reset" => hear_control(data, on),
         _ => on(Heard::Message(data)),
     }
 }
@@ -325,7 +325,8 @@ mod tests {
 
     #[test]
     fn an_event_stream_is_read_to_its_end() {
-        let body = "id: x7:1\n\n:\nid: x7:2\ndata: one\n\nevent: reset\n\
+        let body = "event: position\ndata: {\"position\":\"x7:1\",\"recovered\":true}\nid: x7:1\n\n\
+            :\ndata: one\nid: x7:2\n\nevent: reset\n\
             data: {\"position\":\"x7:9\",\"recovered\":false}\n\nevent: close\n\
             data: {\"code\":1001,\"reason\":\"retry=5\"}\n\n";
         assert_eq!(

@@ -110,7 +110,9 @@ fn serve(fault: Fault, place: usize, stream: TcpStream, to_hub: &Sender<Happenin
                 write!(stream, "HTTP/1.1 {status}\r\nContent-Length: 2\r\n\r\n{{}}").ok()?;
             }
             Request::Events => {
-                http::begin_stream(&stream, "text/event-stream", "id: c:0\n\n")?;
+                let greeting =
+                    "event: position\ndata: {\"position\":\"c:0\",\"recovered\":true}\nid: c:0\n\n";
+                http::begin_stream(&stream, "text/event-stream", greeting)?;
                 let sink = Sink::Events(stream.try_clone().ok()?);
                 to_hub.send(Happening::Joined(place, sink)).ok()?;
             }

@@ -71,9 +71,8 @@ async function sse(link) {
       const [, field, text] = /^([^:]*):? ?(.*)$/s.exec(line);
       if (line !== "") { block[field] = field === "data" && field in block ? `${block.data}\n${text}` : text; continue; }
       if (block.event === "close") return JSON.parse(block.data);
-      if (block.event === "reset") link.begin(JSON.parse(block.data).position, false, block.id);
+      if (["position", "reset"].includes(block.event)) link.begin(JSON.parse(block.data).position, block.event === "position", block.id);
       else if ("data" in block) link.take(JSON.parse(block.data));
-      else if ("id" in block) link.begin(block.id, true, block.id);
       block = {};
     }
     if (link.opened) link.watch(Altavoz.timing.silence);

@@ -119,6 +119,7 @@ impl Events {
         }
         let (field, value) = line.split_once(": ").expect("a field and its value");
         let current = &mut self.current;
+        assert_eq!(current.id, None, "a line behind the id");
         match field {
             "data" => match &mut current.data {
                 Some(data) => {
@@ -166,7 +167,7 @@ mod tests {
     #[test]
     fn a_block_of_lines_is_one_event() {
         let mut events = Events::default();
-        for line in ["id: a:1", "event: base64", "data: x", "data: "] {
+        for line in ["event: base64", "data: x", "data: ", "id: a:1"] {
             assert_eq!(events.take(line), None);
         }
         let event = Event {
@@ -177,6 +178,14 @@ mod tests {
         };
         assert_eq!(events.take(""), Some(Piece::Event(event)));
         assert_eq!(events.take(":"), Some(Piece::Comment));
+    }
+
+    #[test]
+    #[should_panic(expected = "a line behind the id")]
+    fn an_id_before_the_data_is_noticed() {
+        let mut events = Events::default();
+        assert_eq!(events.take("id: a:1"), None);
+        events.take("data: x");
     }
 
     #[test]

@@ -158,7 +158,8 @@ impl Poller {
 
     fn other(&self, cx: &mut Cx<'_>, what: What, head: &Head) {
         if what == What::StreamHead {
-            assert_eq!(head.header("content-type"), Some("text/event-stream"));
+            let kind = head.header("content-type");
+            assert_eq!(kind, Some("text/event-stream; charset=utf-8"));
             assert_eq!(head.header("transfer-encoding"), Some("chunked"));
             cx.report.count(Seen::HeadsOnly);
         } else {

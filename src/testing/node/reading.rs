@@ -167,26 +167,20 @@ impl Model {
 
     fn read_first_event(&mut self, id: usize, event: &Event, at: (String, u64), now: Time) {
         let (epoch, begins) = at;
-        match (event.name.as_deref(), event.data.as_deref()) {
-            (None, None) => {
-                self.told(self.subscriptions[id].wish.topic, &epoch, begins);
-                self.subscriptions[id].greeting = Some(Greeting {
-                    epoch,
-                    begins: Some(begins),
-                    last: None,
-                    recovered: true,
-                    at: now,
-                });
-            }
-            (Some("reset"), Some(data)) => {
-                self.read_greeting(id, Some(begins), data.as_bytes(), now);
-                let greeting = self.subscriptions[id].greeting.as_ref();
-                let greeting = greeting.expect("it was just read");
-                assert!(!greeting.recovered, "a reset says what is missing");
-                assert_eq!(greeting.epoch, epoch, "id and data are of one life");
-            }
-            other => panic!("the first event is {other:?}"),
-        }
+        let (Some(name @ ("position" | "reset")), Some(data)) =
+            (event.name.as_deref(), event.data.as_deref())
+        else {
+            panic!("the first event is {event:?}");
+        };
+        self.read_greeting(id, Some(begins), data.as_bytes(), now);
+        let greeting = self.subscriptions[id].greeting.as_ref();
+        let greeting = greeting.expect("it was just read");
+        assert_eq!(greeting.recovered, name == "position", "its name says it");
+        assert_eq!(greeting.epoch, epoch, "id and data are of one life");
+        assert!(
+            greeting.last >= Some(begins),
+            "a place behind where the topic is"
+        );
     }
 
     fn read_greeting(&mut self, id: usize, begins: Option<u64>, payload: &[u8], now: Time) {

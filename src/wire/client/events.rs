@@ -232,14 +232,16 @@ mod tests {
 
     #[test]
     fn a_stream_of_ours_is_read() {
-        let text = "id: x7f3:17\n\nid: x7f3:18\ndata: first line\ndata: second line\n\n:\n\n\
-            id: x7f3:19\nevent: base64\ndata: AP8=\n\nevent: close\ndata: {\"code\":1001}\n\
-            retry: 1234\n\n";
+        let text = "event: position\ndata: {}\nid: x7f3:17\n\n\
+            data: first line\ndata: second line\nid: x7f3:18\n\n:\n\n\
+            event: base64\ndata: AP8=\nid: x7f3:19\n\nevent: close\ndata: {\"code\":1001}\n\
+            retry: 1234\n\nid: x7f3:20\n\n";
         let expected = [
-            seen("", Some("x7f3:17"), None),
+            seen("position", Some("x7f3:17"), Some("{}")),
             seen("", Some("x7f3:18"), Some("first line\nsecond line")),
             seen("base64", Some("x7f3:19"), Some("AP8=")),
             seen("close", None, Some("{\"code\":1001}")),
+            seen("", Some("x7f3:20"), None),
         ];
         assert_eq!(check(text), expected);
     }

@@ -120,7 +120,9 @@ impl Response {
     ///
     /// `date` is the present moment. `head_only` answers a HEAD: the length of the body, but not
     /// the body. `version` is the request's: 1.0 is told when the connection stays, 1.1 when it
-    /// does not (RFC 9112 §9.3).
+    /// does not (RFC 9112 §9.3), but for chunks: the last one says where they end, and there are
+    /// clients that take chunks which were cut off for whole once they have read
+    /// `Connection: close`.
     pub fn write(
         &self,
         out: &mut Vec<u8>,
@@ -138,7 +140,11 @@ impl Response {
             push_all(out, &[name, ": ", value, "\r\n"]);
         }
         self.write_framing(out, version);
-        push_all(out, &[self.connection(keep_alive, version), "\r\n"]);
+        let is_chunked = self.streamed && !head_only && version == Version::Http11;
+        push_all(
+            out,
+            &[self.connection(keep_alive || is_chunked, version), "\r\n"],
+        );
         if !head_only && !bodiless(self.status) {
             out.extend_from_slice(&self.body);
         }
@@ -271,6 +277,19 @@ mod tests {
         ] {
             let text = written(&response, false, keep_alive, version);
             assert!(text.contains(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn chunks_that_follow_say_themselves_where_they_end() {
+        let stream = Response::stream("text/event-stream");
+        for (head_only, version, is_told) in [
+            (false, Version::Http11, false),
+            (true, Version::Http11, true),
+            (false, Version::Http10, true),
+        ] {
+            let text = written(&stream, head_only, false, version);
+            assert_eq!(text.contains("Connection: close\r\n"), is_told, "{text}");
         }
     }
 

@@ -39,7 +39,7 @@ pub(super) fn request(
 pub(super) fn check_head(head: &Head, form: WireForm) {
     let media_type = match form.content() {
         Content::Line => "application/x-ndjson",
-        _ => "text/event-stream",
+        _ => "text/event-stream; charset=utf-8",
     };
     let chunked = form.is_chunked().then_some("chunked");
     for (name, value) in [
@@ -48,7 +48,7 @@ pub(super) fn check_head(head: &Head, form: WireForm) {
         ("content-length", None),
         ("cache-control", Some("no-store")),
         ("x-accel-buffering", Some("no")),
-        ("connection", Some("close")),
+        ("connection", (!form.is_chunked()).then_some("close")),
     ] {
         assert_eq!(head.header(name), value, "{name} in {}", head.text);
     }
