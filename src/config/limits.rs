@@ -33,6 +33,9 @@ pub struct Limits {
     pub conflate_max: Duration,
     /// How long a peer may take to answer our close, or to read the rest after it was too slow.
     pub close_linger: Duration,
+    /// How long what follows a 101 waits where a proxy stands in between, so that the proxy has
+    /// read the 101 before.
+    pub upgrade_pause: Duration,
     /// Bytes that may wait for one connection, counted as if each had its own copy.
     pub outbox_bytes_max: usize,
     /// Real memory of everything that waits in outboxes of the node, in bytes.
@@ -89,6 +92,7 @@ impl Default for Limits {
             long_poll_timeout_max: Duration::from_secs(120),
             conflate_max: Duration::from_secs(60),
             close_linger: Duration::from_secs(5),
+            upgrade_pause: Duration::from_millis(50),
             outbox_bytes_max: 1024 * 1024,
             node_outbox_bytes_max: 1024 * 1024 * 1024,
             socket_send_buffer_bytes: 0,

@@ -234,6 +234,8 @@ pub const SETTINGS: &[Setting] = &[
         "The longest interval of conflation that a client may ask for"),
     limit!(FineLimits time "close_linger", close_linger, "5s", A_MOMENT_TO_A_DAY,
         "How long a peer may take to answer a close"),
+    limit!(FineLimits time "upgrade_pause", upgrade_pause, "50ms", UP_TO_A_SECOND,
+        "How long what follows a 101 waits behind a proxy, since some hold back what comes together with it"),
     limit!(FineLimits bytes "socket_send_buffer_bytes", socket_send_buffer_bytes, "0", 0..=GIB,
         "SO_SNDBUF of clients' sockets, a speed limit of about its size for each round trip; 0 is as large as the network takes, up to net.ipv4.tcp_wmem"),
     limit!(FineLimits bytes "socket_unsent_bytes", socket_unsent_bytes_max, "16KiB", 4096..=GIB,
@@ -264,6 +266,8 @@ pub(super) const CONNECTIONS_MAX: usize = 1 << 31;
 const A_DAY: Duration = Duration::from_secs(86_400);
 const A_MONTH: Duration = Duration::from_secs(31 * 86_400);
 const UP_TO_A_DAY: RangeInclusive<Duration> = Duration::ZERO..=A_DAY;
+/// Longer than that, and a ping that waits in it would not be answered in time.
+const UP_TO_A_SECOND: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(1);
 /// Below 10 ms a timer of the wheel could be over before its work begins.
 const A_MOMENT_TO_A_DAY: RangeInclusive<Duration> = Duration::from_millis(10)..=A_DAY;
 

@@ -97,6 +97,13 @@ impl Context {
         self.proxy.is_some()
     }
 
+    /// Whether a proxy stands between the node and who sent a request, as far as that can be
+    /// seen: one that adds no header is known if it is trusted.
+    #[must_use]
+    pub fn is_behind_proxy(&self, head: &RequestHead) -> bool {
+        self.proxy.is_some() || forwarded::is_relayed(head)
+    }
+
     /// Who sent a request, if a trusted proxy's headers say that it was somebody else.
     #[must_use]
     pub fn forwarded_client(&self, head: &RequestHead) -> Option<SocketAddr> {

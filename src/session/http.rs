@@ -93,15 +93,17 @@ struct Subscription {
 /// What a session is once it is subscribed.
 #[derive(Debug)]
 enum Becomes {
-    WebSocket {
-        may_publish: bool,
-        key: AcceptKey,
-        protocol: Option<Box<str>>,
-    },
+    WebSocket { may_publish: bool, switch: Switch },
     Stream,
-    Held {
-        timeout: Duration,
-    },
+    Held { timeout: Duration },
+}
+
+/// What an answer 101 needs to know of its request.
+#[derive(Debug)]
+struct Switch {
+    key: AcceptKey,
+    protocol: Option<Box<str>>,
+    behind_proxy: bool,
 }
 
 impl HttpSession {
@@ -158,16 +160,13 @@ impl HttpSession {
         Some(match becomes {
             Becomes::WebSocket {
                 may_publish,
-                key,
-                protocol,
+                switch,
             } => {
-                let protocol = protocol.as_deref();
-                handshake::write_response(&mut out.bytes, &cx.date, &key, protocol);
+                switch_protocols(cx, &switch, out);
                 if manner.form() == Some(WireForm::Json) {
                     let greeting = answer::greeting(recovery.position, recovery.recovered);
                     frame::encode(&mut out.bytes, Opcode::Text, greeting.as_bytes());
                 }
-                upgraded(out);
                 let topic = topic.clone();
                 State::WebSocket(WebSocketSession::subscriber(cx, topic, may_publish))
             }
@@ -422,10 +421,14 @@ impl HttpSession {
                 key,
                 protocol,
             } => {
-                let becomes = Becomes::WebSocket {
-                    may_publish,
+                let switch = Switch {
                     key,
                     protocol,
+                    behind_proxy: cx.is_behind_proxy(head),
+                };
+                let becomes = Becomes::WebSocket {
+                    may_publish,
+                    switch,
                 };
                 let manner = Manner::new(form, conflate);
                 self.subscribe(topic, after, exchange, manner, becomes, out);
@@ -463,9 +466,12 @@ impl HttpSession {
                 out.act(Action::Read { topic, after });
             }
             Route::Echo { key, protocol } => {
-                let protocol = protocol.as_deref();
-                handshake::write_response(&mut out.bytes, &cx.date, &key, protocol);
-                upgraded(out);
+                let switch = Switch {
+                    key,
+                    protocol,
+                    behind_proxy: cx.is_behind_proxy(head),
+                };
+                switch_protocols(cx, &switch, out);
                 return Some(State::WebSocket(WebSocketSession::echo(cx)));
             }
             Route::Health => self.ask(Question::Health, exchange, out),
@@ -647,7 +653,14 @@ impl HttpSession {
     }
 }
 
-fn upgraded(out: &mut Outputs) {
+/// Answers 101. Proxies read to the end of it and hand that on; Apache, with HTTP/2 in front, holds
+/// what it has read with it back until more comes. So there it leaves by itself.
+fn switch_protocols(cx: &Context, switch: &Switch, out: &mut Outputs) {
+    let protocol = switch.protocol.as_deref();
+    handshake::write_response(&mut out.bytes, &cx.date, &switch.key, protocol);
+    if switch.behind_proxy {
+        out.apart = out.bytes.len();
+    }
     out.act(Action::Upgraded);
     out.act(Action::Reads(Some(Reader::WebSocket)));
 }

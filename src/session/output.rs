@@ -15,6 +15,9 @@ const SCRATCH_BYTES_MAX: usize = 64 * 1024;
 pub struct Outputs {
     /// To be sent, behind everything that waits.
     pub bytes: Vec<u8>,
+    /// How many of the bytes leave by themselves, and what follows them after a pause; 0 if all
+    /// may leave together.
+    pub apart: usize,
     /// To be done, in their order.
     pub actions: Vec<Action>,
 }
@@ -23,6 +26,7 @@ impl Outputs {
     /// Empties the bytes, and gives their memory back if it was much.
     pub fn give_back(&mut self) {
         self.bytes.clear();
+        self.apart = 0;
         self.bytes.shrink_to(SCRATCH_BYTES_MAX);
     }
 

@@ -23,8 +23,7 @@ pub(crate) struct Connection {
     /// Bytes that the driver has and has not answered for.
     pub(crate) in_flight: u32,
     pub(crate) state: State,
-    /// A send was short: `Writable` follows.
-    pub(crate) blocked: bool,
+    pub(crate) gate: Gate,
     /// Whether it is in the list of outboxes to flush.
     pub(crate) dirty: bool,
     /// Whether the driver was told to receive.
@@ -81,6 +80,17 @@ pub(crate) enum State {
     Closed,
 }
 
+/// Whether bytes may go to the driver.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Gate {
+    /// They may.
+    Open,
+    /// A send was short: `Writable` follows.
+    Blocked,
+    /// The pause behind a 101 is on; its end is in the shard's `pauses`.
+    Paused,
+}
+
 impl Connection {
     pub(crate) fn new(session: Session, door: u16, permit: Permit, now: Time) -> Self {
         Self {
@@ -97,7 +107,7 @@ impl Connection {
             state: State::Open,
             permit,
             reason: CloseReason::Eof,
-            blocked: false,
+            gate: Gate::Open,
             receiving: true,
             dirty: false,
             ended: false,
@@ -127,7 +137,24 @@ impl Connection {
 
     /// Whether the driver takes a send now.
     pub(crate) fn can_send(&self) -> bool {
-        !self.blocked && self.in_flight == 0 && self.state != State::Closed
+        self.gate == Gate::Open && self.in_flight == 0 && self.state != State::Closed
+    }
+
+    /// What waits now leaves by itself: a pause is behind it.
+    pub(crate) fn pause_behind(&mut self) {
+        if let Some(outbox) = &mut self.outbox {
+            outbox.pause_behind();
+        }
+    }
+
+    /// Ends the pause, or goes without it.
+    pub(crate) fn skip_pause(&mut self) {
+        if self.gate == Gate::Paused {
+            self.gate = Gate::Open;
+        }
+        if let Some(outbox) = &mut self.outbox {
+            outbox.skip_pause();
+        }
     }
 
     /// Whether it would have less waiting if it was too slow: a subscriber, or a client that reads
@@ -146,15 +173,25 @@ impl Connection {
         self.outbox.get_or_insert_default().push(charged, start);
     }
 
-    /// Forgets bytes that the system took, and the outbox with the last one.
-    pub(crate) fn advance(&mut self, bytes: usize) {
-        let Some(outbox) = &mut self.outbox else {
-            return;
+    /// Forgets bytes that the system took of those that it was offered, and the outbox with the
+    /// last one. Says whether a pause is behind them, which the caller begins.
+    #[must_use]
+    pub(crate) fn advance(&mut self, bytes: usize, offered: usize) -> bool {
+        self.gate = if bytes < offered {
+            Gate::Blocked
+        } else {
+            Gate::Open
         };
+        let Some(outbox) = &mut self.outbox else {
+            return false;
+        };
+        let before = outbox.is_before_pause();
         outbox.advance(bytes);
+        let pauses = before && !outbox.is_before_pause();
         if outbox.is_empty() {
             self.outbox = None;
         }
+        pauses
     }
 
     /// When something has to be done about it if nothing happens before.

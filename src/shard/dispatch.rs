@@ -59,14 +59,26 @@ impl<S> Core<S> {
     /// Sends a session's bytes and does what it asks for; leaves `outputs` empty.
     fn carry_out(&mut self, id: ConnId, outputs: &mut Outputs) {
         if !outputs.bytes.is_empty() {
-            let chunk = Chunk::private(outputs.bytes.as_slice().to_vec());
+            let (apart, rest) = outputs.bytes.split_at(outputs.apart);
+            let chunks = [apart, rest].map(<[u8]>::to_vec);
             outputs.give_back();
-            self.send_private(id, chunk);
+            self.send_bytes(id, chunks);
         }
         for action in outputs.actions.drain(..) {
             self.act(id, action);
         }
         self.arm(id);
+    }
+
+    /// What leaves by itself, if there is such, and the rest.
+    fn send_bytes(&mut self, id: ConnId, [apart, rest]: [Vec<u8>; 2]) {
+        if !apart.is_empty() {
+            self.send_private(id, Chunk::private(apart));
+            self.pause_behind(id);
+        }
+        if !rest.is_empty() {
+            self.send_private(id, Chunk::private(rest));
+        }
     }
 
     fn act(&mut self, id: ConnId, action: Action) {

@@ -2,7 +2,7 @@
 
 use std::mem;
 
-use super::connection::State;
+use super::connection::{Gate, State};
 use super::{Command, Core};
 use crate::base::ConnId;
 use crate::io::driver::{Driver, SendStatus};
@@ -44,9 +44,10 @@ impl<S> Core<S> {
             outbox.batch(&mut parts);
             let offered = parts.iter().map(|part| part.len() as usize).sum();
             let depth = (outbox.pending() - offered) as u64;
+            let pauses = outbox.is_before_pause();
             let status = driver.send(id, &parts);
             self.metrics.sends.add(1);
-            if depth > 0 {
+            if depth > 0 && !pauses {
                 self.metrics.outbox_depth_bytes.observe_value(depth);
             }
             self.after_send(id, offered, status);
@@ -82,15 +83,18 @@ impl<S> Core<S> {
         let Some(conn) = self.conn_mut(id) else {
             return;
         };
-        conn.advance(bytes);
-        conn.blocked = bytes < offered;
+        let pauses = conn.advance(bytes, offered);
         if bytes > 0 && conn.state == State::Finishing {
             // An answer that is long for its link is still read.
             conn.finish_by = now + linger;
         }
-        if conn.outbox.is_none() {
+        let (is_empty, goes_on) = (conn.outbox.is_none(), conn.gate == Gate::Open);
+        if pauses {
+            self.begin_pause(id);
+        }
+        if is_empty {
             self.drained(id);
-        } else if !conn.blocked {
+        } else if goes_on && !pauses {
             self.mark_dirty(id);
         }
         self.may_resume(id);
@@ -108,7 +112,9 @@ impl<S> Core<S> {
         let Some(conn) = self.conn_mut(id) else {
             return;
         };
-        conn.blocked = false;
+        if conn.gate == Gate::Blocked {
+            conn.gate = Gate::Open;
+        }
         if conn.outbox.is_some() {
             self.mark_dirty(id);
         }

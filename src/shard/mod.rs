@@ -20,6 +20,7 @@ mod held;
 mod inbox;
 mod offer;
 pub(crate) mod outbox;
+mod pause;
 mod publish;
 mod settings;
 mod timers;
@@ -41,6 +42,7 @@ use self::drain::Drain;
 use self::fanout::Budget;
 use self::groups::Groups;
 use self::outbox::Usage;
+use self::pause::Pauses;
 use self::publish::Publications;
 use crate::base::{ConnId, Part, ShardId, Time, TimerWheel, TopicName};
 use crate::hub::Hub;
@@ -110,6 +112,7 @@ struct Core<S> {
     /// What was last reported to the node's budget, in bytes.
     usage_reported: usize,
     random: fastrand::Rng,
+    pauses: Pauses,
     drain: Option<Drain>,
     /// When the collected publications are flushed; now, without a coalescing window.
     flush_at: Time,
@@ -196,6 +199,7 @@ impl<D: Driver> Shard<D> {
         let core = &self.core;
         core.conns.is_empty()
             && core.timers.is_empty()
+            && core.pauses.is_empty()
             && core.hub.next_expiry().is_none()
             && core.groups.is_at_rest()
             && core.accepted.is_empty()
@@ -296,6 +300,7 @@ impl<S> Core<S> {
             usage: Usage::default(),
             usage_reported: 0,
             random,
+            pauses: Pauses::default(),
             drain: None,
             flush_at: now,
             adopt_next: 0,

@@ -2,7 +2,7 @@
 //!
 //! For a subscriber whose socket takes the bytes at once an offer is one send and nothing else.
 
-use super::connection::{Connection, State};
+use super::connection::{Connection, Gate, State};
 use super::counts::Counts;
 use super::groups::{Member, Pending};
 use super::outbox::{Charged, Usage};
@@ -130,7 +130,7 @@ impl<'a> Offer<'a> {
 
     /// Too slow is only whose socket has not taken what it was offered. What came into the
     /// outbox in this turn (a 101 with its recovery, a publication longer than one send) was not
-    /// offered yet.
+    /// offered yet, and who waits behind a 101 does so no longer.
     fn make_room<D: Driver>(
         &self,
         driver: &mut D,
@@ -140,6 +140,9 @@ impl<'a> Offer<'a> {
         tally: &mut Tally,
     ) {
         let mut parts = Vec::new();
+        if self.is_too_much(conn, len) {
+            conn.skip_pause();
+        }
         while self.is_too_much(conn, len) && conn.can_send() {
             let Some(outbox) = &conn.outbox else { return };
             outbox.batch(&mut parts);
@@ -148,8 +151,8 @@ impl<'a> Offer<'a> {
             match driver.send(id, &parts) {
                 SendStatus::Sent(sent) => {
                     tally.sent_bytes += sent as u64;
-                    conn.advance(sent);
-                    conn.blocked = sent < offered;
+                    // Without a pause, since that was skipped.
+                    let _ = conn.advance(sent, offered);
                 }
                 SendStatus::Pending => conn.in_flight = u32::try_from(offered).unwrap_or(u32::MAX),
                 SendStatus::Gone => return,
@@ -183,7 +186,7 @@ impl<'a> Offer<'a> {
                 tally.sent_bytes += sent as u64;
                 let sent = u32::try_from(sent).unwrap_or(u32::MAX);
                 if sent < len {
-                    conn.blocked = true;
+                    conn.gate = Gate::Blocked;
                     conn.push(self.charged(), start + sent);
                 }
             }

@@ -62,6 +62,9 @@ pub(crate) struct Outbox {
     queue: VecDeque<Queued>,
     /// Invariant: the sum of `end - start`.
     pending: usize,
+    /// How many of the first bytes leave before a pause; the others wait until it is over.
+    /// Invariant: above 0, at most `pending`, and only private bytes are among them.
+    until_pause: Option<usize>,
 }
 
 #[derive(Debug)]
@@ -108,10 +111,26 @@ impl Outbox {
         self.pending == 0
     }
 
+    /// What waits now leaves, and what comes behind it waits until a pause is over.
+    pub(crate) fn pause_behind(&mut self) {
+        self.until_pause = (self.pending > 0).then_some(self.pending);
+    }
+
+    /// Whether there is something that leaves before a pause.
+    pub(crate) fn is_before_pause(&self) -> bool {
+        self.until_pause.is_some()
+    }
+
+    /// Without a pause, after all.
+    pub(crate) fn skip_pause(&mut self) {
+        self.until_pause = None;
+    }
+
     /// Fills `batch` with what one send may take.
     pub(crate) fn batch(&self, batch: &mut Vec<Part>) {
         batch.clear();
-        let mut room = u32::try_from(SEND_BATCH_BYTES_MAX).unwrap_or(u32::MAX);
+        let most = SEND_BATCH_BYTES_MAX.min(self.until_pause.unwrap_or(usize::MAX));
+        let mut room = u32::try_from(most).unwrap_or(u32::MAX);
         for queued in self.queue.iter().take(SEND_BATCH_PARTS_MAX) {
             let part = queued.part(room);
             room -= part.len();
@@ -126,6 +145,9 @@ impl Outbox {
     pub(crate) fn advance(&mut self, bytes: usize) {
         debug_assert!(bytes <= self.pending, "more was sent than waited");
         self.pending -= bytes.min(self.pending);
+        self.until_pause = self
+            .until_pause
+            .and_then(|left| left.checked_sub(bytes).filter(|left| *left > 0));
         let mut rest = bytes;
         while rest > 0 {
             let Some(first) = self.queue.front_mut() else {
@@ -146,7 +168,7 @@ impl Outbox {
     /// which the system has already. Says how many publications that were. Private bytes stay: a
     /// 101 must come before the close, and an answer that was begun is owed.
     pub(crate) fn drop_unsent(&mut self, in_flight: usize) -> u64 {
-        let mut kept = in_flight;
+        let mut kept = in_flight.max(self.until_pause.unwrap_or(0));
         let mut dropped = 0;
         let mut queue = VecDeque::new();
         for mut queued in self.queue.drain(..) {
@@ -190,6 +212,8 @@ impl Outbox {
         if cfg!(debug_assertions) && self.queue.len() < 32 {
             let sum: usize = self.queue.iter().map(|q| (q.end - q.start) as usize).sum();
             assert_eq!(sum, self.pending, "pending is the sum of the entries");
+            let paused = self.until_pause.is_none_or(|left| left > 0 && left <= sum);
+            assert!(paused, "a pause comes behind bytes that wait");
             assert!(
                 self.queue.iter().all(|q| q.start < q.end),
                 "no entry is empty"

@@ -14,6 +14,8 @@ use crate::metrics::ShardMetrics;
 use crate::session::Rules;
 use crate::testing::{Profile, SimDriver, SimListener, SimNet, SimPeer};
 
+mod pauses;
+
 const UPGRADE: &str = "GET /topics/t HTTP/1.1\r\nHost: a.test\r\nUpgrade: websocket\r\n\
     Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
@@ -26,7 +28,10 @@ struct World {
 
 impl World {
     fn new(seed: u64, limits: Limits, coalesce: Duration) -> Self {
-        let net = SimNet::new(seed, Profile::smooth());
+        Self::on(SimNet::new(seed, Profile::smooth()), seed, limits, coalesce)
+    }
+
+    fn on(net: SimNet, seed: u64, limits: Limits, coalesce: Duration) -> Self {
         let listener = net.listener();
         let mut driver = SimDriver::new(&net);
         driver.listen(listener).expect("the simulator listens");

@@ -32,6 +32,7 @@ impl<S> Core<S> {
             self.hub.next_expiry(),
             self.groups.next_expiry(),
             self.publications.next_deadline(),
+            self.pauses.next_deadline(),
             flush,
             drain,
         ];
@@ -57,6 +58,7 @@ impl<S> Core<S> {
         self.expire_connections();
         self.hub.expire(self.now);
         self.groups.expire(self.now);
+        self.end_pauses();
         self.answer_late_publishes();
         self.close_drained();
     }

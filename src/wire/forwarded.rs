@@ -20,20 +20,10 @@ pub struct Sender {
 }
 
 /// What proxies and gateways write who do not say by `X-Forwarded-For` or `Forwarded` for whom
-/// they speak, and clients by themselves do not.
+/// they speak, and clients by themselves do not; besides all that begins with `X-Forwarded`.
 const TRACES: &[&str] = &[
     "Via",
     "X-Real-IP",
-    "X-Forwarded",
-    "X-Forwarded-Host",
-    "X-Forwarded-Proto",
-    "X-Forwarded-Protocol",
-    "X-Forwarded-Port",
-    "X-Forwarded-Server",
-    "X-Forwarded-Scheme",
-    "X-Forwarded-Ssl",
-    "X-Forwarded-Prefix",
-    "X-Forwarded-Client-Cert",
     "X-Original-Forwarded-For",
     "Forwarded-For",
     "X-Client-IP",
@@ -78,15 +68,38 @@ pub fn sender(head: &RequestHead, peer: IpAddr, trusted: impl Fn(IpAddr) -> bool
     }
 }
 
-/// Whether a proxy has passed this request on, whoever that is.
+/// Whether a request shows that a proxy handed it on, whoever that is and whatever it says.
 #[must_use]
 pub fn is_relayed(head: &RequestHead) -> bool {
-    let named = ["X-Forwarded-For", "Forwarded"];
-    named.iter().any(|name| head.header(name).is_some()) || has_traces(head)
+    head.names()
+        .any(|name| names_client(name) || is_trace(name))
 }
 
 fn has_traces(head: &RequestHead) -> bool {
-    TRACES.iter().any(|name| head.header(name).is_some())
+    head.names().any(is_trace)
+}
+
+fn names_client(name: &[u8]) -> bool {
+    is_one_of(name, &["X-Forwarded-For", "Forwarded"])
+}
+
+fn is_trace(name: &[u8]) -> bool {
+    // Each upgrade asks, and few headers of a client begin with one of these.
+    let may_be = name
+        .first()
+        .is_some_and(|first| b"CFTVX".contains(&first.to_ascii_uppercase()));
+    may_be && !names_client(name) && (begins(name, "X-Forwarded") || is_one_of(name, TRACES))
+}
+
+fn is_one_of(name: &[u8], names: &[&str]) -> bool {
+    names
+        .iter()
+        .any(|other| name.eq_ignore_ascii_case(other.as_bytes()))
+}
+
+fn begins(name: &[u8], with: &str) -> bool {
+    let front = name.get(..with.len());
+    front.is_some_and(|front| front.eq_ignore_ascii_case(with.as_bytes()))
 }
 
 /// A hop, or `None` for one that names no address.
@@ -249,6 +262,32 @@ mod tests {
         }
         let several = "X-Forwarded-For: 6.6.6.6\r\nx-forwarded-for: 1.1.1.1\r\n";
         assert_eq!(client(several), "1.1.1.1");
+    }
+
+    #[test]
+    fn a_request_shows_that_a_proxy_handed_it_on() {
+        let shows = |headers: &str| {
+            is_relayed(&head(&format!(
+                "GET / HTTP/1.1\r\nHost: a\r\n{headers}\r\n"
+            )))
+        };
+        for header in [
+            "Via: 1.1 proxy",
+            "via:",
+            "Forwarded: for=unknown",
+            "X-Forwarded-For: 1.1.1.1",
+            "X-Forwarded-For:",
+            "x-forwarded-proto: https",
+            "X-FORWARDED-Server: a",
+            "X-Real-IP: 1.1.1.1",
+        ] {
+            assert!(shows(&format!("{header}\r\n")), "{header}");
+        }
+        for header in ["Viaduct: a", "X-Forward", "Origin: via", "X-\u{e9}: a"] {
+            assert!(!shows(&format!("A: {header}\r\n")), "{header}");
+        }
+        assert!(!shows("Viaduct: a\r\nX-Forward: a\r\nNot-Via: a\r\n"));
+        assert!(!shows(""));
     }
 
     #[test]

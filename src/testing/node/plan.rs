@@ -172,6 +172,7 @@ fn limits(rng: &mut Rng, restless: bool, crowd: bool) -> Limits {
         ping_interval: millis(rng, 1_600..4_000),
         pong_timeout: millis(rng, 1_200..1_500),
         close_linger: millis(rng, 500..2_000),
+        upgrade_pause: millis(rng, 0..150),
         handshake_timeout: millis(rng, 1_000..3_000),
         body_timeout: millis(rng, 1_000..3_000),
         keep_alive_timeout: millis(rng, 1_000..5_000),

@@ -81,7 +81,9 @@ impl Subscriber {
         };
         let words = Words::draw(cx.rng, &asked);
         let target = words.target(&cx.plan.topics[topic], &parameters(form, manner.conflate));
-        let headers = words.headers;
+        let behind_proxy = percent(cx.rng, 40);
+        let by_proxy = behind_proxy.then(|| ("Via".to_owned(), "1.1 proxy.test".to_owned()));
+        let headers: Vec<_> = words.headers.into_iter().chain(by_proxy).collect();
         let mut key = [0; 16];
         cx.rng.fill(&mut key);
         let (mut line, mut bytes) = (Line::new(peer), Vec::new());

@@ -160,6 +160,11 @@ impl RequestHead {
             .map(|(_, value)| self.slice(*value))
     }
 
+    /// The names of all headers, in their order, as they were written: tokens.
+    pub fn names(&self) -> impl Iterator<Item = &[u8]> {
+        self.headers.iter().map(|(name, _)| self.slice(*name))
+    }
+
     /// How many headers of this name there are.
     #[must_use]
     pub fn count(&self, name: &str) -> usize {

@@ -1,0 +1,82 @@
+//! The pause behind a 101 that a proxy hands on.
+//!
+//! A proxy that switches protocols reads the node's answer up to its end, and may have read more
+//! with it. Apache, with HTTP/2 in front, keeps that until the node writes again, which may be a
+//! ping interval later. So the 101 leaves by itself, and all that follows (a greeting, history,
+//! publications, a close) waits in the outbox for [`upgrade_pause`], in its order. Direct clients
+//! do not come by here.
+//!
+//! All pauses are equally long, so they end in the order in which they began.
+//!
+//! [`upgrade_pause`]: crate::config::Limits::upgrade_pause
+
+use std::collections::VecDeque;
+
+use super::Core;
+use super::connection::Gate;
+use crate::base::{ConnId, Time};
+
+/// When which connection's pause is over. Invariant: the earliest first.
+///
+/// Some of them have closed since, or did not wait; it holds what was upgraded within one pause.
+#[derive(Debug, Default)]
+pub(super) struct Pauses(VecDeque<(Time, ConnId)>);
+
+impl Pauses {
+    pub(super) fn next_deadline(&self) -> Option<Time> {
+        self.0.front().map(|(at, _)| *at)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn push(&mut self, at: Time, id: ConnId) {
+        debug_assert!(self.0.back().is_none_or(|(last, _)| *last <= at));
+        self.0.push_back((at, id));
+    }
+
+    fn pop_due(&mut self, now: Time) -> Option<ConnId> {
+        let is_due = self.0.front().is_some_and(|(at, _)| *at <= now);
+        is_due
+            .then(|| self.0.pop_front())
+            .flatten()
+            .map(|(_, id)| id)
+    }
+}
+
+impl<S> Core<S> {
+    /// What waits for this connection leaves, and what comes behind it waits for a moment more.
+    pub(super) fn pause_behind(&mut self, id: ConnId) {
+        if self.settings.rules.limits.upgrade_pause.is_zero() {
+            return;
+        }
+        if let Some(conn) = self.conn_mut(id) {
+            conn.pause_behind();
+        }
+    }
+
+    /// The 101 was just sent: a turn may be long, so it is not counted from the turn's beginning.
+    pub(super) fn begin_pause(&mut self, id: ConnId) {
+        let over = (self.clock)() + self.settings.rules.limits.upgrade_pause;
+        if let Some(conn) = self.conn_mut(id) {
+            conn.gate = Gate::Paused;
+            self.pauses.push(over, id);
+        }
+    }
+
+    /// Whoever has waited long enough is sent what is there.
+    pub(super) fn end_pauses(&mut self) {
+        while let Some(id) = self.pauses.pop_due(self.now) {
+            let Some(conn) = self.conn_mut(id) else {
+                continue;
+            };
+            if conn.gate == Gate::Paused {
+                conn.skip_pause();
+                if conn.outbox.is_some() {
+                    self.mark_dirty(id);
+                }
+            }
+        }
+    }
+}
