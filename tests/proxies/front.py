@@ -6,9 +6,11 @@ import tempfile
 import time
 from contextlib import ExitStack
 
+from proxies import greetings, posts, strangers
 from support.ledger import Ledger, Publisher, compare
 from support.node import Node, free_port, spawn
 from support.payloads import PAYLOADS, numbered, octets
+from support.other_proxies import Caddy, Envoy, H2o, Lighttpd, Traefik
 from support.proxies import Certificate, Haproxy, Httpd, Nginx, PlainNginx, find
 from support.raw import Gone, Link, post_request
 from support.readers import BY_NAME, READ_SECONDS, TRANSPORTS, Start, refusal
@@ -23,6 +25,8 @@ NODE_FLAGS = ("--trusted-proxy", "127.0.0.1/32", "--shards", "2", "--drain", "50
 CLIENT = "127.0.0.77"
 # What the kernel holds for a proxy on both sides, and what the node holds, with much to spare.
 SLOW_PUBLICATIONS_MAX = 1000
+# What no kernel holds: a proxy that takes that for a slow client takes everything.
+PILE_PUBLICATIONS = 400
 # So long may a proxy take to tell that a client is gone, or it counts as not telling.
 NOTICE_SECONDS = 1
 # Not every one of them in each row: these are one of each kind.
@@ -90,15 +94,19 @@ def run(kind, binary, report):
             report.skip(f"{kind.NAME} | TLS", "openssl is missing")
         if kind is PlainNginx:
             certificate = None
-        node = stack.enter_context(new_node(binary))
+        # Without signs of life, which might bring along what a proxy holds back.
+        node = stack.enter_context(new_node(binary, "--ping-interval", "10m"))
         proxy = stack.enter_context(new_proxy(kind, node, certificate))
         front = Front(node, proxy, report)
         through(front)
+        greetings.run(front)
         if certificate:
             encrypted(front)
         restarts(front)
         with front.check("the node drains") as trial:
             drain_cell(trial, front)
+        strangers.run(binary, kind, report)
+        posts.run(kind, report)
 
 
 def through(front):
@@ -206,12 +214,15 @@ def slow_cell(trial, front):
     large = octets("64 KiB", bytes(64 << 10))
     dropped = 0
     while not dropped:
+        if not front.proxy.HOLDS_BACK and ledger.last == PILE_PUBLICATIONS:
+            trial.detail = f"no, it takes {ledger.last} publications of 64 KiB for it, and more"
+            return
         trial.demand(ledger.last < SLOW_PUBLICATIONS_MAX, f"no overflow after {ledger.last}")
         one = ledger.publish(large)
         dropped = ledger.answer["dropped"]
         trial.compare("sse", bystander.next(), one)
-    # The plainest one does not tell.
-    client = "127.0.0.1" if isinstance(front.proxy, PlainNginx) else CLIENT
+    trial.demand(front.proxy.HOLDS_BACK, "it holds back now")
+    client = CLIENT if front.proxy.NAMES_CLIENTS else "127.0.0.1"
     wait_until(trial, f"the log names {client}", lambda: any(
         "slow consumer" in line and f"peer={client}:" in line.replace('"', "")
         for line in front.node.log_text(1 << 16).splitlines()))
@@ -397,4 +408,5 @@ def drain_cell(trial, front):
 
 
 SECTIONS = {kind.NAME.replace(" ", "-").lower(): lambda binary, report, kind=kind:
-            run(kind, binary, report) for kind in (Nginx, PlainNginx, Haproxy, Httpd)}
+            run(kind, binary, report) for kind in (Nginx, PlainNginx, Haproxy, Httpd, Caddy, Traefik,
+                                                       Envoy, Lighttpd, H2o)}

@@ -1,4 +1,5 @@
-"""Idle readers behind proxies that give up after 60 s of silence: more than three minutes.
+"""Idle readers behind proxies that give up after 60 s of silence, or that never do: more than
+three minutes.
 
 Everything runs side by side, so that it costs its time once. That the limits are real is shown
 by a node that gives no sign of life: behind the same proxies its readers are cut.
@@ -11,6 +12,7 @@ from contextlib import ExitStack
 from proxies.front import new_node, new_proxy, topic_of
 from support.ledger import Ledger, Publisher, compare
 from support.payloads import numbered
+from support.other_proxies import Caddy, Envoy, H2o, Lighttpd, Traefik
 from support.proxies import Haproxy, Httpd, Nginx, PlainNginx
 from support.raw import Gone
 from support.readers import BY_NAME, Refused
@@ -26,7 +28,15 @@ USUAL = {
     Haproxy: [("timeout server 130s", "timeout server 60s"),
               ("timeout tunnel 90s", "timeout tunnel 60s")],
     Httpd: [("ProxyTimeout 130", "ProxyTimeout 60")],
+    Caddy: [],
+    Traefik: [],
+    Envoy: [("stream_idle_timeout: 300s", "stream_idle_timeout: 60s")],
+    Lighttpd: [('"read-timeout" => 130', '"read-timeout" => 60')],
+    H2o: [("timeout.io: 130000", "timeout.io: 60000"),
+          ("websocket.timeout: 300000", "websocket.timeout: 60000")],
 }
+# They have no limit for silence.
+PATIENT = (Caddy, Traefik)
 HELD = ("WebSocket json", "SSE", "stream")
 # Longer than the usual limit, and within what the node allows.
 LONG_POLL = "timeout=100s"
@@ -132,6 +142,10 @@ def judge(report, row):
                 else f"{watch.reader.answers} answers")
         report.ok(f"{watch.label} | idle for {IDLE_SECONDS} s behind limits of 60 s", life)
     for watch in row.cut:
+        if row.kind in PATIENT:
+            report.check(f"{watch.label} | is not cut by it without a sign of life",
+                         not watch.ended.is_set(), f"saw {watch.item!r:.200}, {watch.error!r}")
+            continue
         watch.ended.wait(CUT_SECONDS)
         is_cut = isinstance(watch.error, (Gone, ConnectionError)) or hasattr(watch.item, "code")
         report.check(f"{watch.label} | is cut by the same proxy without a sign of life", is_cut,

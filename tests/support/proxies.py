@@ -26,8 +26,10 @@ HTTPD_CONF = os.path.join(places.ROOT, "scripts", "httpd", "httpd.conf")
 
 
 def find(program):
-    """The program's path, also where only root looks; None where it is missing."""
-    return shutil.which(program) or shutil.which(program, path="/usr/sbin:/usr/local/sbin")
+    """The program's path, also where only root or scripts/setup-tests look; None where it is
+    missing."""
+    path = os.pathsep.join([os.path.join(places.PROXIES, "bin"), "/usr/sbin", "/usr/local/sbin"])
+    return shutil.which(program) or shutil.which(program, path=path)
 
 
 class Certificate:
@@ -47,6 +49,9 @@ class Certificate:
                 with open(part, "rb") as file:
                     pem.write(file.read())
         self.context = ssl.create_default_context(cafile=self.crt)
+        # For HTTP/2 (RFC 7301).
+        self.second = ssl.create_default_context(cafile=self.crt)
+        self.second.set_alpn_protocols(["h2"])
 
 
 class Proxy:
@@ -54,8 +59,13 @@ class Proxy:
     listens for TLS too. A subclass says how it is configured and started."""
 
     NAME = PROGRAM = CONFIGURATION = None
-    # Whether it hands upgrades on.
+    # Whether it hands upgrades on, and whether it takes WebSockets by HTTP/2.
     HAS_SOCKETS = True
+    HAS_SECOND_SOCKETS = False
+    # Whether it says who the client is.
+    NAMES_CLIENTS = True
+    # Whether it stops reading from the node when a client does not read from it.
+    HOLDS_BACK = True
     RELOAD = signal.SIGHUP
 
     def __init__(self, certificate=None, changes=()):
@@ -153,6 +163,7 @@ class Haproxy(Proxy):
     """HAProxy; it wants a PROXY listener of each of two nodes."""
 
     NAME, PROGRAM, CONFIGURATION = "HAProxy", "haproxy", HAPROXY_CFG
+    HAS_SECOND_SOCKETS = True
     RELOAD = signal.SIGUSR2
 
     def __init__(self, proxy_ports, certificate=None, changes=()):
@@ -225,13 +236,14 @@ class PlainNginx(Nginx):
     """nginx with one proxy_pass."""
 
     NAME, CONFIGURATION = "plain nginx", PLAIN_CONF
-    HAS_SOCKETS = False
+    HAS_SOCKETS = NAMES_CLIENTS = False
 
 
 class Httpd(Proxy):
     """Apache; it wants one plain listener of the node."""
 
     NAME, PROGRAM, CONFIGURATION = "httpd", "apache2", HTTPD_CONF
+    HAS_SECOND_SOCKETS = True
     RELOAD = signal.SIGUSR1
 
     def __init__(self, node_port, certificate=None, changes=()):
@@ -259,7 +271,8 @@ class Httpd(Proxy):
                           f"SSLCertificateFile {self.certificate.crt}"),
                          ("# SSLCertificateKeyFile /etc/altavoz/tls.key",
                           f"SSLCertificateKeyFile {self.certificate.key}"),
-                         ("# Protocols h2", "Protocols h2")):
+                         ("# Protocols h2", "Protocols h2"),
+                         ("# H2WebSockets", "H2WebSockets")):
             host = host.replace(old, new)
         return (f"<VirtualHost *:{self.tls_port}>{host}</VirtualHost>\n"
                 f"<VirtualHost *:{self.port}>")

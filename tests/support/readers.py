@@ -431,9 +431,10 @@ class Transport:
         host = f"Host: {host}\r\n" if self.version == "HTTP/1.1" else ""
         return f"{method} {target} {self.version}\r\n{host}{headers}\r\n".encode()
 
-    def open(self, port, topic, after=None, query="", headers="", again="", **options):
-        """A reader. `again` is the query of an asking reader's further questions."""
-        link = Link(port, **{"timeout": READ_SECONDS, **options})
+    def open(self, port, topic, after=None, query="", headers="", again="", kind=Link, **options):
+        """A reader. `again` is the query of an asking reader's further questions, `kind` what it
+        reads by."""
+        link = kind(port, **{"timeout": READ_SECONDS, **options})
         try:
             reader = self.reader(self, link, self.request(topic, after, query, headers))
         except OSError:
