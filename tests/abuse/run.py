@@ -12,7 +12,8 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 # This folder's modules are imported as `abuse.…`; its own names shall not shadow others.
 sys.path[:] = [path for path in sys.path if os.path.basename(path) != "abuse"]
-from abuse import (bad_frames, bad_requests, bodies, crowds, flags, heads, policy, slow,  # noqa: E402
+from abuse import (bad_frames, bad_requests, bodies, crowds, flags, handed_on, heads,  # noqa: E402
+                   policy, slow,
                    sudden_ends)
 from abuse.guard import Guard  # noqa: E402
 from support import sections  # noqa: E402
@@ -37,6 +38,7 @@ SECTIONS = [
     Section("descriptors", crowds.descriptor_limit, options={"descriptors": crowds.DESCRIPTORS}),
     Section("limit", crowds.connection_limit, ("--max-connections", str(crowds.LIMITED_TO))),
     Section("policy", policy.run, policy.FLAGS),
+    Section("handed-on", handed_on.run, handed_on.FLAGS),
 ]
 
 if __name__ == "__main__":
