@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use altavoz::config::parse_duration;
+use altavoz::config::{parse_bytes, parse_duration};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
 
@@ -225,7 +225,7 @@ pub struct CompareOptions {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000), help_heading = "Comparison")]
     pub clients: Option<u32>,
     /// Bytes of a publication; the first 60 carry its stamp [default: 64, or the preset's].
-    #[arg(long, value_name = "BYTES", help_heading = "Comparison")]
+    #[arg(long, value_name = "SIZE", value_parser = size, help_heading = "Comparison")]
     pub size: Option<usize>,
     /// Measure each arm this long; polling at least two intervals [default: 10s, or the preset's].
     #[arg(long, value_parser = duration, help_heading = "Comparison")]
@@ -512,7 +512,7 @@ pub struct LoadOptions {
     #[arg(long, value_name = "PER_SECOND", value_parser = positive)]
     pub connect_rate: Option<f64>,
     /// Bytes of a publication; the first 60 carry its stamp.
-    #[arg(long, default_value_t = 64, value_name = "BYTES")]
+    #[arg(long, default_value = "64", value_name = "SIZE", value_parser = size)]
     pub size: usize,
     /// Publishers, each on a connection of its own; on WebSockets at least one a topic.
     #[arg(long, default_value_t = 1, value_name = "P", value_parser = clap::value_parser!(u32).range(1..=10_000))]
@@ -627,6 +627,12 @@ fn duration(text: &str) -> Result<Duration, String> {
     parse_duration(text).map_err(|e| e.to_string())
 }
 
+/// A size, of which bytes need no unit here.
+fn size(text: &str) -> Result<usize, String> {
+    let bytes = text.parse().ok().filter(|_| !text.starts_with('+'));
+    bytes.map_or_else(|| parse_bytes(text).map_err(|e| e.to_string()), Ok)
+}
+
 fn positive(text: &str) -> Result<f64, String> {
     let number = text.parse::<f64>().ok();
     let legal = number.filter(|n| n.is_finite() && *n > 0.0 && *n <= 1e9);
@@ -658,6 +664,23 @@ mod tests {
         assert_eq!(page("--preset seed --json -"), None);
         assert_eq!(page("--preset seed --html a.html"), None);
         assert_eq!(page("--transports ws"), None);
+    }
+
+    #[test]
+    fn times_and_sizes_are_read_as_the_node_reads_its_own() {
+        let line = "loadgen fanout --duration 1m30s --warmup 0 --hold 1h30m --size 1KiB";
+        let Ok(Command::Fanout(options)) =
+            Cli::try_parse_from(line.split(' ')).map(|cli| cli.command)
+        else {
+            panic!("{line}");
+        };
+        assert_eq!(options.duration, Some(Duration::from_secs(90)));
+        assert_eq!(options.hold, Duration::from_secs(5400));
+        assert_eq!(options.load.size, 1024);
+        for (text, bytes) in [("64", 64), ("1kB", 1000), ("1.5MiB", 1_572_864)] {
+            assert_eq!(size(text), Ok(bytes), "{text}");
+        }
+        assert!(size("+64").is_err() && size("64k").is_err());
     }
 
     #[test]

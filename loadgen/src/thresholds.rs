@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use altavoz::config::{UnitError, parse_bytes, parse_duration};
 use serde::{Deserialize, Serialize};
 
 use crate::html::number;
@@ -13,10 +14,10 @@ use crate::html::number;
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Unit {
-    /// Microseconds; bounds carry `ns`, `us`, `ms` or `s`.
+    /// Microseconds; bounds carry a unit, such as `50ms`.
     #[serde(rename = "us")]
     Time,
-    /// Bytes; bounds carry `B`, `KiB`, `MiB` or `GiB`.
+    /// Bytes; bounds carry a unit, such as `8KiB`.
     Bytes,
     /// Percent; bounds carry `%`.
     Percent,
@@ -238,26 +239,23 @@ fn parse_place(place: &str) -> Option<Option<f64>> {
     }
 }
 
+/// In microseconds, bytes, percent or pieces. Times and sizes are those of every other option.
 fn parse_value(text: &str, unit: Unit) -> Option<f64> {
-    let digits = text
-        .find(|c: char| !c.is_ascii_digit() && !matches!(c, '.' | '-'))
-        .unwrap_or(text.len());
-    let (number, suffix) = text.split_at(digits);
-    let number: f64 = number.parse().ok()?;
-    let scale = match (unit, suffix) {
-        (Unit::Time, "ns") => 1e-3,
-        (Unit::Time, "us" | "µs") => 1.0,
-        (Unit::Time, "ms") => 1e3,
-        (Unit::Time, "s") => 1e6,
-        (Unit::Bytes, "B") => 1.0,
-        (Unit::Bytes, "KiB") => 1024.0,
-        (Unit::Bytes, "MiB") => 1024.0 * 1024.0,
-        (Unit::Bytes, "GiB") => 1024.0 * 1024.0 * 1024.0,
-        (Unit::Percent, "%") | (Unit::Count, "" | "/s") => 1.0,
-        (Unit::Time | Unit::Bytes, "") if number == 0.0 => 1.0,
-        _ => return None,
+    let number = match unit {
+        Unit::Time => {
+            return parse_duration(text)
+                .ok()
+                .map(|time| time.as_secs_f64() * 1e6);
+        }
+        Unit::Bytes => return parse_bytes(text).ok().map(|bytes| bytes as f64),
+        Unit::Percent => text.strip_suffix('%')?,
+        Unit::Count => text.strip_suffix("/s").unwrap_or(text),
     };
-    Some(number * scale)
+    let is_number = |c: char| c.is_ascii_digit() || matches!(c, '.' | '-');
+    number
+        .parse()
+        .ok()
+        .filter(|_| number.chars().all(is_number))
 }
 
 /// An arm's name and what stands behind the point; a point in a number is none.
@@ -333,8 +331,8 @@ impl Op {
 impl fmt::Display for Unit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Time => "the bound is a time with its unit: ns, us, ms or s",
-            Self::Bytes => "the bound is a size with its unit: B, KiB, MiB or GiB",
+            Self::Time => return UnitError::Duration.fmt(f),
+            Self::Bytes => return UnitError::Bytes.fmt(f),
             Self::Percent => "the bound is in percent, such as 99.9%",
             Self::Count => "the bound is a plain number",
         })
@@ -393,6 +391,9 @@ mod tests {
         check("lost!=0", false);
         check("rss_per_conn<8KiB", true);
         check("rss_per_conn<4KiB", false);
+        check("rss_per_conn<=5kB", true);
+        check("p50<1m30s", true);
+        check("p50>49ms900us", true);
     }
 
     #[test]
@@ -422,7 +423,7 @@ mod tests {
         says("p99=5ms", "<=");
         says("p99<5", "unit");
         says("reach>99", "percent");
-        says("rss_per_conn<8KB", "KiB");
+        says("rss_per_conn<8K", "KiB");
         says("lost==0%", "plain number");
         says("ws.p99<5ms", "sse, poll-2s");
         says("sse.first_p99<5ms", "wire_bytes");

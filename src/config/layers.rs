@@ -277,7 +277,7 @@ mod tests {
     fn a_wrong_value_is_told_with_its_place_and_its_form() {
         wrong(
             file("# a comment\nping_interval = 5"),
-            "node.toml:2: ping_interval = 5: a duration is a number with its unit, such as 250ms, 30s, 5m or 2h",
+            "node.toml:2: ping_interval = 5: a duration is a number with its unit (ns, us, ms, s, m, h, d or w), or several from the largest down, such as 250ms, 30s, 1m30s or 1d12h",
         );
         wrong(
             file("shards = 1.5"),

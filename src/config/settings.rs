@@ -485,7 +485,7 @@ mod tests {
         wrong(
             "outbox_bytes",
             "65536",
-            "--outbox-bytes 65536: a size is a number with its unit, such as 512B, 64KiB, 1MiB or 2GiB",
+            "--outbox-bytes 65536: a size is a number with its unit (B, of 1024: KiB, MiB, GiB, TiB, of 1000: kB, MB, GB, TB), such as 512B, 64KiB or 1.5MB",
         );
         wrong(
             "head_bytes",
@@ -495,12 +495,12 @@ mod tests {
         wrong(
             "ping_interval",
             "25",
-            "--ping-interval 25: a duration is a number with its unit, such as 250ms, 30s, 5m or 2h",
+            "--ping-interval 25: a duration is a number with its unit (ns, us, ms, s, m, h, d or w), or several from the largest down, such as 250ms, 30s, 1m30s or 1d12h",
         );
         wrong(
             "ping_interval",
             "0",
-            "--ping-interval 0: must be from 10ms to 24h",
+            "--ping-interval 0: must be from 10ms to 1d",
         );
     }
 
