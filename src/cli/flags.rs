@@ -1,6 +1,7 @@
 //! The flags of every command, made from the table of settings, and the configuration from them.
 
 use std::fs;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, value_parser};
@@ -35,10 +36,10 @@ impl Flags {
     pub fn load(&self, environment: &[(String, String)]) -> Result<Config, ConfigError> {
         let named = environment
             .iter()
-            .find(|(name, value)| name == CONFIG_VARIABLE && !value.is_empty());
+            .find(|(name, value)| name == CONFIG_VARIABLE && !value.trim().is_empty());
         let file = match (&self.file, named) {
             (Some(path), _) => read("--config", path)?,
-            (None, Some((name, path))) => read(name, Path::new(path))?,
+            (None, Some((name, path))) => read(name, Path::new(path.trim()))?,
             (None, None) => Layer::new(),
         };
         let environment = from_environment(environment.iter().cloned())?;
@@ -46,8 +47,11 @@ impl Flags {
     }
 }
 
+/// The longest configuration file, in bytes.
+const FILE_BYTES_MAX: u64 = 1 << 20;
+
 fn read(named_by: &str, path: &Path) -> Result<Layer, ConfigError> {
-    let text = fs::read_to_string(path).map_err(|error| {
+    let text = text_of(path).map_err(|error| {
         let place = format!("{named_by} {}", path.display());
         ConfigError::at(
             place,
@@ -55,6 +59,17 @@ fn read(named_by: &str, path: &Path) -> Result<Layer, ConfigError> {
         )
     })?;
     from_file(path, &text)
+}
+
+fn text_of(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    let file = fs::File::open(path)?;
+    let bytes = file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text)?;
+    if bytes as u64 > FILE_BYTES_MAX {
+        let message = format!("it is longer than {FILE_BYTES_MAX} bytes");
+        return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+    }
+    Ok(text)
 }
 
 impl Args for Flags {
@@ -204,6 +219,17 @@ mod tests {
         assert!(
             wrong.starts_with("ALTAVOZ_CONFIG /nonexistent.toml: "),
             "{wrong}"
+        );
+    }
+
+    #[test]
+    fn what_is_no_file_of_text_is_said_so() {
+        let folder = load(&["--config", "/"]).unwrap_err();
+        assert!(folder.contains("directory"), "{folder}");
+        let endless = load(&["--config", "/dev/zero"]).unwrap_err();
+        assert!(
+            endless.ends_with("it is longer than 1048576 bytes"),
+            "{endless}"
         );
     }
 }

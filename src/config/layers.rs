@@ -5,6 +5,7 @@ use std::path::Path;
 use toml::de::{DeTable, DeValue};
 
 use super::error::{ConfigError, Source};
+use super::injected::{is_injected, is_link};
 use super::nearest::nearest;
 use super::settings::{Kind, SETTINGS, Setting, VARIABLE_PREFIX};
 
@@ -27,19 +28,34 @@ pub const CONFIG_VARIABLE: &str = "ALTAVOZ_CONFIG";
 
 /// The layer of the environment: variables whose names begin with `ALTAVOZ_`.
 ///
-/// An empty variable is as good as none. A list's values stand apart by blanks.
+/// Blanks and line ends around a value are not part of it, and an empty variable is as good as
+/// none. A list's values stand apart by blanks. What a cluster derives from a service's name is
+/// passed over.
 ///
 /// # Errors
 /// A variable that is no setting; the message names the nearest one.
 pub fn from_environment(
     variables: impl IntoIterator<Item = (String, String)>,
 ) -> Result<Layer, ConfigError> {
-    let ours = variables
-        .into_iter()
-        .filter(|(name, value)| name.starts_with(VARIABLE_PREFIX) && !value.is_empty())
-        .filter(|(name, _)| name != CONFIG_VARIABLE);
-    ours.map(|(name, value)| from_variable(&name, value))
-        .collect()
+    let mut layer = Layer::new();
+    for (name, value) in variables {
+        let value = value.trim();
+        let Some(rest) = name.strip_prefix(VARIABLE_PREFIX) else {
+            continue;
+        };
+        if value.is_empty() || name == CONFIG_VARIABLE {
+            continue;
+        }
+        let setting = SETTINGS.iter().find(|setting| setting.variable() == name);
+        match setting {
+            // No setting's value is a link: it is that of a service `altavoz-share`, for example.
+            Some(_) if is_link(value) && is_injected(rest, value) => {}
+            Some(setting) => layer.push(from_variable(setting, value)),
+            None if is_injected(rest, value) => {}
+            None => return Err(ConfigError::at(&name, unknown_variable(rest))),
+        }
+    }
+    Ok(layer)
 }
 
 /// The layer of a file's text; `path` is for messages.
@@ -64,28 +80,43 @@ pub fn from_file(path: &Path, text: &str) -> Result<Layer, ConfigError> {
     Ok(layer)
 }
 
-fn from_variable(name: &str, value: String) -> Result<Given, ConfigError> {
-    let setting = SETTINGS.iter().find(|setting| setting.variable() == name);
-    let Some(setting) = setting else {
-        let known: Vec<_> = SETTINGS.iter().map(Setting::variable).collect();
-        let known = known.iter().map(String::as_str).chain([CONFIG_VARIABLE]);
-        return Err(ConfigError::at(name, unknown("variable", name, known)));
-    };
+fn from_variable(setting: &'static Setting, value: &str) -> Given {
     let values = match setting.kind {
         Kind::List => value.split_whitespace().map(str::to_owned).collect(),
-        _ => vec![value],
+        _ => vec![value.to_owned()],
     };
-    Ok(Given {
+    Given {
         setting,
         source: Source::Environment,
         values,
-    })
+    }
 }
 
-fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a str>) -> String {
-    match nearest(name, known) {
-        Some(nearest) => format!("there is no such {what}; did you mean {nearest}?"),
-        None => format!("there is no such {what}; `altavoz serve --help` lists them all"),
+/// What other programs call the place where they listen.
+const ELSEWHERE: &[&str] = &["PORT", "HOST", "BIND", "ADDR", "ADDRESS"];
+
+/// What is nearest is told from what stands behind the prefix, which all have in common.
+fn unknown_variable(rest: &str) -> String {
+    if ELSEWHERE.contains(&rest) {
+        return "there is no such variable; say where to listen by \
+                ALTAVOZ_LISTEN=127.0.0.1:8000"
+            .into();
+    }
+    let known: Vec<_> = SETTINGS.iter().map(Setting::variable).collect();
+    let known = known.iter().map(String::as_str).chain([CONFIG_VARIABLE]);
+    let known = known.filter_map(|name| name.strip_prefix(VARIABLE_PREFIX));
+    match nearest(rest, known) {
+        Some(nearest) => {
+            format!("there is no such variable; did you mean {VARIABLE_PREFIX}{nearest}?")
+        }
+        None => "there is no such variable; `altavoz serve --help` lists them all".into(),
+    }
+}
+
+fn unknown_key(key: &str) -> String {
+    match nearest(key, SETTINGS.iter().map(|setting| setting.key)) {
+        Some(nearest) => format!("there is no such key; did you mean {nearest}?"),
+        None => "there is no such key; `altavoz serve --help` lists them all".into(),
     }
 }
 
@@ -109,8 +140,7 @@ impl File<'_> {
             ));
         }
         let Some(setting) = Setting::by_key(key) else {
-            let keys = SETTINGS.iter().map(|setting| setting.key);
-            return Err(ConfigError::at(place(), unknown("key", key, keys)));
+            return Err(ConfigError::at(place(), unknown_key(key)));
         };
         let values = match value {
             DeValue::Array(values) if setting.kind == Kind::List => {
@@ -233,6 +263,61 @@ mod tests {
             ("ALTAVOZ_CONFIG", "x"),
         ]);
         assert!(layer.unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_a_cluster_puts_beside_settings_is_passed_over() {
+        let layer = environment(&[
+            ("ALTAVOZ_PORT", "tcp://10.0.0.1:80"),
+            ("ALTAVOZ_SERVICE_HOST", "10.0.0.1"),
+            ("ALTAVOZ_SHARE_PORT", "tcp://10.0.0.1:80"),
+            ("ALTAVOZ_SHARDS", "3"),
+            ("ALTAVOZ_VERSION", "1.0"),
+        ]);
+        let config = Config::from_layers(&[layer.unwrap()]).unwrap();
+        assert_eq!((config.shards, config.share_port), (Some(3), false));
+        let set = environment(&[("ALTAVOZ_SHARE_PORT", "true")]).unwrap();
+        assert!(Config::from_layers(&[set]).unwrap().share_port);
+    }
+
+    #[test]
+    fn blanks_and_line_ends_around_a_variable_are_not_part_of_it() {
+        let layer = environment(&[
+            ("ALTAVOZ_SHARDS", " 3\r"),
+            ("ALTAVOZ_PUBLISH_KEY", "k\n"),
+            ("ALTAVOZ_DRAIN", " \t"),
+        ]);
+        let config = Config::from_layers(&[layer.unwrap()]).unwrap();
+        assert_eq!((config.shards, config.drain), (Some(3), None));
+        assert!(config.publish_key.unwrap().matches(b"k"));
+    }
+
+    #[test]
+    fn who_says_where_to_listen_by_another_name_is_told_ours() {
+        for name in ["ALTAVOZ_PORT", "ALTAVOZ_HOST"] {
+            let message = "there is no such variable; say where to listen by \
+                           ALTAVOZ_LISTEN=127.0.0.1:8000";
+            wrong(
+                environment(&[(name, "8000")]),
+                &format!("{name}: {message}"),
+            );
+        }
+        wrong(
+            environment(&[("ALTAVOZ_FROBNICATE", "8000")]),
+            "ALTAVOZ_FROBNICATE: there is no such variable; `altavoz serve --help` lists them all",
+        );
+    }
+
+    #[test]
+    fn a_file_may_have_a_byte_order_mark_carriage_returns_and_no_last_line_end() {
+        let given = file("\u{feff}# made elsewhere\r\nshards = 2\r\n\techo\t=\ttrue").unwrap();
+        let config = Config::from_layers(&[given]).unwrap();
+        assert_eq!((config.shards, config.echo), (Some(2), true));
+        let wrong = file("\u{feff}\r\nshard = 2\r\n").map(|_| ()).unwrap_err();
+        assert!(
+            wrong.to_string().starts_with("node.toml:2: shard: "),
+            "{wrong}"
+        );
     }
 
     #[test]

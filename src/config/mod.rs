@@ -7,6 +7,7 @@
 pub mod driver;
 pub mod error;
 pub mod host;
+mod injected;
 pub mod layers;
 pub mod limits;
 pub mod listen;

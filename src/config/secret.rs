@@ -2,8 +2,12 @@
 
 use std::fmt;
 use std::fs;
+use std::io::{self, Read};
 
 use subtle::ConstantTimeEq;
+
+/// The longest file with a key, in bytes.
+const FILE_BYTES_MAX: u64 = 64 * 1024;
 
 /// The publish key. Its `Debug` shows nothing of it, and there is no `Display`.
 #[derive(Clone)]
@@ -18,9 +22,10 @@ impl Secret {
         let Some(path) = text.strip_prefix('@') else {
             return Self::checked(text);
         };
-        let held = fs::read_to_string(path)
-            .map_err(|error| format!("cannot read the key's file {path}: {error}"))?;
-        Self::checked(held.trim()).map_err(|wrong| format!("in {path}: {wrong}"))
+        let held =
+            read(path).map_err(|error| format!("cannot read the key's file {path}: {error}"))?;
+        let key = held.trim_start_matches('\u{feff}').trim();
+        Self::checked(key).map_err(|wrong| format!("in {path}: {wrong}"))
     }
 
     /// Whether `given` is this key; takes as long whichever byte differs.
@@ -43,6 +48,18 @@ impl Secret {
         }
         Ok(Self(key.into()))
     }
+}
+
+/// The file's text; a link is followed, as in the folders of secrets that a cluster mounts.
+fn read(path: &str) -> io::Result<String> {
+    let mut text = String::new();
+    let file = fs::File::open(path)?;
+    let bytes = file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text)?;
+    if bytes as u64 > FILE_BYTES_MAX {
+        let message = format!("it is longer than {FILE_BYTES_MAX} bytes");
+        return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+    }
+    Ok(text)
 }
 
 impl PartialEq for Secret {
@@ -84,10 +101,13 @@ mod tests {
         let path = std::env::temp_dir().join(format!("altavoz-key-{}", std::process::id()));
         fs::write(&path, "from-file\n").unwrap();
         let secret = Secret::parse(&format!("@{}", path.display()));
+        fs::write(&path, "\u{feff}from-file\r\n\r\n").unwrap();
+        let foreign = Secret::parse(&format!("@{}", path.display()));
         fs::write(&path, "\n").unwrap();
         let empty = Secret::parse(&format!("@{}", path.display()));
         fs::remove_file(&path).unwrap();
         assert!(secret.unwrap().matches(b"from-file"));
+        assert!(foreign.unwrap().matches(b"from-file"));
         assert!(empty.unwrap_err().ends_with("the key is empty"));
     }
 
@@ -98,5 +118,11 @@ mod tests {
             wrong.starts_with("cannot read the key's file /nonexistent/key: "),
             "{wrong}"
         );
+    }
+
+    #[test]
+    fn a_file_without_an_end_is_not_read_for_ever() {
+        let wrong = Secret::parse("@/dev/zero").unwrap_err();
+        assert!(wrong.ends_with("it is longer than 65536 bytes"), "{wrong}");
     }
 }
