@@ -52,7 +52,10 @@ impl Config {
     #[must_use]
     pub fn descriptors_for(&self, connections: usize, shards: usize, limit: u64) -> u64 {
         let connections = number(connections);
-        let listeners = number(self.listeners().count());
+        let listeners = self
+            .listeners()
+            .map(|(_, listen)| listen.addresses().count());
+        let listeners = number(listeners.sum());
         // Standard streams, signals, logs, /proc at a scrape, and some that libraries open.
         let process = 32;
         // Each shard's epoll and wake, and its own socket of each listener.

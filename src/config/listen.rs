@@ -17,20 +17,6 @@ pub enum Address {
 }
 
 impl Address {
-    /// Reads `HOST:PORT` or `unix:/path`; a host's name is looked up, its first IPv4 address taken.
-    ///
-    /// # Errors
-    /// When it is neither, or the name is not found.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        if let Some(path) = text.strip_prefix("unix:") {
-            return unix(path);
-        }
-        if let Ok(address) = text.parse() {
-            return Ok(Self::Tcp(address));
-        }
-        resolve(text).map(Self::Tcp)
-    }
-
     /// Whether only this host reaches it.
     #[must_use]
     pub fn is_local(&self) -> bool {
@@ -77,27 +63,63 @@ impl fmt::Display for Address {
 /// One `--listen`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ListenAddress {
-    /// Where.
+    /// Where; of a name with several addresses the first one, IPv4 before IPv6.
     pub address: Address,
+    /// The other addresses of the name, with the same port.
+    pub others: Vec<SocketAddr>,
     /// Whether each connection begins with a PROXY header, v1 or v2.
     pub proxy: bool,
 }
 
 impl ListenAddress {
-    /// Reads `ADDR` or `ADDR,proxy`.
+    /// A listener on one address.
+    #[must_use]
+    pub fn on(address: Address, proxy: bool) -> Self {
+        Self {
+            address,
+            others: Vec::new(),
+            proxy,
+        }
+    }
+
+    /// Every address: `localhost` has two on most hosts.
+    pub fn addresses(&self) -> impl Iterator<Item = Address> + '_ {
+        let others = self.others.iter().copied().map(Address::Tcp);
+        std::iter::once(self.address.clone()).chain(others)
+    }
+
+    /// Whether only this host reaches it.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        self.addresses().all(|address| address.is_local())
+    }
+
+    /// Whether binding both would fail.
+    #[must_use]
+    pub fn collides(&self, other: &Self) -> bool {
+        self.addresses()
+            .any(|a| other.addresses().any(|b| a.collides(&b)))
+    }
+
+    /// Reads `ADDR` or `ADDR,proxy`; a host's name is looked up.
     ///
     /// # Errors
-    /// When the address is none, or another word than `proxy` follows it.
+    /// When the address is none, the name is not found, or another word than `proxy` follows it.
     pub fn parse(text: &str) -> Result<Self, String> {
         let (address, option) = match text.split_once(',') {
             None => (text, None),
             Some((address, option)) => (address, Some(option)),
         };
         match option {
-            None | Some("proxy") => Ok(Self {
-                address: Address::parse(address)?,
-                proxy: option.is_some(),
-            }),
+            None | Some("proxy") => {
+                let (address, others) = addresses_of(address)?;
+                let proxy = option.is_some();
+                Ok(Self {
+                    address,
+                    others,
+                    proxy,
+                })
+            }
             Some(other) => Err(format!(
                 "after the comma only `proxy` may stand, not `{other}`"
             )),
@@ -108,7 +130,9 @@ impl ListenAddress {
 impl fmt::Display for ListenAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let option = if self.proxy { ",proxy" } else { "" };
-        write!(f, "{}{option}", self.address)
+        write!(f, "{}{option}", self.address)?;
+        let mut others = self.others.iter();
+        others.try_for_each(|other| write!(f, " {other}{option}"))
     }
 }
 
@@ -119,6 +143,21 @@ pub struct Bound {
     pub listen: ListenAddress,
     /// Whether it is the one of `--admin-listen`.
     pub admin: bool,
+}
+
+/// The address, and the others of the same name.
+fn addresses_of(text: &str) -> Result<(Address, Vec<SocketAddr>), String> {
+    if let Some(path) = text.strip_prefix("unix:") {
+        return unix(path).map(|address| (address, Vec::new()));
+    }
+    if let Ok(address) = text.parse() {
+        return Ok((Address::Tcp(address), Vec::new()));
+    }
+    let (host, port) = split(text)?;
+    let mut found = resolve(host, port)?.into_iter();
+    let first = found.next();
+    let first = first.ok_or_else(|| format!("{host} has no address"))?;
+    Ok((Address::Tcp(first), found.collect()))
 }
 
 fn unix(path: &str) -> Result<Address, String> {
@@ -137,34 +176,84 @@ fn unix(path: &str) -> Result<Address, String> {
     Ok(Address::Unix(path.into()))
 }
 
-fn resolve(text: &str) -> Result<SocketAddr, String> {
-    let form = "an address is HOST:PORT, such as 127.0.0.1:8000, or unix:/path";
-    let Some((host, port)) = text.rsplit_once(':') else {
-        return Err(form.into());
-    };
-    // A bare IPv6 address has colons too: without brackets its last group would pass for a port.
-    if host.is_empty() || host.contains([':', '/']) {
-        return Err(form.into());
+const FORM: &str = "an address is HOST:PORT, such as 127.0.0.1:8000, or unix:/path";
+
+/// Host and port of what is no address in numbers; whoever wrote something near to it is told
+/// what to write.
+fn split(text: &str) -> Result<(&str, u16), String> {
+    let instead = |what: String| format!("{FORM}: {what}");
+    if text.starts_with('/') {
+        return Err(instead(format!("write unix:{text} for a socket's path")));
     }
-    let port: u16 = port
+    if let Some((scheme, _)) = text.split_once("://") {
+        return Err(instead(format!("leave {scheme}:// out")));
+    }
+    let is_port = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let every = |port: &str| {
+        instead(format!(
+            "write 127.0.0.1:{port} for this host alone, 0.0.0.0:{port} or [::]:{port} for every \
+             address"
+        ))
+    };
+    if is_port(text) {
+        return Err(every(text));
+    }
+    // Before the last colon of an IPv6 address without brackets there are others, and its last
+    // group would pass for a port.
+    if text.parse::<IpAddr>().is_ok() || text.matches(':').count() > 1 && !text.starts_with('[') {
+        return Err(instead(
+            "add the port, and put an IPv6 address in brackets, such as [::1]:8000".into(),
+        ));
+    }
+    let Some((host, port)) = text.rsplit_once(':') else {
+        return Err(instead("there is no port in it".into()));
+    };
+    if matches!(host, "" | "*") {
+        return Err(every(if is_port(port) { port } else { "8000" }));
+    }
+    let port = port
         .parse()
-        .map_err(|_| format!("`{port}` is no port: {form}"))?;
-    let found: Vec<_> = (host, port)
+        .map_err(|_| format!("`{port}` is no port: {FORM}"))?;
+    // What is left in brackets has the name of an interface behind a percent sign.
+    let scoped = host.strip_prefix('[').and_then(|h| h.strip_suffix(']'));
+    match scoped {
+        Some(scoped) if scoped.contains('%') => Ok((scoped, port)),
+        None if !host.contains(['/', '[', ']']) => Ok((host, port)),
+        _ => Err(FORM.into()),
+    }
+}
+
+/// Every address of the name, each once, IPv4 first, so that the first line that a node prints
+/// is one that every client understands.
+fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
+    let found = (host, port)
         .to_socket_addrs()
-        .map_err(|error| format!("cannot look up {host}: {error}"))?
-        .collect();
-    let first = found.iter().find(|a| a.is_ipv4()).or_else(|| found.first());
-    first
-        .copied()
-        .ok_or_else(|| format!("{host} has no address"))
+        .map_err(|error| format!("cannot look up {host}: {error}"))?;
+    let mut all: Vec<SocketAddr> = Vec::new();
+    for address in found {
+        if !all.contains(&address) {
+            all.push(address);
+        }
+    }
+    all.sort_by_key(SocketAddr::is_ipv6);
+    Ok(all)
 }
 
 fn tcp_collide(a: SocketAddr, b: SocketAddr) -> bool {
-    let wild = a.ip().is_unspecified() || b.ip().is_unspecified();
+    let (a_ip, b_ip) = (a.ip().to_canonical(), b.ip().to_canonical());
+    let wild = a_ip.is_unspecified() || b_ip.is_unspecified();
     a.port() != 0
         && a.port() == b.port()
-        && a.is_ipv4() == b.is_ipv4()
-        && (a.ip() == b.ip() || wild)
+        && a_ip.is_ipv4() == b_ip.is_ipv4()
+        && (a_ip == b_ip && scope(a) == scope(b) || wild)
+}
+
+/// The interface of a link-local address: the same address is there on each.
+fn scope(address: SocketAddr) -> u32 {
+    match address {
+        SocketAddr::V4(_) => 0,
+        SocketAddr::V6(address) => address.scope_id(),
+    }
 }
 
 #[cfg(test)]
@@ -190,7 +279,64 @@ mod tests {
 
     #[test]
     fn a_name_is_looked_up() {
-        assert_eq!(parse("localhost:8000").to_string(), "127.0.0.1:8000");
+        let listen = parse("localhost:8000");
+        // Where the host has a second one, it is [::1]:8000.
+        assert_eq!(listen.address.to_string(), "127.0.0.1:8000");
+        assert!(listen.is_local());
+        assert!(listen.addresses().count() == 1 + listen.others.len());
+    }
+
+    #[test]
+    fn a_name_with_several_addresses_is_all_of_them() {
+        let several = |proxy| ListenAddress {
+            others: vec!["[::1]:8000".parse().unwrap()],
+            ..ListenAddress::on(Address::Tcp("127.0.0.1:8000".parse().unwrap()), proxy)
+        };
+        assert_eq!(several(false).to_string(), "127.0.0.1:8000 [::1]:8000");
+        assert_eq!(
+            several(true).to_string(),
+            "127.0.0.1:8000,proxy [::1]:8000,proxy"
+        );
+        assert!(several(false).is_local());
+        assert!(several(false).collides(&parse("[::1]:8000")));
+        assert!(!several(false).collides(&parse("[::1]:8001")));
+        let public = ListenAddress {
+            others: vec!["10.0.0.1:8000".parse().unwrap()],
+            ..several(false)
+        };
+        assert!(!public.is_local());
+    }
+
+    #[test]
+    fn a_link_local_address_has_its_interface_by_number_or_name() {
+        assert_eq!(parse("[fe80::1%1]:80").to_string(), "[fe80::1%1]:80");
+        assert_eq!(parse("[fe80::1%lo]:80").to_string(), "[fe80::1%1]:80");
+        let nowhere = ListenAddress::parse("[fe80::1%nope]:80").unwrap_err();
+        assert!(
+            nowhere.starts_with("cannot look up fe80::1%nope: "),
+            "{nowhere}"
+        );
+    }
+
+    #[test]
+    fn what_is_near_to_an_address_is_told_what_to_write() {
+        for (text, advice) in [
+            ("8000", "0.0.0.0:8000 or [::]:8000 for every address"),
+            (":8000", "127.0.0.1:8000 for this host alone"),
+            ("*:8000", "0.0.0.0:8000 or [::]:8000"),
+            ("::1:8000", "put an IPv6 address in brackets"),
+            ("::1", "put an IPv6 address in brackets"),
+            ("127.0.0.1", "add the port"),
+            ("localhost", "there is no port in it"),
+            ("http://127.0.0.1:8000", "leave http:// out"),
+            ("tcp://127.0.0.1:8000", "leave tcp:// out"),
+            ("/run/altavoz.sock", "write unix:/run/altavoz.sock"),
+            ("[::1]", "an address is HOST:PORT"),
+            ("[localhost]:80", "an address is HOST:PORT"),
+        ] {
+            let found = ListenAddress::parse(text).unwrap_err();
+            assert!(found.contains(advice), "{text}: {found}");
+        }
     }
 
     #[test]
@@ -251,6 +397,9 @@ mod tests {
         assert!(collide("127.0.0.1:1", "127.0.0.1:1,proxy"));
         assert!(collide("0.0.0.0:1", "127.0.0.1:1"));
         assert!(collide("unix:/a", "unix:/a"));
+        assert!(collide("[::ffff:127.0.0.1]:1", "127.0.0.1:1"));
+        assert!(collide("[fe80::1%1]:1", "[fe80::1%1]:1"));
+        assert!(!collide("[fe80::1%1]:1", "[fe80::1%2]:1"));
         assert!(!collide("127.0.0.1:1", "127.0.0.1:2"));
         assert!(!collide("127.0.0.1:1", "127.0.0.2:1"));
         assert!(!collide("127.0.0.1:0", "127.0.0.1:0"));

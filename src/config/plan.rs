@@ -141,8 +141,7 @@ impl Config {
 
     /// The first listener that other hosts reach, with its setting.
     fn first_public(&self) -> Option<(&'static str, &ListenAddress)> {
-        self.listeners()
-            .find(|(_, listen)| !listen.address.is_local())
+        self.listeners().find(|(_, listen)| !listen.is_local())
     }
 
     fn check_addresses(&self) -> Result<(), ConfigError> {
@@ -150,7 +149,7 @@ impl Config {
         for (place, (key, listen)) in all.iter().enumerate() {
             let twin = all[..place]
                 .iter()
-                .find(|(_, other)| listen.address.collides(&other.address));
+                .find(|(_, other)| listen.collides(other));
             if let Some((other_key, other)) = twin {
                 let message = format!(
                     "is taken by {} {other}; give each listener an address or a port of its own",

@@ -61,10 +61,10 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            listen: vec![ListenAddress {
-                address: Address::Tcp(([127, 0, 0, 1], 8000).into()),
-                proxy: false,
-            }],
+            listen: vec![ListenAddress::on(
+                Address::Tcp(([127, 0, 0, 1], 8000).into()),
+                false,
+            )],
             admin_listen: None,
             trusted_proxies: Vec::new(),
             shards: None,

@@ -14,6 +14,10 @@ pub(super) struct Listeners {
     sockets: Vec<Vec<ListenSocket>>,
 }
 
+/// How often another port is tried where the system chooses it, and one of a name's addresses has
+/// it taken.
+const PORT_TRIES: usize = 16;
+
 impl Listeners {
     /// Binds everything that the plan names, for so many shards.
     pub(super) fn bind(plan: &Plan, shards: usize) -> Result<Self, ServeError> {
@@ -23,19 +27,12 @@ impl Listeners {
             bound: Vec::new(),
             sockets: (0..shards).map(|_| Vec::new()).collect(),
         };
-        let limits = &plan.limits;
-        let options = ListenOptions {
-            send_buffer_bytes: Some(limits.socket_send_buffer_bytes).filter(|bytes| *bytes > 0),
-            unsent_bytes: u32::try_from(limits.socket_unsent_bytes_max).ok(),
-            share_port: plan.share_port,
-            // A stream has no pong: who has gone without a word is noticed by what is not
-            // acknowledged. Later than a pong would be due, so that a WebSocket is told first.
-            user_timeout: Some(limits.ping_interval + limits.pong_timeout + limits.close_linger),
-            ..ListenOptions::default()
-        };
         for (listen, admin) in public.chain(admin) {
-            let bound = listeners.add(listen, admin, &options);
-            bound.map_err(|error| cannot_listen(listen, &error))?;
+            let added = bind_all(plan, listen).and_then(|sockets| {
+                let mut sockets = sockets.into_iter();
+                sockets.try_for_each(|socket| listeners.add(socket, listen.proxy, admin))
+            });
+            added.map_err(|failed| cannot_listen(&failed))?;
         }
         Ok(listeners)
     }
@@ -55,25 +52,94 @@ impl Listeners {
         self.sockets
     }
 
-    fn add(
-        &mut self,
-        listen: &ListenAddress,
-        admin: bool,
-        options: &ListenOptions,
-    ) -> io::Result<()> {
-        let socket = sys::bind(&to_io(&listen.address), options)?;
+    fn add(&mut self, socket: ListenSocket, proxy: bool, admin: bool) -> Result<(), Failed> {
         let address = to_config(socket.address());
-        let listen = ListenAddress {
-            address,
-            proxy: listen.proxy,
-        };
+        let sockets = socket.for_shards(self.sockets.len());
+        let sockets = sockets.map_err(|error| (address.clone(), error))?;
+        let listen = ListenAddress::on(address, proxy);
         self.bound.push(Bound { listen, admin });
-        let sockets = socket.for_shards(self.sockets.len())?;
         for (shard, socket) in self.sockets.iter_mut().zip(sockets) {
             shard.push(socket);
         }
         Ok(())
     }
+}
+
+/// Where it failed, and how.
+type Failed = (config::Address, io::Error);
+
+/// Every address of one `--listen`, all on one port also where the system chooses it.
+fn bind_all(plan: &Plan, listen: &ListenAddress) -> Result<Vec<ListenSocket>, Failed> {
+    let is_chosen = matches!(&listen.address, config::Address::Tcp(first) if first.port() == 0);
+    for _ in 1..PORT_TRIES {
+        match bind_once(plan, listen) {
+            Err((_, error)) if is_chosen && error.kind() == io::ErrorKind::AddrInUse => {}
+            bound => return bound,
+        }
+    }
+    bind_once(plan, listen)
+}
+
+/// Of a name's addresses those that this host does not have are passed over, unless it has none:
+/// where IPv6 is switched off, `localhost` may have its IPv6 address all the same.
+fn bind_once(plan: &Plan, listen: &ListenAddress) -> Result<Vec<ListenSocket>, Failed> {
+    let (mut sockets, mut absent) = (Vec::new(), None);
+    for address in listen.addresses() {
+        let address = on_the_port_of(sockets.first(), address);
+        match sys::bind(&to_io(&address), &options(plan, &address)) {
+            Ok(socket) => sockets.push(socket),
+            Err(error) if !listen.others.is_empty() && sys::is_elsewhere(&error) => {
+                tracing::warn!(%address, %error, "passed over, since this host does not have it");
+                absent = Some((address, error));
+            }
+            Err(error) => return Err((address, error)),
+        }
+    }
+    match absent {
+        Some(absent) if sockets.is_empty() => Err(absent),
+        _ => Ok(sockets),
+    }
+}
+
+fn on_the_port_of(first: Option<&ListenSocket>, address: config::Address) -> config::Address {
+    match (first.map(ListenSocket::address), address) {
+        (Some(Address::Inet(first)), config::Address::Tcp(mut address)) => {
+            address.set_port(first.port());
+            config::Address::Tcp(address)
+        }
+        (_, address) => address,
+    }
+}
+
+fn options(plan: &Plan, address: &config::Address) -> ListenOptions {
+    let limits = &plan.limits;
+    ListenOptions {
+        send_buffer_bytes: Some(limits.socket_send_buffer_bytes).filter(|bytes| *bytes > 0),
+        unsent_bytes: u32::try_from(limits.socket_unsent_bytes_max).ok(),
+        share_port: plan.share_port,
+        only_ipv6: is_beside_ipv4(plan, address),
+        // A stream has no pong: who has gone without a word is noticed by what is not
+        // acknowledged. Later than a pong would be due, so that a WebSocket is told first.
+        user_timeout: Some(limits.ping_interval + limits.pong_timeout + limits.close_linger),
+        ..ListenOptions::default()
+    }
+}
+
+/// Whether it is `[::]` and another listener has an IPv4 address with the same port, which it
+/// would take as well.
+fn is_beside_ipv4(plan: &Plan, address: &config::Address) -> bool {
+    let config::Address::Tcp(six) = address else {
+        return false;
+    };
+    let is_ipv4 = |other: config::Address| match other {
+        config::Address::Tcp(other) => {
+            other.port() == six.port() && other.ip().to_canonical().is_ipv4()
+        }
+        config::Address::Unix(_) => false,
+    };
+    let listeners = plan.listen.iter().chain(&plan.admin_listen);
+    let is_any = six.is_ipv6() && six.ip().is_unspecified() && six.port() != 0;
+    is_any && listeners.flat_map(ListenAddress::addresses).any(is_ipv4)
 }
 
 fn door(bound: &Bound) -> Door {
@@ -105,21 +171,8 @@ fn to_config(address: &Address) -> config::Address {
     }
 }
 
-fn cannot_listen(listen: &ListenAddress, error: &io::Error) -> ServeError {
-    let hint = match error.kind() {
-        io::ErrorKind::AddrInUse => {
-            "somebody listens there already: stop that, choose another --listen, or start beside \
-             another node with --share-port"
-        }
-        io::ErrorKind::PermissionDenied => {
-            "ports below 1024 need CAP_NET_BIND_SERVICE, and a Unix socket a folder that may be \
-             written to"
-        }
-        io::ErrorKind::AddrNotAvailable => "this host does not have that address",
-        _ => "see --listen",
-    };
-    ServeError::Start(format!(
-        "cannot listen on {}: {error}; {hint}",
-        listen.address
-    ))
+fn cannot_listen((address, error): &Failed) -> ServeError {
+    let hint = sys::obstacle(&to_io(address), error);
+    let hint = hint.unwrap_or_else(|| "see --listen".into());
+    ServeError::Start(format!("cannot listen on {address}: {error}; {hint}"))
 }

@@ -5,7 +5,6 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +12,7 @@ use std::time::Duration;
 use rustix::io::Errno;
 use socket2::{Domain, SockAddr, Socket, TcpKeepalive, Type};
 
-use super::Address;
+use super::{Address, connect};
 
 /// The longest segment, in bytes. On loopback one is nearly 64 KiB otherwise, which is all that a
 /// send buffer of 32 KiB (doubled by the kernel) holds: with a single segment under way the peer
@@ -32,6 +31,8 @@ pub struct ListenOptions {
     pub backlog: i32,
     /// Join a port that another process of ours listens on, instead of refusing it.
     pub share_port: bool,
+    /// Leave IPv4 to another listener: without it `[::]` takes both, whatever the host's default.
+    pub only_ipv6: bool,
     /// Permission bits of a Unix socket's file.
     pub unix_mode: u32,
     /// `SO_SNDBUF` in bytes, which the kernel doubles; `None`: on TCP it grows with what the
@@ -52,6 +53,7 @@ impl Default for ListenOptions {
         Self {
             backlog: 65_535,
             share_port: false,
+            only_ipv6: false,
             unix_mode: 0o660,
             send_buffer_bytes: None,
             unsent_bytes: None,
@@ -134,7 +136,7 @@ impl AsFd for ListenSocket {
 
 fn bind_inet(address: SocketAddr, options: &ListenOptions) -> io::Result<ListenSocket> {
     if address.port() != 0 && !options.share_port {
-        probe(address)?;
+        probe(address, options)?;
     }
     let socket = listen_inet(address, options)?;
     let bound = socket.local_addr()?.as_socket().unwrap_or(address);
@@ -148,14 +150,22 @@ fn bind_inet(address: SocketAddr, options: &ListenOptions) -> io::Result<ListenS
 
 /// Fails if anybody listens there. With `SO_REUSEPORT` alone a second node would join silently
 /// and take half of the connections.
-fn probe(address: SocketAddr) -> io::Result<()> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+fn probe(address: SocketAddr, options: &ListenOptions) -> io::Result<()> {
+    let socket = inet_socket(address, options)?;
     socket.set_reuse_address(true)?;
     socket.bind(&address.into())
 }
 
-fn listen_inet(address: SocketAddr, options: &ListenOptions) -> io::Result<Socket> {
+fn inet_socket(address: SocketAddr, options: &ListenOptions) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(options.only_ipv6)?;
+    }
+    Ok(socket)
+}
+
+fn listen_inet(address: SocketAddr, options: &ListenOptions) -> io::Result<Socket> {
+    let socket = inet_socket(address, options)?;
     // After a restart, connections of the old process in TIME_WAIT still name the port.
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(true)?;
@@ -210,7 +220,8 @@ fn bind_unix(path: &Path, options: &ListenOptions) -> io::Result<ListenSocket> {
 fn is_stale(path: &Path) -> bool {
     let is_socket = fs::symlink_metadata(path).is_ok_and(|m| m.file_type().is_socket());
     let refused = |e: io::Error| e.kind() == io::ErrorKind::ConnectionRefused;
-    is_socket && UnixStream::connect(path).is_err_and(refused)
+    // Not blocking: the backlog of somebody who is stopped may be full.
+    is_socket && connect(&Address::Unix(path.to_owned()), None).is_err_and(refused)
 }
 
 /// A Unix socket's file, removed with its last listener if it is still ours.
@@ -264,6 +275,8 @@ pub fn is_scarcity(error: Errno) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::net::UnixStream;
+
     use super::*;
 
     fn loopback() -> Address {
@@ -310,6 +323,44 @@ mod tests {
             ..ListenOptions::default()
         };
         assert!(bind(first.address(), &shared).is_ok());
+    }
+
+    #[test]
+    fn every_ipv6_address_takes_ipv4_as_well_unless_that_is_left_to_another() {
+        let any = Address::Inet("[::]:0".parse().expect("an address"));
+        let port = |listener: &ListenSocket| match listener.address() {
+            Address::Inet(address) => address.port(),
+            Address::Unix(_) => unreachable!("bound to TCP"),
+        };
+        let Ok(both) = bind(&any, &ListenOptions::default()) else {
+            return; // A host without IPv6.
+        };
+        assert!(std::net::TcpStream::connect(("127.0.0.1", port(&both))).is_ok());
+        let options = ListenOptions {
+            only_ipv6: true,
+            ..ListenOptions::default()
+        };
+        let six = bind(&any, &options).expect("bind");
+        let beside = SocketAddr::from(([0, 0, 0, 0], port(&six)));
+        assert!(std::net::TcpStream::connect(("127.0.0.1", port(&six))).is_err());
+        assert!(bind(&Address::Inet(beside), &ListenOptions::default()).is_ok());
+    }
+
+    #[test]
+    fn a_stopped_owner_with_a_full_backlog_is_no_reason_to_wait() {
+        let path = socket_path("full");
+        let owner = Socket::new(Domain::UNIX, Type::STREAM, None).expect("a socket");
+        owner
+            .bind(&SockAddr::unix(&path).expect("a path"))
+            .expect("bind");
+        owner.listen(0).expect("listen");
+        let address = Address::Unix(path.clone());
+        let waiting: Vec<_> = (0..4).map_while(|_| connect(&address, None).ok()).collect();
+        assert!(waiting.len() < 4, "the backlog is full");
+        let refused = bind(&address, &ListenOptions::default());
+        let kind = refused.map_err(|e| e.kind()).err();
+        fs::remove_file(&path).expect("still there");
+        assert_eq!(kind, Some(io::ErrorKind::AddrInUse));
     }
 
     #[test]

@@ -38,7 +38,8 @@ const FAR: ConnId = ConnId {
 /// What is missing, and what would help.
 pub fn probe() -> Result<(), String> {
     check_operations()?;
-    rehearse().map_err(|(what, error)| format!("{what} does not work here: {error}"))
+    rehearse()
+        .map_err(|(what, error)| format!("{what} does not work here: {error}{}", lift(&error)))
 }
 
 fn check_operations() -> Result<(), String> {
@@ -72,11 +73,26 @@ fn check_operations() -> Result<(), String> {
 
 fn refused(error: &io::Error) -> String {
     match Errno::from_io_error(error) {
-        Some(Errno::NOSYS) => "this kernel has no io_uring".into(),
+        Some(Errno::NOSYS) => {
+            "this kernel has no io_uring, or the container's seccomp profile hides it".into()
+        }
         Some(Errno::PERM | Errno::ACCESS) => "io_uring is not allowed here: look at \
              `sysctl kernel.io_uring_disabled`, and at what the container forbids"
             .into(),
-        _ => format!("the kernel sets up no io_uring: {error}"),
+        _ => format!("the kernel sets up no io_uring: {error}{}", lift(error)),
+    }
+}
+
+/// What lifts a limit that the error does not name.
+fn lift(error: &io::Error) -> &'static str {
+    match Errno::from_io_error(error) {
+        Some(Errno::NOMEM) => {
+            "; raise the limit of locked memory (`ulimit -l`, LimitMEMLOCK= in the systemd unit)"
+        }
+        Some(Errno::MFILE | Errno::NFILE) => {
+            "; raise the limit of open files (`ulimit -n`, LimitNOFILE=)"
+        }
+        _ => "",
     }
 }
 
@@ -200,7 +216,12 @@ mod tests {
         let not_allowed = refused(&Errno::PERM.into());
         assert!(not_allowed.contains("io_uring_disabled"), "{not_allowed}");
         let none = refused(&Errno::NOSYS.into());
-        assert_eq!(none, "this kernel has no io_uring");
+        assert!(
+            none.starts_with("this kernel has no io_uring, or "),
+            "{none}"
+        );
+        let locked = refused(&Errno::NOMEM.into());
+        assert!(locked.contains("ulimit -l"), "{locked}");
     }
 
     /// Otherwise a mistake of ours would look like a kernel that cannot, and skip every test.
