@@ -63,6 +63,8 @@ pub struct Context {
     pub takes_upgrades: bool,
     /// The node is going away: connections are not kept for a further request.
     pub is_draining: bool,
+    /// When the node last came back from a pause of its own, in which it heard nobody.
+    pub resumed: Option<Time>,
     /// Bytes wait that the client was sent before.
     pub is_backed_up: bool,
     /// A random number, for spreading.

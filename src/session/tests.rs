@@ -174,6 +174,7 @@ fn context(anonymous: Anonymous) -> Context {
         is_full: false,
         takes_upgrades: true,
         is_draining: false,
+        resumed: None,
         is_backed_up: false,
         random: 1 << 63,
     }
@@ -474,6 +475,18 @@ fn a_drained_websocket_is_told_when_to_come_back() {
     pair.read_close(CloseCode::GOING_AWAY);
     assert_eq!(pair.wishes(), ["Finish(Draining)"]);
     assert!(pair.sent().is_empty(), "one close from each side");
+}
+
+#[test]
+fn a_pong_that_is_late_since_the_node_stood_still_is_waited_for_again() {
+    let mut pair = Pair::subscribed(Anonymous::Publish);
+    pair.time_out();
+    pair.sent();
+    pair.cx.resumed = Some(pair.session.deadline());
+    pair.time_out();
+    assert!(pair.sent().is_empty(), "nobody could hear it");
+    pair.time_out();
+    pair.check_close(CloseCode::NO_PONG, "no pong in time");
 }
 
 #[test]

@@ -143,6 +143,11 @@ impl WebSocketSession {
                 self.phase = Phase::Open;
                 self.next = cx.now + ping_interval.saturating_sub(pong_timeout);
             }
+            // The node stood still a moment ago, and perhaps its whole host with it: the pong may
+            // be on its way still.
+            Phase::Pinged if cx.resumed.is_some_and(|at| cx.now < at + pong_timeout) => {
+                self.next = cx.resumed.map_or(cx.now, |at| at + pong_timeout);
+            }
             // Its pong may wait behind messages that we do not take now.
             Phase::Pinged if !self.takes_bytes(cx.limits()) => self.next = cx.now + pong_timeout,
             Phase::Pinged => {

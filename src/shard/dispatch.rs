@@ -30,6 +30,7 @@ impl<S> Core<S> {
                 .as_ref()
                 .is_none_or(|drain| drain.takes_upgrades(self.now)),
             is_draining: self.node.is_draining(),
+            resumed: self.resumed,
             is_backed_up: false,
             random: self.random.u64(..),
         }

@@ -54,6 +54,10 @@ use crate::session::{Outputs, Session};
 /// How coarse connection timers are. With 512 slots the wheel reaches 25.6 s, one ping interval.
 const TIMER_TICK: Duration = Duration::from_millis(50);
 
+/// Whoever wakes up so much later than it meant to, or takes so long for a turn, stood still: the
+/// process was stopped or frozen, or its machine was.
+const PAUSE_MIN: Duration = Duration::from_secs(1);
+
 /// How often a turn goes from the end back to its sessions, for answers that let them go on,
 /// before it lets the driver have a look again.
 const ROUNDS_PER_TURN_MAX: usize = 16;
@@ -93,6 +97,8 @@ struct Core<S> {
     calendar: Calendar,
     /// When this turn woke up; `None` while asleep.
     awake_since: Option<Time>,
+    /// When the last pause was over.
+    resumed: Option<Time>,
     settings: Arc<Settings>,
     node: Arc<NodeState>,
     metrics: Arc<ShardMetrics>,
@@ -163,9 +169,10 @@ impl<D: Driver> Shard<D> {
     /// When the driver is broken.
     pub fn turn(&mut self, longest: Option<Duration>) -> io::Result<()> {
         let Self { driver, core } = self;
-        let timeout = core.timeout(longest);
+        let (asleep_since, timeout) = (core.now, core.timeout(longest));
         driver.poll(timeout, |event| core.handle_event(event))?;
         core.wake_up();
+        core.note_pause(asleep_since, timeout);
         core.hand_around();
         core.read_inbox();
         core.open_arrivals(driver);
@@ -285,6 +292,7 @@ impl<S> Core<S> {
             now,
             calendar: Calendar::new(wall),
             awake_since: None,
+            resumed: None,
             node,
             metrics,
             mesh,
@@ -341,6 +349,14 @@ impl<S> Core<S> {
         if self.awake_since.is_none() {
             self.now = (self.clock)();
             self.awake_since = Some(self.now);
+        }
+    }
+
+    /// Without a deadline nobody's time could run out meanwhile.
+    fn note_pause(&mut self, asleep_since: Time, timeout: Option<Duration>) {
+        let meant = timeout.map(|timeout| asleep_since + timeout + PAUSE_MIN);
+        if meant.is_some_and(|meant| self.now > meant) {
+            self.resumed = Some(self.now);
         }
     }
 
@@ -518,6 +534,9 @@ impl<S> Core<S> {
                 .busy_nanos
                 .add(u64::try_from(busy.as_nanos()).unwrap_or(u64::MAX));
             metrics.turn_seconds.observe(busy);
+            if busy > PAUSE_MIN {
+                self.resumed = Some(now);
+            }
         }
         self.now = now;
         // Each turn looks at everything: only where that is little.
