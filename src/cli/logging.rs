@@ -7,22 +7,23 @@
 //! `Authorization` out.
 
 use std::io::{self, IsTerminal};
+use std::panic;
 
 use tracing::level_filters::LevelFilter;
-use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
+use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
 
 use crate::config::{LogFormat, LogLevel};
+use crate::server::THREAD_LIMIT;
 
 /// Lines that wait to be written; further ones are dropped.
 const LINES_WAITING_MAX: usize = 16 * 1024;
 
 /// Starts to write log lines, for as long as the guard is kept; a second call changes nothing.
-#[must_use = "without its guard the last lines are lost"]
-pub fn start(format: LogFormat, level: LogLevel) -> WorkerGuard {
-    let builder = NonBlockingBuilder::default().lossy(true);
-    let (writer, guard) = builder
-        .buffered_lines_limit(LINES_WAITING_MAX)
-        .finish(io::stderr());
+///
+/// # Errors
+/// When the system gives no thread for it.
+pub fn start(format: LogFormat, level: LogLevel) -> Result<WorkerGuard, String> {
+    let (writer, guard) = writer()?;
     let lines = tracing_subscriber::fmt()
         .with_writer(writer)
         .with_ansi(io::stderr().is_terminal())
@@ -32,7 +33,22 @@ pub fn start(format: LogFormat, level: LogLevel) -> WorkerGuard {
         LogFormat::Text => lines.try_init(),
         LogFormat::Json => lines.json().flatten_event(true).try_init(),
     };
-    guard
+    Ok(guard)
+}
+
+/// The library panics where it gets no thread; that is the operator's business, not a mistake of
+/// ours, so it becomes a message and its own words are not shown.
+fn writer() -> Result<(NonBlocking, WorkerGuard), String> {
+    let builder = NonBlockingBuilder::default().lossy(true);
+    let hook = panic::take_hook();
+    panic::set_hook(Box::new(|_| {}));
+    let made = panic::catch_unwind(|| {
+        builder
+            .buffered_lines_limit(LINES_WAITING_MAX)
+            .finish(io::stderr())
+    });
+    panic::set_hook(hook);
+    made.map_err(|_| format!("cannot start the thread that writes log lines{THREAD_LIMIT}"))
 }
 
 fn filter(level: LogLevel) -> LevelFilter {

@@ -102,7 +102,10 @@ fn told_by_clap(told: &clap::Error) -> u8 {
 
 fn serve(config: &Config) -> Result<u8, ConfigError> {
     let plan = config.plan(&host(config).facts())?;
-    let _lines = logging::start(plan.log_format, plan.log_level);
+    let _lines = match logging::start(plan.log_format, plan.log_level) {
+        Ok(lines) => lines,
+        Err(message) => return Ok(complain(&message, EXIT_START)),
+    };
     let shown = plan.clone();
     Ok(match server::serve(plan, |bound| announce(&shown, bound)) {
         Ok(()) => EXIT_OK,

@@ -167,6 +167,8 @@ pub enum Control {
         /// Over how long closes are spread.
         window: Duration,
     },
+    /// Nothing but a turn, which shows that the shard has one.
+    Turn,
     /// Every shard is empty: end the thread.
     Stop,
 }

@@ -4,7 +4,9 @@
 //! they end; what a drain does to a connection is the shard's.
 
 mod listeners;
+mod manager;
 mod signals;
+mod terminal;
 mod threads;
 
 use std::hash::{BuildHasher, RandomState};
@@ -15,6 +17,8 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 
 use self::listeners::Listeners;
+use self::manager::Watchdog;
+use self::terminal::Terminal;
 use self::threads::Threads;
 use crate::base::{HashKey, Time, clock};
 use crate::config::{Bound, Plan};
@@ -34,6 +38,10 @@ const CLIENT: &str = include_str!("page/altavoz.js");
 /// How often the main thread looks whether a drain is over.
 const DRAIN_LOOK: Duration = Duration::from_millis(20);
 
+/// Within this time a second request to stop is the first one again: what runs a program for
+/// others, such as `timeout` or `npm`, sends it to the process and to its whole group.
+const SAME_REQUEST: Duration = Duration::from_millis(100);
+
 /// What a drain may take longer than its window and the linger of its last close.
 const DRAIN_SLACK: Duration = Duration::from_secs(1);
 
@@ -49,10 +57,29 @@ pub enum ServeError {
 /// What the main thread hears of.
 #[derive(Debug)]
 enum Happening {
-    /// SIGTERM or SIGINT.
+    /// SIGTERM, SIGINT or SIGQUIT.
     Asked,
+    /// SIGHUP.
+    HungUp,
+    /// A signal that would end other programs and says nothing to this one.
+    Ignored(&'static str),
     /// A shard's thread is over; an error if it should not be.
     Ended(Result<(), String>),
+}
+
+impl Happening {
+    /// Writes a line about a signal that changes nothing.
+    fn note(&self) {
+        match self {
+            Self::HungUp => {
+                tracing::info!(
+                    "SIGHUP: there is nothing to reload, settings are read at the start"
+                );
+            }
+            Self::Ignored(signal) => tracing::info!("{signal}: this signal changes nothing"),
+            Self::Asked | Self::Ended(_) => {}
+        }
+    }
 }
 
 /// Runs the node until it is asked to stop, and calls `announce` when its listeners are there.
@@ -63,9 +90,9 @@ pub fn serve(plan: Plan, announce: impl FnOnce(&[Bound])) -> Result<(), ServeErr
     crate::io::sys::raise_descriptor_limit();
     let (tell, hear) = unbounded();
     signals::watch(tell.clone()).map_err(|e| start("cannot watch for signals", &e))?;
-    let node = Node::start(plan, tell)?;
+    let mut node = Node::start(plan, tell)?;
     announce(node.threads.bound());
-    notify(&[sd_notify::NotifyState::Ready]);
+    manager::ready();
     let result = node.run(&hear);
     node.threads.join();
     result
@@ -77,6 +104,8 @@ struct Node {
     state: Arc<NodeState>,
     metrics: Vec<Arc<ShardMetrics>>,
     threads: Threads,
+    terminal: Terminal,
+    watchdog: Option<Watchdog>,
 }
 
 impl Node {
@@ -99,23 +128,38 @@ impl Node {
             state,
             metrics,
             threads,
+            terminal: Terminal::look(),
+            watchdog: Watchdog::of_manager(),
         })
     }
 
-    fn run(&self, hear: &Receiver<Happening>) -> Result<(), ServeError> {
-        match hear.recv() {
-            Ok(Happening::Asked) => self.drain(hear),
-            Ok(Happening::Ended(Err(error))) => Err(self.give_up(error)),
-            Ok(Happening::Ended(Ok(()))) | Err(_) => {
-                Err(self.give_up("an event loop ended by itself".to_owned()))
+    fn run(&mut self, hear: &Receiver<Happening>) -> Result<(), ServeError> {
+        loop {
+            match self.next(hear, Duration::MAX) {
+                Some(Happening::Asked) => return self.drain(hear),
+                Some(Happening::HungUp) if self.terminal.is_gone() => {
+                    tracing::info!("the terminal that this node was started from is gone");
+                    return self.drain(hear);
+                }
+                Some(Happening::HungUp) => {
+                    Happening::HungUp.note();
+                    manager::reloaded();
+                }
+                Some(Happening::Ended(Err(error))) => return Err(self.give_up(error)),
+                Some(Happening::Ended(Ok(()))) => {
+                    return Err(self.give_up("an event loop ended by itself".to_owned()));
+                }
+                Some(other) => other.note(),
+                None => {}
             }
         }
     }
 
     /// Asks the shards to close everything, and waits until they have.
-    fn drain(&self, hear: &Receiver<Happening>) -> Result<(), ServeError> {
+    fn drain(&mut self, hear: &Receiver<Happening>) -> Result<(), ServeError> {
         let (grace, window) = (self.plan.drain_grace, self.plan.drain);
-        notify(&[sd_notify::NotifyState::Stopping]);
+        let longest = grace + window + self.plan.limits.close_linger + DRAIN_SLACK;
+        manager::stopping(longest);
         tracing::info!(
             connections = self.state.connections(),
             grace_ms = millis(grace),
@@ -125,21 +169,37 @@ impl Node {
         self.state.set_draining();
         self.threads.tell(Control::Drain { grace, window });
         let begun = clock::now();
-        let at_latest = begun + grace + window + self.plan.limits.close_linger + DRAIN_SLACK;
-        while !self.is_drained(begun + grace, at_latest) {
-            match hear.recv_timeout(DRAIN_LOOK) {
-                Err(RecvTimeoutError::Timeout) => {}
-                Ok(Happening::Asked) => {
+        while !self.is_drained(begun + grace, begun + longest) {
+            match self.next(hear, DRAIN_LOOK) {
+                Some(Happening::Asked) if clock::now() < begun + SAME_REQUEST => {}
+                Some(Happening::Asked) => {
                     let message = "a second signal cut the drain short";
                     return Err(self.give_up(message.to_owned()));
                 }
-                Ok(Happening::Ended(Err(error))) => return Err(self.give_up(error)),
-                Ok(Happening::Ended(Ok(()))) | Err(RecvTimeoutError::Disconnected) => break,
+                Some(Happening::Ended(Err(error))) => return Err(self.give_up(error)),
+                Some(Happening::Ended(Ok(()))) => break,
+                Some(other) => other.note(),
+                None => {}
             }
         }
         self.summarize(begun);
         self.threads.tell(Control::Stop);
         Ok(())
+    }
+
+    /// What happens next, if anything does within `longest`; the watchdog looks meanwhile.
+    fn next(&mut self, hear: &Receiver<Happening>, longest: Duration) -> Option<Happening> {
+        let mut wait = longest;
+        if let Some(watchdog) = &mut self.watchdog {
+            watchdog.look(&self.metrics, |control| self.threads.tell(control));
+            wait = wait.min(watchdog.due_in());
+        }
+        match hear.recv_timeout(wait) {
+            Ok(happening) => Some(happening),
+            Err(RecvTimeoutError::Timeout) => None,
+            // The threads hold its other end, and say before they end.
+            Err(RecvTimeoutError::Disconnected) => Some(Happening::Ended(Ok(()))),
+        }
     }
 
     fn is_drained(&self, grace_ends: Time, at_latest: Time) -> bool {
@@ -228,16 +288,22 @@ fn hash_key() -> HashKey {
     HashKey(draw(), draw())
 }
 
-/// Tells the service manager, if there is one.
-fn notify(state: &[sd_notify::NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(state) {
-        tracing::warn!(%error, "could not tell the service manager");
-    }
+/// A thread that cannot be started fails with an error that names no limit.
+fn start(what: &str, error: &io::Error) -> ServeError {
+    let hint = match error.kind() {
+        io::ErrorKind::WouldBlock => THREAD_LIMIT,
+        io::ErrorKind::OutOfMemory => {
+            "; there is too little memory, or the limit of locked memory (`ulimit -l`, \
+             LimitMEMLOCK=) is too low for --driver uring"
+        }
+        _ => "",
+    };
+    ServeError::Start(format!("{what}: {error}{hint}"))
 }
 
-fn start(what: &str, error: &io::Error) -> ServeError {
-    ServeError::Start(format!("{what}: {error}"))
-}
+/// What may keep a thread from being started.
+pub const THREAD_LIMIT: &str = "; a limit on processes and threads is reached: raise `ulimit -u`, \
+    TasksMax= in the systemd unit or pids.max of the control group";
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)

@@ -83,6 +83,7 @@ impl<S> Core<S> {
     fn commanded(&mut self, control: Control) {
         match control {
             Control::Drain { grace, window } => self.begin_drain(grace, window),
+            Control::Turn => {}
             Control::Stop => {
                 self.reset_all();
                 self.stopped = true;
