@@ -1,26 +1,14 @@
 """Command lines and environments that cannot work: exit code 2, and a message that says why."""
 
-import os
 import signal
 import socket
-import subprocess
 import time
 
 from support.node import Node, free_port
+from support.program import attempt
 from support.raw import Link
 
 EXIT_USAGE = 2
-
-
-def attempt(binary, arguments, environment=None):
-    """Runs it; returns (exit code or None if it went on, standard error)."""
-    try:
-        done = subprocess.run([binary, *arguments], env={**os.environ, **(environment or {})},
-                              stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                              timeout=5, check=False)
-        return done.returncode, done.stderr
-    except subprocess.TimeoutExpired as expired:
-        return None, str(expired.stderr)
 
 
 def cases(port):

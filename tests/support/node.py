@@ -40,7 +40,8 @@ def kill_all():
 
 def spawn(command, **options):
     """A child in a process group of its own, which does not outlive this program."""
-    child = subprocess.Popen(command, start_new_session=True, stdin=subprocess.DEVNULL, **options)
+    options.setdefault("stdin", subprocess.DEVNULL)
+    child = subprocess.Popen(command, start_new_session=True, **options)
     _CHILDREN.add(child)
     return child
 
