@@ -17,6 +17,7 @@ use crate::live::Live;
 use crate::plan::{Plan, WorkerPlan};
 use crate::protocol::{Back, Command, IntervalNote, Notice, Tick};
 use crate::sample::{self, ProcessSample, SocketSample};
+use crate::signals;
 
 /// How often the server is looked at.
 const SAMPLE_EVERY: Duration = Duration::from_millis(200);
@@ -75,16 +76,6 @@ impl Crew {
         for index in 0..plan.workers {
             workers.push(start_worker(plan, index, to_us.clone())?);
         }
-        let stop = Arc::new(AtomicBool::new(false));
-        for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-            // A second one ends the program at once.
-            let second =
-                signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&stop));
-            let first = signal_hook::flag::register(signal, Arc::clone(&stop));
-            second
-                .and(first)
-                .map_err(|e| Failure::usage(format!("signals: {e}")))?;
-        }
         Ok(Self {
             ticks: vec![Tick::default(); workers.len()],
             workers,
@@ -95,7 +86,7 @@ impl Crew {
             samples: Vec::new(),
             intervals: Vec::new(),
             live,
-            stop,
+            stop: signals::stop()?,
             resume_at: None,
             backs: Vec::new(),
             arrived: Map::with_hasher(HashKey(0, 0)),

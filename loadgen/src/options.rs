@@ -3,12 +3,12 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use altavoz::config::{parse_bytes, parse_duration};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
 
 use crate::model::Arrivals;
 use crate::presets::Preset;
+use crate::quantities::{duration, positive, size};
 use crate::stages::Stage;
 use crate::transport::Transport;
 
@@ -623,22 +623,6 @@ impl DriverKind {
     }
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
-    parse_duration(text).map_err(|e| e.to_string())
-}
-
-/// A size, of which bytes need no unit here.
-fn size(text: &str) -> Result<usize, String> {
-    let bytes = text.parse().ok().filter(|_| !text.starts_with('+'));
-    bytes.map_or_else(|| parse_bytes(text).map_err(|e| e.to_string()), Ok)
-}
-
-fn positive(text: &str) -> Result<f64, String> {
-    let number = text.parse::<f64>().ok();
-    let legal = number.filter(|n| n.is_finite() && *n > 0.0 && *n <= 1e9);
-    legal.ok_or_else(|| "a number above 0 and at most 1000000000".to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -664,23 +648,6 @@ mod tests {
         assert_eq!(page("--preset seed --json -"), None);
         assert_eq!(page("--preset seed --html a.html"), None);
         assert_eq!(page("--transports ws"), None);
-    }
-
-    #[test]
-    fn times_and_sizes_are_read_as_the_node_reads_its_own() {
-        let line = "loadgen fanout --duration 1m30s --warmup 0 --hold 1h30m --size 1KiB";
-        let Ok(Command::Fanout(options)) =
-            Cli::try_parse_from(line.split(' ')).map(|cli| cli.command)
-        else {
-            panic!("{line}");
-        };
-        assert_eq!(options.duration, Some(Duration::from_secs(90)));
-        assert_eq!(options.hold, Duration::from_secs(5400));
-        assert_eq!(options.load.size, 1024);
-        for (text, bytes) in [("64", 64), ("1kB", 1000), ("1.5MiB", 1_572_864)] {
-            assert_eq!(size(text), Ok(bytes), "{text}");
-        }
-        assert!(size("+64").is_err() && size("64k").is_err());
     }
 
     #[test]

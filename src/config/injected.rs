@@ -6,7 +6,7 @@
 //! namespace; Docker's links give the last two, `NAME_NAME=/…` and `NAME_ENV_…`. The name may go
 //! on behind ours: the service `altavoz-admin` is `ALTAVOZ_ADMIN`.
 
-/// Whether a variable is of such a shape; `name` is what stands behind `ALTAVOZ_`.
+/// Whether it is an injected variable, by its shape; `name` is what stands behind `ALTAVOZ_`.
 ///
 /// Where people might mean a setting by the name alone, the value decides as well.
 pub(super) fn is_injected(name: &str, value: &str) -> bool {

@@ -5,6 +5,7 @@ import os
 import pty
 import selectors
 import signal
+import subprocess
 import sys
 import time
 
@@ -29,6 +30,7 @@ def run(binary, report):
     as_process_1(binary, report)
     terminal_gone(binary, report)
     orphaned(binary, report)
+    generator(binary, report)
 
 
 def reader(node):
@@ -151,6 +153,42 @@ def orphaned(binary, report):
                          (0, 200), node.errors())
         finally:
             os.kill(pid, signal.SIGKILL)
+
+
+def generator(binary, report):
+    """One request to stop, however it comes, ends a run with its report; a later one at once."""
+    loadgen = os.path.join(os.path.dirname(os.path.abspath(binary)), "loadgen")
+    if not os.path.exists(loadgen):
+        report.skip("signals to the generator", f"{loadgen} is not there")
+        return
+    line = [loadgen, "fanout", "--clients", "2", "--warmup", "0", "--duration", "60s", "--json", "-"]
+    for name, numbers in (("SIGHUP", [signal.SIGHUP]),
+                          ("SIGTERM twice at once", [signal.SIGTERM, signal.SIGTERM])):
+        with subprocess.Popen([*line, "--quiet"], stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                              start_new_session=True) as child:
+            try:
+                watched(child.pid)
+                for number in numbers:
+                    child.send_signal(number)
+                out, _ = child.communicate(timeout=20)
+                report.check(f"{name} ends the generator with its report",
+                             child.returncode == 0 and b'"command"' in out,
+                             f"{child.returncode}: {out[:300]}")
+            finally:
+                child.kill()
+
+
+def watched(pid):
+    """Waits until the process handles SIGTERM: before, it would end by it."""
+    end = time.monotonic() + 20
+    while time.monotonic() < end:
+        with open(f"/proc/{pid}/status", encoding="ascii") as status:
+            caught = [line.split()[1] for line in status if line.startswith("SigCgt:")]
+        if int(caught[0], 16) >> (signal.SIGTERM - 1) & 1:
+            return
+        time.sleep(0.02)
+    raise RuntimeError(f"{pid} does not handle SIGTERM")
 
 
 PAUSED_SECONDS = 3

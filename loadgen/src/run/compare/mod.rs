@@ -19,6 +19,7 @@ use crate::options::CompareOptions;
 use crate::presets::{ArmSpec, CellPlan, Scenario};
 use crate::report::Report;
 use crate::sample;
+use crate::signals;
 use crate::stats::Latency;
 
 use self::basis::Bases;
@@ -150,11 +151,6 @@ struct Far {
 
 impl<'a> Runner<'a> {
     fn new(options: &'a CompareOptions, scenario: &Scenario) -> Result<Self, Failure> {
-        let stop = Arc::new(AtomicBool::new(false));
-        for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-            signal_hook::flag::register(signal, Arc::clone(&stop))
-                .map_err(|e| Failure::usage(format!("signals: {e}")))?;
-        }
         let runs = |cell: &CellPlan| {
             let each = if cell.side_by_side {
                 1
@@ -166,7 +162,7 @@ impl<'a> Runner<'a> {
         Ok(Self {
             options,
             bases: Bases::default(),
-            stop,
+            stop: signals::stop()?,
             begun: 0,
             total: scenario.cells.iter().map(runs).sum(),
             limits: Vec::new(),
