@@ -42,6 +42,8 @@ enum State {
     Sized(usize),
     /// A digit of a chunk's size, or what ends them.
     Size { value: usize, digits: u32 },
+    /// A blank behind a chunk's size, which only an extension may follow.
+    Blank { size: usize },
     /// Within a chunk's extension.
     Extension { size: usize },
     /// The LF behind a chunk's size.
@@ -152,6 +154,7 @@ impl BodyReader {
     fn take_byte(&mut self, byte: u8) -> Result<State, HttpError> {
         match (self.state, byte) {
             (State::Size { value, digits }, _) => size_byte(value, digits, byte),
+            (State::Blank { size }, b' ' | b'\t' | b';') => self.extension_byte(size, byte),
             (State::Extension { size }, b'\r') => Ok(State::SizeLf { size }),
             (State::Extension { size }, _) => self.extension_byte(size, byte),
             (State::SizeLf { size }, b'\n') => self.begin_chunk(size),
@@ -185,7 +188,12 @@ impl BodyReader {
                 "a chunk extension of the body is wrong or too long",
             ));
         }
-        Ok(State::Extension { size })
+        let is_before = matches!(self.state, State::Blank { .. }) && byte != b';';
+        Ok(if is_before {
+            State::Blank { size }
+        } else {
+            State::Extension { size }
+        })
     }
 
     fn trailer_byte(&mut self, line_bytes: usize, byte: u8) -> Result<State, HttpError> {
@@ -216,6 +224,8 @@ fn size_byte(value: usize, digits: u32, byte: u8) -> Result<State, HttpError> {
     match byte {
         b'\r' if digits > 0 => Ok(State::SizeLf { size: value }),
         b';' if digits > 0 => Ok(State::Extension { size: value }),
+        // RFC 9112 §7.1.1: bad whitespace before an extension is to be read, and nowhere else.
+        b' ' | b'\t' if digits > 0 => Ok(State::Blank { size: value }),
         _ => Err(malformed("a chunk's size is not hexadecimal digits")),
     }
 }
@@ -313,6 +323,10 @@ mod tests {
         );
         assert_eq!(chunked("0\r\n\r\n"), Ok((vec![], 0)));
         assert_eq!(
+            chunked("5 \t; a = b ;c\r\nhello\r\n0\t;x\r\n\r\n"),
+            Ok((b"hello".to_vec(), 0))
+        );
+        assert_eq!(
             chunked("0;x\r\nExpires: never\r\nA:b\r\n\r\nX"),
             Ok((vec![], 1))
         );
@@ -329,6 +343,9 @@ mod tests {
             "0x5\r\nhello\r\n",
             " 5\r\nhello\r\n",
             "5 \r\nhello\r\n",
+            "5 5\r\nhello\r\n",
+            "5\t\n",
+            " ;a\r\nhello\r\n",
             "5\nhello\n",
             "5\rhello",
             "5\r\nhelloo\r\n",
@@ -360,6 +377,8 @@ mod tests {
         let chunk = format!("1;{extension}\r\na\r\n");
         assert_eq!(chunked(&chunk.repeat(3)), Err(400));
         assert!(chunked(&format!("{}0\r\n\r\n", chunk.repeat(2))).is_ok());
+        let blanks = format!("1{};a\r\n", " ".repeat(5000));
+        assert_eq!(chunked(&blanks), Err(400));
         let trailer = format!("A: {}\r\n", "x".repeat(2000));
         assert_eq!(chunked(&format!("0\r\n{}", trailer.repeat(5))), Err(400));
     }
