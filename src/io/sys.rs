@@ -14,6 +14,6 @@ pub use address::{Address, AddressError};
 pub use connect::{connect, unconnected};
 pub use host::{descriptor_limits, raise_descriptor_limit};
 pub use listen::{ListenOptions, ListenSocket, bind, is_scarcity};
-pub use obstacle::{is_elsewhere, obstacle};
+pub use obstacle::{is_elsewhere, is_letting_go, obstacle};
 pub use outq::unacknowledged;
 pub use tcp_info::tcp_counters;

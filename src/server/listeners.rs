@@ -1,8 +1,11 @@
 //! The node's listening sockets, one set for each shard.
 
 use std::io;
+use std::thread;
+use std::time::Duration;
 
 use super::ServeError;
+use crate::base::clock;
 use crate::config::{self, Bound, ListenAddress, Plan};
 use crate::http::Door;
 use crate::io::sys::{self, Address, ListenOptions, ListenSocket};
@@ -17,6 +20,10 @@ pub(super) struct Listeners {
 /// How often another port is tried where the system chooses it, and one of a name's addresses has
 /// it taken.
 const PORT_TRIES: usize = 16;
+
+/// How long the kernel may take to let go of a killed process's sockets, and how often to look.
+const LETTING_GO_MAX: Duration = Duration::from_secs(1);
+const LETTING_GO_LOOK: Duration = Duration::from_millis(20);
 
 impl Listeners {
     /// Binds everything that the plan names, for so many shards.
@@ -86,7 +93,7 @@ fn bind_once(plan: &Plan, listen: &ListenAddress) -> Result<Vec<ListenSocket>, F
     let (mut sockets, mut absent) = (Vec::new(), None);
     for address in listen.addresses() {
         let address = on_the_port_of(sockets.first(), address);
-        match sys::bind(&to_io(&address), &options(plan, &address)) {
+        match bind_patiently(&to_io(&address), &options(plan, &address)) {
             Ok(socket) => sockets.push(socket),
             Err(error) if !listen.others.is_empty() && sys::is_elsewhere(&error) => {
                 tracing::warn!(%address, %error, "passed over, since this host does not have it");
@@ -98,6 +105,19 @@ fn bind_once(plan: &Plan, listen: &ListenAddress) -> Result<Vec<ListenSocket>, F
     match absent {
         Some(absent) if sockets.is_empty() => Err(absent),
         _ => Ok(sockets),
+    }
+}
+
+/// Waits a little for the kernel where a node that was killed has only just gone.
+fn bind_patiently(address: &Address, options: &ListenOptions) -> io::Result<ListenSocket> {
+    let until = clock::now() + LETTING_GO_MAX;
+    loop {
+        match sys::bind(address, options) {
+            Err(error) if clock::now() < until && sys::is_letting_go(address, &error) => {
+                thread::park_timeout(LETTING_GO_LOOK);
+            }
+            bound => return bound,
+        }
     }
 }
 

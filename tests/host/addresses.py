@@ -75,7 +75,8 @@ def families(binary, report):
                          (shown, reached), ([f"http://{one}" for one in listen], [True, True]))
     with Program(binary, "--insecure", "--admin-listen", any6, listen=[any4]) as node:
         report.equal("also where one of them is the admin's", len(node.addresses()), 2)
-    with Program(binary, "--insecure", listen=[any6]):
+    with Program(binary, "--insecure", listen=[any6]) as node:
+        node.addresses()
         code, errors = attempt(binary, ["serve", "--insecure", "--listen", any4])
         report.check("a second node on the other family's wildcard is refused",
                      code == 2 and any4 in errors, f"{code}: {errors}")

@@ -34,6 +34,22 @@ pub fn is_elsewhere(error: &io::Error) -> bool {
     matches!(errno, Some(Errno::ADDRNOTAVAIL | Errno::AFNOSUPPORT))
 }
 
+/// Whether the address is taken by no process that can be seen: the kernel may not have let go of
+/// the sockets of one that was killed, as where they were in an io_uring.
+#[must_use]
+pub fn is_letting_go(address: &Address, error: &io::Error) -> bool {
+    if Errno::from_io_error(error) != Some(Errno::ADDRINUSE) {
+        return false;
+    }
+    match address {
+        Address::Inet(address) => tcp_listener(address.port()).is_none(),
+        Address::Unix(path) => {
+            let found = fs::symlink_metadata(path);
+            found.is_ok_and(|found| found.file_type().is_socket()) && unix_listener(path).is_none()
+        }
+    }
+}
+
 fn inet(address: SocketAddr, errno: Errno) -> Option<String> {
     let port = address.port();
     Some(match errno {
@@ -266,6 +282,11 @@ mod tests {
         let me = format!("process {} (", std::process::id());
         assert!(found.starts_with(&me), "{found}");
         assert!(found.contains("listens on this port already"), "{found}");
+        let address = Address::Inet(taken.local_addr().unwrap());
+        assert!(!is_letting_go(&address, &Errno::ADDRINUSE.into()));
+        drop(taken);
+        assert!(is_letting_go(&address, &Errno::ADDRINUSE.into()));
+        assert!(!is_letting_go(&address, &Errno::ACCESS.into()));
     }
 
     #[test]
