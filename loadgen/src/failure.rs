@@ -38,6 +38,23 @@ impl Failure {
     }
 }
 
+/// What to do about a refusal, by its status; nothing where the status says it all.
+#[must_use]
+pub const fn advice(status: u16) -> &'static str {
+    match status {
+        300..=399 => " (it redirects, which is not followed: name the place that is meant)",
+        401 => " (it wants a key: see --token, or --header)",
+        403 => " (it is forbidden: see --origin, --token and --header)",
+        404 | 405 | 410 => " (nothing of this kind is there: see --path)",
+        407 => " (a proxy is in the way, and none is used: name the server itself)",
+        421 => " (the server has another name: see --header 'Host: NAME')",
+        429 => " (too many requests: see --connect-rate)",
+        502 | 504 => " (the proxy does not reach its server)",
+        503 => " (503: the server's own limit of connections, or it is not ready)",
+        _ => "",
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)

@@ -32,6 +32,7 @@ use crate::report::Report;
 use crate::report::recording::Run;
 use crate::results::Results;
 
+pub mod addresses;
 pub mod arms;
 pub mod bare;
 pub mod comparison;
@@ -39,6 +40,7 @@ pub mod crew;
 pub mod diff;
 pub mod doctor;
 pub mod failure;
+pub mod headers;
 pub mod html;
 pub mod ledger;
 pub mod live;

@@ -1,6 +1,5 @@
 //! The command line of interface.md §6, as clap reads it. What it means is in [`crate::plan`].
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -10,6 +9,7 @@ use crate::model::Arrivals;
 use crate::presets::Preset;
 use crate::quantities::{duration, positive, size};
 use crate::stages::Stage;
+use crate::target::Target;
 use crate::transport::Transport;
 
 /// Load generator for push servers: delivery latency, fan-out, connections, by WebSocket,
@@ -375,9 +375,13 @@ pub struct TargetOptions {
     /// The server, ws://HOST:PORT or wss://HOST:PORT; without it a node of its own.
     #[arg(long, value_name = "URL")]
     pub target: Option<String>,
-    /// Certificate authorities for wss://, in PEM; the host's own by default.
+    /// Certificate authorities for wss://, or the server's own certificate, in PEM or DER; the
+    /// host's own by default.
     #[arg(long, value_name = "FILE")]
     pub ca: Option<String>,
+    /// Take any certificate of a wss:// target, whoever signed it, whatever its name and time.
+    #[arg(long, conflicts_with = "ca")]
+    pub insecure: bool,
     /// So many nodes of its own, which share one port: each has its own descriptor limit.
     #[arg(long, default_value_t = 1, value_name = "K", conflicts_with = "target", value_parser = clap::value_parser!(u32).range(1..=64))]
     pub nodes: u32,
@@ -411,7 +415,7 @@ pub struct TargetOptions {
     /// POST to http://HOST:PORT/PATH, which may be another server; `{topic}` in it is replaced.
     #[arg(long, value_name = "URL")]
     pub publish_url: Option<String>,
-    /// Add a header to each request.
+    /// Add a header to each request; it replaces one that the generator sends itself.
     #[arg(long = "header", value_name = "K: V")]
     pub headers: Vec<String>,
     /// The Origin header.
@@ -426,7 +430,7 @@ pub struct TargetOptions {
     /// Where publishers connect to, if not to the target: what a comparison says where the way to
     /// its readers is made longer.
     #[arg(skip)]
-    pub publish_to: Option<SocketAddr>,
+    pub publish_to: Option<Target>,
     /// Read the server's metrics here before and after: CPU and memory of a server elsewhere.
     #[arg(long, value_name = "URL")]
     pub metrics_url: Option<String>,

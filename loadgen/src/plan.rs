@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::arms::{self, ArmPlan};
 use crate::doctor::{DESCRIPTORS_RESERVED, raise_descriptors};
 use crate::failure::Failure;
+use crate::headers::Headers;
 use crate::message::{Envelope, Message};
 use crate::model::Arrivals;
 use crate::num::{id, nanos};
@@ -22,6 +23,7 @@ use crate::stages;
 use crate::stamp::STAMP_BYTES;
 use crate::target::Target;
 use crate::transport::Transport;
+use crate::worker::tls::Authorities;
 
 /// The most clients of one worker: what a descriptor limit of 20,000 leaves room for.
 const WORKER_CLIENTS_MAX: u64 = 19_000;
@@ -41,6 +43,9 @@ pub struct Plan {
     pub target: Target,
     /// The file of certificate authorities.
     pub ca: Option<String>,
+    /// Whether any certificate is taken.
+    #[serde(default)]
+    pub insecure: bool,
     /// How clients read, at least one arm.
     pub arms: Vec<ArmPlan>,
     /// Whether polls and long polls share a connection.
@@ -62,7 +67,7 @@ pub struct Plan {
     /// What a publication looks like.
     pub envelope: Envelope,
     /// `--header`, `--origin` and `--token` together.
-    pub headers: Vec<(String, String)>,
+    pub headers: Headers,
     /// To how many bytes the heads of requests are filled up.
     pub head_bytes: Option<u32>,
     /// Who publishes.
@@ -273,13 +278,44 @@ impl Plan {
     /// # Errors
     /// Never after the plan was checked.
     pub fn sources(&self) -> Result<Sources, Failure> {
-        let ports = if self.until_full {
+        let target = self.target.address.ip();
+        Sources::parse(&self.source, target, self.connections(), self.ports())
+    }
+
+    /// Connections that one source address is good for.
+    fn ports(&self) -> u64 {
+        if self.until_full {
             u64::MAX
         } else {
             SOURCE_PORTS_MAX
-        };
-        let target = self.target.address.ip();
-        Sources::parse(&self.source, target, self.connections(), ports)
+        }
+    }
+
+    /// Finds the address that answers, of each server whose name has several.
+    ///
+    /// # Errors
+    /// When there is a server of which none does.
+    pub fn settle(&mut self) -> Result<(), Failure> {
+        let connections = self.connections();
+        let (source, ports) = (self.source.clone(), self.ports());
+        self.target.settle(|address| {
+            Sources::parse(&source, address, connections, ports)
+                .is_ok_and(|sources| sources.fit(address, connections))
+        })?;
+        if let Some(to) = &mut self.publish_to {
+            to.settle(|_| true)?;
+        }
+        self.sources()?.check_family(self.target.address)
+    }
+
+    /// Whose certificates are believed.
+    #[must_use]
+    pub fn authorities(&self) -> Authorities<'_> {
+        match &self.ca {
+            _ if self.insecure => Authorities::Anybody,
+            Some(path) => Authorities::File(path),
+            None => Authorities::Host,
+        }
     }
 
     /// All connections of the run.
@@ -303,6 +339,7 @@ impl Plan {
             run: fastrand::u32(..),
             seed,
             ca: target.ca.clone(),
+            insecure: target.insecure,
             arms: arms::arms(reading)?,
             keep_alive: !reading.no_keep_alive,
             etag: reading.etag,
@@ -313,12 +350,13 @@ impl Plan {
             paths: Paths::new(target.path.as_deref().or(to.path.as_deref()), &target.paths)?,
             on_open: on_open(target)?,
             envelope: Envelope::new(target.message.as_deref(), target.message_hex.as_deref())?,
-            headers: headers(target)?,
+            headers: Headers::new(
+                &target.headers,
+                target.origin.as_deref(),
+                target.token.as_deref(),
+            )?,
             head_bytes: reading.head_bytes.or_else(|| reading.header_preset.bytes()),
-            publish_to: target.publish_to.map(|address| Target {
-                address,
-                ..to.clone()
-            }),
+            publish_to: target.publish_to.clone(),
             target: to,
             publish: publish_by(target)?,
             publishers: load.publishers,
@@ -379,6 +417,17 @@ impl Plan {
         Ok(())
     }
 
+    /// Clients that poll say by themselves what they know.
+    fn check_headers(&self) -> Result<(), Failure> {
+        let polls = self.has(Transport::Poll) || self.has(Transport::LongPoll);
+        match self.headers.condition().filter(|_| polls) {
+            Some(name) => Err(Failure::usage(format!(
+                "--header {name}: polls and long polls say it themselves, see --etag"
+            ))),
+            None => Ok(()),
+        }
+    }
+
     fn finish(mut self, load: &LoadOptions, target: &TargetOptions) -> Result<Self, Failure> {
         self.publish_elsewhere(target.publish_url.as_deref())?;
         let topics = id(self.topics.len());
@@ -414,6 +463,10 @@ impl Plan {
         if target.ca.is_some() && !self.target.tls {
             return Err(Failure::usage("--ca is for wss:// targets"));
         }
+        if target.insecure && !self.target.tls {
+            return Err(Failure::usage("--insecure is for wss:// targets"));
+        }
+        self.check_headers()?;
         self.workers = workers(load.workers, load.driver, self.connections())?;
         self.sources()?;
         Ok(self)
@@ -487,30 +540,6 @@ fn publish_by(target: &TargetOptions) -> Result<PublishBy, Failure> {
         (Publish::Ws, None) => Ok(PublishBy::Ws),
         (Publish::None, None) => Ok(PublishBy::Others),
     }
-}
-
-fn headers(options: &TargetOptions) -> Result<Vec<(String, String)>, Failure> {
-    let mut headers = Vec::new();
-    for header in &options.headers {
-        let (name, value) = header
-            .split_once(':')
-            .ok_or_else(|| Failure::usage(format!("--header '{header}': use 'Name: value'")))?;
-        headers.push((name.trim().to_owned(), value.trim().to_owned()));
-    }
-    if let Some(origin) = &options.origin {
-        headers.push(("Origin".to_owned(), origin.clone()));
-    }
-    if let Some(token) = &options.token {
-        headers.push(("Authorization".to_owned(), format!("Bearer {token}")));
-    }
-    let illegal = |text: &str| text.contains(['\r', '\n']);
-    if headers
-        .iter()
-        .any(|(k, v)| k.is_empty() || illegal(k) || illegal(v))
-    {
-        return Err(Failure::usage("--header, --origin, --token: one line each"));
-    }
-    Ok(headers)
 }
 
 /// What one round publishes.

@@ -181,6 +181,32 @@ pub struct Published {
     pub blocked: u64,
     /// Answers to POSTs other than 2xx, by status.
     pub refused: BTreeMap<String, u64>,
+    /// What became of the publishers' connections.
+    #[serde(default)]
+    pub posts: Posts,
+}
+
+/// What became of publishers' connections, and of what was on its way on them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Posts {
+    /// Connections that were begun in the place of one that had ended.
+    pub reconnects: u64,
+    /// POSTs that were sent a second time, since an idle connection ended under them.
+    pub retried: u64,
+    /// POSTs that the server may have taken or not: it never answered.
+    pub unanswered: u64,
+    /// Publications that were due when their publisher was lost.
+    pub unsent: u64,
+}
+
+impl Posts {
+    /// Adds those of another round.
+    pub fn add(&mut self, other: &Self) {
+        self.reconnects += other.reconnects;
+        self.retried += other.retried;
+        self.unanswered += other.unanswered;
+        self.unsent += other.unsent;
+    }
 }
 
 /// A round in one worker.

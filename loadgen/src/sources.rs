@@ -4,7 +4,7 @@
 //! to one destination by default. All of 127/8 is loopback, so a target there is reached from
 //! as many addresses as it takes, without configuring any.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use crate::failure::Failure;
 
@@ -48,6 +48,30 @@ impl Sources {
             )));
         }
         Ok(Self(sources))
+    }
+
+    /// Whether as many connections as are wanted can come from here to that address.
+    #[must_use]
+    pub fn fit(&self, target: IpAddr, connections: u64) -> bool {
+        match self.0.first() {
+            Some(source) => source.is_ipv4() == target.is_ipv4(),
+            // Of the loopback addresses only those of IPv4 are many.
+            None => !target.is_loopback() || connections <= SOURCE_PORTS_EASY,
+        }
+    }
+
+    /// Refuses sources from which the target cannot be reached.
+    ///
+    /// # Errors
+    /// When they are of another family.
+    pub fn check_family(&self, target: SocketAddr) -> Result<(), Failure> {
+        match self.0.first() {
+            Some(source) if source.is_ipv4() != target.is_ipv4() => Err(Failure::usage(format!(
+                "--source {source}: the target is {target}, which cannot be reached from there: \
+                 one is IPv4 and the other IPv6"
+            ))),
+            _ => Ok(()),
+        }
     }
 
     /// How many addresses there are; 0 leaves the choice to the system.
@@ -116,6 +140,24 @@ mod tests {
         assert_eq!(of(&sources, 13_999, 42_000).as_deref(), Some("127.0.0.1"));
         assert_eq!(of(&sources, 14_000, 42_000).as_deref(), Some("127.0.0.2"));
         assert_eq!(of(&sources, 41_999, 42_000).as_deref(), Some("127.0.0.3"));
+    }
+
+    #[test]
+    fn only_what_can_be_reached_from_there_fits() {
+        let six: IpAddr = "::1".parse().expect("an address");
+        let fits = |text: &str, target: IpAddr, connections: u64| {
+            let sources = Sources::parse(text, target, connections, SOURCE_PORTS_MAX);
+            sources.expect(text).fit(target, connections)
+        };
+        assert!(fits("auto", six, 14_000) && !fits("auto", six, 14_001));
+        assert!(fits("auto", HERE, 50_000));
+        assert!(fits("127.0.0.2", HERE, 1) && !fits("127.0.0.2", six, 1));
+        let sources = Sources::parse("127.0.0.2", six, 1, SOURCE_PORTS_MAX).expect("one");
+        let failure = sources
+            .check_family(SocketAddr::new(six, 9))
+            .expect_err("families");
+        assert!(failure.message.contains("IPv6"), "{failure}");
+        assert_eq!(sources.check_family(SocketAddr::new(HERE, 9)), Ok(()));
     }
 
     #[test]

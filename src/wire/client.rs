@@ -30,6 +30,9 @@ pub const RESPONSE_HEADERS_MAX: usize = 64;
 /// How much of a refusal's body is kept for the error, in bytes: enough for one JSON error.
 pub const REFUSAL_BODY_BYTES_MAX: usize = 512;
 
+/// How much of a redirect's `Location` is kept for the error.
+const LOCATION_CHARS_MAX: usize = 256;
+
 /// Appends the request that asks for a WebSocket.
 ///
 /// `target` is path and query, `host` the authority that was connected to, `key` 16 random
@@ -87,6 +90,8 @@ pub struct ResponseParser {
     bytes: Vec<u8>,
     /// Where the body of a refusal is, once its head is whole.
     refusal: Option<Refusal>,
+    /// Where a refusal leads to instead.
+    location: Option<String>,
 }
 
 /// An answer that is no switch, whose body may not be there yet.
@@ -114,6 +119,7 @@ impl ResponseParser {
             protocols,
             bytes: Vec::new(),
             refusal: None,
+            location: None,
         }
     }
 
@@ -187,6 +193,7 @@ impl ResponseParser {
                 status => {
                     let body_len = content_length(&response).min(REFUSAL_BODY_BYTES_MAX);
                     let body_end = head_len + body_len;
+                    self.location = location(status, &response);
                     self.refusal = Some(Refusal {
                         status,
                         body_start: head_len,
@@ -235,6 +242,7 @@ impl ResponseParser {
         HandshakeError::Refused {
             status: refusal.status,
             body,
+            location: self.location.clone(),
         }
     }
 }
@@ -249,6 +257,15 @@ fn values<'a>(
         .iter()
         .filter(move |it| it.name.eq_ignore_ascii_case(name));
     named.map(|it| str::from_utf8(it.value).unwrap_or_default().trim())
+}
+
+/// Where an answer redirects to (RFC 9110 §15.4); only said, never followed.
+fn location(status: u16, response: &httparse::Response<'_, '_>) -> Option<String> {
+    let is_redirect = matches!(status, 300..=303 | 305..=399);
+    let mut places = values(response, "Location").filter(|_| is_redirect);
+    places
+        .next()
+        .map(|place| place.chars().take(LOCATION_CHARS_MAX).collect())
 }
 
 fn tokens(value: &str) -> impl Iterator<Item = &str> {
@@ -276,6 +293,8 @@ pub enum HandshakeError {
         status: u16,
         /// The start of the body, at most [`REFUSAL_BODY_BYTES_MAX`].
         body: String,
+        /// Where a redirect leads to, as it stands there.
+        location: Option<String>,
     },
     /// What came is not HTTP, or has more than [`RESPONSE_HEADERS_MAX`] headers.
     Malformed(httparse::Error),
@@ -317,10 +336,20 @@ impl HandshakeError {
 impl fmt::Display for HandshakeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Refused { status, body } if body.is_empty() => {
+            Self::Refused {
+                status,
+                location: Some(location),
+                ..
+            } => {
+                write!(
+                    f,
+                    "server answered {status} instead of 101, and redirects to {location}"
+                )
+            }
+            Self::Refused { status, body, .. } if body.is_empty() => {
                 write!(f, "server answered {status} instead of 101")
             }
-            Self::Refused { status, body } => {
+            Self::Refused { status, body, .. } => {
                 write!(f, "server answered {status} instead of 101: {body}")
             }
             Self::Malformed(error) => write!(f, "response is not http: {error}"),
@@ -448,6 +477,7 @@ mod tests {
         let refused = HandshakeError::Refused {
             status: 503,
             body: "full".into(),
+            location: None,
         };
         assert_eq!(
             refused.to_string(),
@@ -461,7 +491,11 @@ mod tests {
         let body = "x".repeat(REFUSAL_BODY_BYTES_MAX);
         assert_eq!(
             check(&long.concat()),
-            Err(HandshakeError::Refused { status: 404, body })
+            Err(HandshakeError::Refused {
+                status: 404,
+                body,
+                location: None
+            })
         );
     }
 
@@ -474,9 +508,23 @@ mod tests {
         let refused = HandshakeError::Refused {
             status: 403,
             body: "no".into(),
+            location: None,
         };
         assert_eq!(parser.handle_eof(), refused);
         assert_eq!(refused.status(), Some(403));
+    }
+
+    #[test]
+    fn a_redirect_says_where_it_leads_to() {
+        let answer = b"HTTP/1.1 302 Found\r\nLocation: https://b/c\r\nContent-Length: 2\r\n\r\nhi";
+        let refused = check(answer).expect_err("it is no switch");
+        assert_eq!(
+            refused.to_string(),
+            "server answered 302 instead of 101, and redirects to https://b/c"
+        );
+        let created = b"HTTP/1.1 201 Created\r\nLocation: /a\r\nContent-Length: 0\r\n\r\n";
+        let refused = check(created).expect_err("it is no switch");
+        assert!(!refused.to_string().contains("/a"), "{refused}");
     }
 
     #[test]

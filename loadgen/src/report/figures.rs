@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::num::ratio;
 use crate::plan::{Pace, PublishBy};
+use crate::protocol::Posts;
 use crate::run::{Connected, Measured, ServerUse};
 use crate::stats::{Summary, micros};
 
@@ -78,7 +79,7 @@ pub struct RoundFigures {
     /// Publications that the timetable wanted.
     pub offered: u64,
     /// Published of offered, in percent.
-    pub achieved_percent: f64,
+    pub achieved_percent: Option<f64>,
     /// Publications a second.
     pub publications_per_second: f64,
     /// Deliveries that were due.
@@ -125,6 +126,9 @@ pub struct RoundFigures {
     pub unstamped: u64,
     /// POSTs that were refused, by status.
     pub refused: BTreeMap<String, u64>,
+    /// What became of publishers' connections.
+    #[serde(flatten)]
+    pub posts: Posts,
     /// The server's CPU, in percent of one core.
     pub server_cpu_percent: Option<f64>,
     /// The same of its busiest thread.
@@ -235,7 +239,7 @@ impl RoundFigures {
             seconds: measured.seconds,
             published: count,
             offered: published.offered,
-            achieved_percent: ratio(count, published.offered).map_or(100.0, |r| 100.0 * r),
+            achieved_percent: ratio(count, published.offered).map(|r| 100.0 * r),
             publications_per_second: per_second(count),
             expected: round.expected,
             received,
@@ -259,6 +263,7 @@ impl RoundFigures {
             foreign: round.foreign,
             unstamped: round.unstamped,
             refused: published.refused.clone(),
+            posts: published.posts,
             server_cpu_percent: percent(|s| s.cores),
             server_busiest_thread_percent: percent(|s| s.busiest),
             server_cpu_per_delivery_us: server.and_then(|s| micros_each(s.cpu_ns)),
@@ -270,16 +275,18 @@ impl RoundFigures {
     }
 
     pub(super) fn numbers(&self) -> Vec<(&'static str, Option<f64>)> {
+        // Where nothing was due, nothing can be wrong with it.
+        let due = |count: u64| (self.expected > 0).then_some(count as f64);
         vec![
             ("reach", self.reach_percent),
             ("expected", Some(self.expected as f64)),
             ("received", Some(self.received as f64)),
-            ("lost", Some(self.lost as f64)),
-            ("duplicated", Some(self.duplicated as f64)),
-            ("reordered", Some(self.reordered as f64)),
+            ("lost", due(self.lost)),
+            ("duplicated", due(self.duplicated)),
+            ("reordered", due(self.reordered)),
             ("deliveries_rate", Some(self.deliveries_per_second)),
             ("publications_rate", Some(self.publications_per_second)),
-            ("achieved", Some(self.achieved_percent)),
+            ("achieved", self.achieved_percent),
             ("server_cpu", self.server_cpu_percent),
             ("generator_cpu", Some(self.generator_cpu_percent)),
             ("cpu_per_delivery", self.server_cpu_per_delivery_us),

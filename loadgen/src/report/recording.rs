@@ -8,10 +8,12 @@ use altavoz::base::{Time, clock};
 use serde::{Deserialize, Serialize};
 
 use crate::crew::{Crew, Sample};
+use crate::failure::Failure;
+use crate::headers::Headers;
 use crate::paths::Paths;
 use crate::plan::Plan;
 use crate::protocol::{Back, Finished, IntervalNote};
-use crate::run::metrics_url::Metrics;
+use crate::run::metrics_url::{self, Metrics};
 use crate::run::{Connected, Measured, Server};
 use crate::sample::{self, Machine};
 use crate::stats::Latency;
@@ -51,6 +53,9 @@ pub struct Run {
     pub storm: Option<StormRun>,
     /// What the server says of itself.
     pub metrics: Metrics,
+    /// What did not work out, and took nothing from the figures.
+    #[serde(default)]
+    pub notes: Vec<String>,
     /// How long stragglers were waited for.
     pub drain: Duration,
     /// The server, five times a second.
@@ -116,9 +121,19 @@ impl Run {
             idle: None,
             storm: None,
             metrics: Metrics::new(),
+            notes: Vec::new(),
             drain: Duration::ZERO,
             samples: Vec::new(),
             intervals: Vec::new(),
+        }
+    }
+
+    /// Enters what the server says of itself at the end, beside what it said before; a run is not
+    /// lost with the server's word.
+    pub fn enter_metrics(&mut self, before: &Metrics, after: Result<Metrics, Failure>) {
+        match after {
+            Ok(after) => self.metrics = metrics_url::difference(before, &after),
+            Err(failure) => self.notes.push(failure.message),
         }
     }
 
@@ -156,7 +171,7 @@ impl Run {
 /// A plan without keys, and without paths and texts that may hold some.
 fn public(plan: &Plan) -> Plan {
     let mut plan = plan.clone();
-    plan.headers.clear();
+    plan.headers = Headers::default();
     plan.ca = None;
     plan.on_open = None;
     plan.paths = Paths::default();

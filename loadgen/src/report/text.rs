@@ -273,10 +273,10 @@ fn ledger(out: &mut Lines, total: &RoundFigures) {
     out.row(
         "published",
         format!(
-            "{} of {} ({:.2} %), {:.1}/s for {:.2} s",
+            "{} of {} ({}), {:.1}/s for {:.2} s",
             total.published,
             total.offered,
-            total.achieved_percent,
+            percent(total.achieved_percent, 2),
             total.publications_per_second,
             total.seconds
         ),
@@ -302,6 +302,20 @@ fn ledger(out: &mut Lines, total: &RoundFigures) {
     );
     for (status, count) in &total.refused {
         out.row("refused", format!("{count} POSTs: {status}"));
+    }
+    let posts = &total.posts;
+    let counts = [
+        (
+            "connected again",
+            posts.reconnects,
+            "publishers' connections",
+        ),
+        ("sent again", posts.retried, "POSTs"),
+        ("never answered", posts.unanswered, "POSTs"),
+        ("not sent", posts.unsent, "publications without a publisher"),
+    ];
+    for (name, count, what) in counts.into_iter().filter(|(_, count, _)| *count > 0) {
+        out.row(name, format!("{count} {what}"));
     }
 }
 
@@ -417,6 +431,11 @@ fn reach_text(reach: f64) -> String {
         return "99.9999".to_owned();
     }
     text
+}
+
+/// Of nothing there is no part.
+fn percent(value: Option<f64>, digits: usize) -> String {
+    value.map_or_else(|| "-".to_owned(), |value| format!("{value:.digits$} %"))
 }
 
 fn millis(micros: f64) -> String {

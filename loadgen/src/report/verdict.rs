@@ -1,6 +1,9 @@
 //! Whether the figures are about the server: when the generator was the limit, and when the load
 //! that was asked for was not reached.
 
+use std::collections::BTreeMap;
+
+use crate::failure::advice;
 use crate::plan::{Plan, PublishBy};
 use crate::stats::Summary;
 use crate::transport::Transport;
@@ -54,18 +57,72 @@ pub fn limits(report: &Report) -> Vec<String> {
             ));
         }
     }
-    if total.achieved_percent < ACHIEVED_PERCENT_MIN {
-        let reason = if total.blocked > 0 {
-            "; the server did not take them as fast"
-        } else {
-            ""
-        };
-        limits.push(format!(
-            "the load was not reached: {} of {} publications were sent ({:.1} %){reason}",
-            total.published, total.offered, total.achieved_percent
-        ));
-    }
+    limits.extend(short_of(report, total));
+    limits.extend(nothing(report, total));
     limits
+}
+
+/// Fewer publications than were asked for.
+fn short_of(report: &Report, total: &RoundFigures) -> Option<String> {
+    let achieved = total.achieved_percent.unwrap_or(100.0);
+    let unsent = total.posts.unsent;
+    if achieved >= ACHIEVED_PERCENT_MIN && unsent == 0 {
+        return None;
+    }
+    let reason = match report.run.plan.publish {
+        _ if unsent > 0 => {
+            let reasons: Vec<&str> = report.publisher_closes.keys().map(String::as_str).collect();
+            format!(
+                "; {unsent} of them had no publisher any more: {}",
+                reasons.join("; ")
+            )
+        }
+        _ if total.blocked == 0 => String::new(),
+        PublishBy::Http => {
+            "; the server did not answer as fast: a publisher posts one by one, use more \
+             --publishers"
+                .to_owned()
+        }
+        _ => "; the server did not take them as fast".to_owned(),
+    };
+    Some(format!(
+        "the load was not reached: {} of {} publications were sent ({achieved:.1} %){reason}",
+        total.published, total.offered
+    ))
+}
+
+/// Why there is nothing to judge a server by.
+fn nothing(report: &Report, total: &RoundFigures) -> Option<String> {
+    let plan = &report.run.plan;
+    if plan.publish == PublishBy::Others {
+        return None;
+    }
+    let refused: u64 = total.refused.values().sum();
+    let why = if total.published == 0 {
+        "not one publication was sent".to_owned()
+    } else if refused > 0 && refused + total.posts.unanswered >= total.published {
+        format!(
+            "no POST of {} was taken: {}",
+            total.published,
+            statuses(&total.refused)
+        )
+    } else if total.posts.unanswered >= total.published {
+        format!("no POST of {} was answered", total.published)
+    } else if total.expected == 0 {
+        "nobody was there to read".to_owned()
+    } else {
+        return None;
+    };
+    Some(format!("nothing was measured: {why}"))
+}
+
+/// Statuses with what to do about each.
+fn statuses(refused: &BTreeMap<String, u64>) -> String {
+    let one = |(status, count): (&String, &u64)| {
+        let advice = status.parse().map_or("", advice);
+        format!("{count} were answered {status}{advice}")
+    };
+    refused.iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
 /// Where a source address ended, and why: what is true of one client is not true of a port.
@@ -102,6 +159,10 @@ fn is_port_shortage(why: &str) -> bool {
 #[must_use]
 pub fn warnings(report: &Report, plan: &Plan) -> Vec<String> {
     let mut warnings: Vec<String> = ports(report, plan).into_iter().collect();
+    warnings.extend(report.run.notes.iter().cloned());
+    if plan.insecure {
+        warnings.push("the server's certificate was not looked at (--insecure)".to_owned());
+    }
     if plan.size < 1024 && plan.target.tls {
         warnings.push("TLS costs the generator as much as the server".to_owned());
     }
@@ -134,10 +195,28 @@ pub fn warnings(report: &Report, plan: &Plan) -> Vec<String> {
             total.full_reads,
             "reads filled the receive buffer: the generator was behind then",
         ),
-        (total.refused.values().sum(), "POSTs were refused"),
+        (
+            total.posts.retried,
+            "POSTs were sent a second time, since an idle connection ended under them: whatever \
+             was taken twice is counted as duplicated",
+        ),
+        (
+            total.posts.unanswered,
+            "POSTs were never answered: whether they were taken nobody knows",
+        ),
     ];
     let counted = counts.into_iter().filter(|(count, _)| *count > 0);
     warnings.extend(counted.map(|(count, what)| format!("{count} {what}")));
+    if !total.refused.is_empty() {
+        warnings.push(format!("POSTs were refused: {}", statuses(&total.refused)));
+    }
+    if total.received == 0 && total.expected > 0 {
+        warnings.push(
+            "nothing arrived: is this where the server has the topic (--topic, --path), and does \
+             what is published there reach those who read it?"
+                .to_owned(),
+        );
+    }
     if let Some(rate) = report.options.rate.filter(|rate| *rate < 5.0) {
         warnings.push(format!(
             "at {rate} publications a second sockets idle for over 200 ms acknowledge at once: \
@@ -163,7 +242,7 @@ fn is_server_busy(total: &RoundFigures, cpus: Option<u64>) -> bool {
 }
 
 /// What lifts the limit that attempts ran into, if their reasons say which.
-fn remedy(failures: &std::collections::BTreeMap<String, u64>) -> &'static str {
+fn remedy(failures: &BTreeMap<String, u64>) -> &'static str {
     let says = |words: &str| failures.keys().any(|reason| reason.contains(words));
     if says("refused") {
         " (refused: nobody listens there)"
@@ -171,8 +250,6 @@ fn remedy(failures: &std::collections::BTreeMap<String, u64>) -> &'static str {
         " (no free ports: see loadgen doctor, and --source)"
     } else if says("timed out") {
         " (timed out: the accept queue is full, use --connect-rate)"
-    } else if says("503") {
-        " (503: the server's own limit of connections)"
     } else {
         ""
     }

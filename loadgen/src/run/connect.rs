@@ -28,13 +28,14 @@ const DRAIN: Duration = Duration::from_secs(2);
 /// When it cannot be started or a worker is gone.
 pub fn run(options: &ConnectOptions) -> Result<Report, Failure> {
     let server = Server::new(&options.target)?;
-    let plan = Plan::connect(options, server.target.clone())?;
+    let mut plan = Plan::connect(options, server.target.clone())?;
+    plan.settle()?;
     let mut crew = super::crew(&plan, &server, &options.output)?;
     crew.rest(SETTLE)?;
     let metrics_before = metrics_url::read(options.target.metrics_url.as_deref())?;
     let started = clock::unix();
     let before = super::look(&mut crew);
-    let connected = super::connect_all(&mut crew)?;
+    let connected = super::connect_all(&mut crew, &plan)?;
     crew.announce("holding");
     let idle = super::hold(&mut crew, options.hold)?;
     let memory = super::memory(&before, &mut crew, &server, connected.connects.connected);
@@ -43,11 +44,11 @@ pub fn run(options: &ConnectOptions) -> Result<Report, Failure> {
     if options.storm && !crew.is_stopped() {
         run.storm = Some(storm(&mut crew, &plan, options, &mut run.repeats)?);
     }
-    let metrics_after = metrics_url::read(options.target.metrics_url.as_deref())?;
+    let metrics_after = metrics_url::read(options.target.metrics_url.as_deref());
     let finished = super::finish(&mut crew)?;
     run.memory = Some(memory);
     run.idle = Some(idle);
-    run.metrics = metrics_url::difference(&metrics_before, &metrics_after);
+    run.enter_metrics(&metrics_before, metrics_after);
     run.drain = DRAIN;
     Ok(Report::new(run.finish(&mut crew, finished)))
 }

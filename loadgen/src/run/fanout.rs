@@ -23,13 +23,14 @@ const SLOW_PATIENCE: Duration = Duration::from_secs(8);
 /// When it cannot be started or a worker is gone.
 pub fn run(options: &FanoutOptions) -> Result<Report, Failure> {
     let server = Server::new(&options.target)?;
-    let plan = Plan::fanout(options, server.target.clone())?;
+    let mut plan = Plan::fanout(options, server.target.clone())?;
+    plan.settle()?;
     let drain = plan.drain(options.drain);
     let mut crew = super::crew(&plan, &server, &options.output)?;
     crew.rest(SETTLE)?;
     let started = clock::unix();
     let before = super::look(&mut crew);
-    let connected = super::connect_all(&mut crew)?;
+    let connected = super::connect_all(&mut crew, &plan)?;
     crew.announce("at rest");
     crew.rest(SETTLE + options.hold)?;
     let memory = super::memory(&before, &mut crew, &server, connected.connects.connected);
@@ -37,7 +38,7 @@ pub fn run(options: &FanoutOptions) -> Result<Report, Failure> {
     run.started = started;
     let metrics_before = metrics_url::read(options.target.metrics_url.as_deref())?;
     rounds(&mut crew, &plan, options, drain, &mut run)?;
-    let metrics_after = metrics_url::read(options.target.metrics_url.as_deref())?;
+    let metrics_after = metrics_url::read(options.target.metrics_url.as_deref());
     if options.resume_after.is_some() {
         crew.announce("slow readers read");
         crew.tell(&Command::Resume)?;
@@ -45,7 +46,7 @@ pub fn run(options: &FanoutOptions) -> Result<Report, Failure> {
     }
     let finished = super::finish(&mut crew)?;
     run.memory = Some(memory);
-    run.metrics = metrics_url::difference(&metrics_before, &metrics_after);
+    run.enter_metrics(&metrics_before, metrics_after);
     run.drain = drain;
     Ok(Report::new(run.finish(&mut crew, finished)))
 }

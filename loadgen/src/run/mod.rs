@@ -148,7 +148,7 @@ pub fn crew(plan: &Plan, server: &Server, output: &OutputOptions) -> Result<Crew
 ///
 /// # Errors
 /// When a worker is gone, or nobody could connect.
-pub fn connect_all(crew: &mut Crew) -> Result<Connected, Failure> {
+pub fn connect_all(crew: &mut Crew, plan: &Plan) -> Result<Connected, Failure> {
     crew.announce("connecting");
     let before = crew.sample();
     crew.tell(&Command::Connect)?;
@@ -164,7 +164,9 @@ pub fn connect_all(crew: &mut Crew) -> Result<Connected, Failure> {
     if connects.connected == 0 && !connects.failures.is_empty() {
         let reasons: Vec<_> = connects.failures.keys().map(String::as_str).collect();
         return Err(Failure::limited(format!(
-            "nobody could connect: {}",
+            "nobody could connect to {} ({}): {}",
+            plan.target.url(),
+            plan.target.address,
             reasons.join("; ")
         )));
     }
@@ -511,6 +513,7 @@ fn add_published(into: &mut Published, from: &Published) {
     into.stalled += from.stalled;
     into.blocked += from.blocked;
     add_counts(&mut into.refused, &from.refused);
+    into.posts.add(&from.posts);
 }
 
 /// The attempts of several generators or workers.

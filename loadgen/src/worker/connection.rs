@@ -7,7 +7,6 @@ use altavoz::wire::message::Decoder;
 
 use crate::num::id;
 
-use super::answers::Answers;
 use super::outbox::Outbox;
 use super::reader::Reader;
 
@@ -56,7 +55,7 @@ pub enum State {
     /// It reads over plain HTTP.
     Reading,
     /// An HTTP connection that publishes.
-    Posting(Box<Answers>),
+    Posting,
     /// We or the server have ended it; `Closed` follows.
     Closing,
 }

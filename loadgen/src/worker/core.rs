@@ -3,7 +3,7 @@
 //!
 //! What a client hears is in the modules below, by how it reads.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::ErrorKind;
 use std::net::IpAddr;
 
@@ -15,13 +15,13 @@ use altavoz::wire::frame::{Opcode, encode_masked};
 use crate::message::Wrapping;
 use crate::num::id;
 use crate::plan::{Plan, WorkerPlan};
-use crate::protocol::{Connects, Finished, count};
+use crate::protocol::{Connects, Finished, Posts, count};
 use crate::sources::Sources;
-use crate::stamp::Stamp;
 use crate::traffic::Tally;
 use crate::transport::Transport;
 
 use super::connection::{Connection, Kind, State};
+use super::courier::Courier;
 use super::meter::{Meter, Reader};
 use super::places::{connections, first_connection};
 use super::request::fill_up;
@@ -31,6 +31,7 @@ use super::windows::{Windows, note_end, note_gone};
 
 mod asks;
 mod frames;
+mod publishing;
 mod readers;
 
 /// The driver's receive buffer; a read that fills it says that the generator is behind.
@@ -55,6 +56,12 @@ pub struct Core {
     first: u64,
     /// Where the publishers begin.
     publishers: usize,
+    /// The publishers' ways to the server, in their order.
+    couriers: Vec<Courier>,
+    /// Publishers that come back, and when; the soonest first.
+    returns: BTreeSet<(u64, u32)>,
+    /// What became of publishers' connections, since it was last taken.
+    pub posts: Posts,
     /// What is measured.
     pub meter: Meter,
     /// What each arm sends and receives.
@@ -107,7 +114,7 @@ impl Core {
     pub fn new(worker: &WorkerPlan) -> Result<Self, String> {
         let plan = worker.plan.clone();
         let tls = plan.target.tls;
-        let tls = tls.then(|| Tls::new(&plan.target.host, plan.ca.as_deref()));
+        let tls = tls.then(|| Tls::new(&plan.target.host, plan.authorities()));
         let subscribers = plan.share(plan.subscribers, worker.worker).count as usize;
         let topics = plan.topics.iter();
         let wrappings: Vec<_> = topics.map(|topic| plan.envelope.of(topic)).collect();
@@ -120,6 +127,9 @@ impl Core {
             tls: tls.transpose()?,
             first: first_connection(&plan, worker.worker),
             publishers: 0,
+            couriers: Vec::new(),
+            returns: BTreeSet::new(),
+            posts: Posts::default(),
             meter: Meter::new(&plan, subscribers),
             windows: Windows::new(plan.arms.len()),
             connects: Connects::default(),
@@ -149,6 +159,7 @@ impl Core {
         let (conns, turns) = connections(&self.plan, self.worker);
         self.conns = conns;
         self.publishers = self.conns.partition_point(|conn| !conn.kind.is_publisher());
+        self.couriers = self.couriers();
         let polled = self.plan.arms.iter().zip(turns);
         let polled = polled.filter(|(_, turns)| !turns.is_empty());
         self.rotas = polled
@@ -259,40 +270,6 @@ impl Core {
         driver.close(conn.id(slot), how);
     }
 
-    /// Whether the connection of a stream takes another publication.
-    #[must_use]
-    pub fn has_room(&self, stream: u32) -> bool {
-        let conn = &self.conns[self.publisher_slot(stream)];
-        !conn.is_in || conn.outbox.waiting() < PUBLISHER_WAITING_BYTES_MAX
-    }
-
-    /// Puts a publication on its stream's connection.
-    pub fn publish(&mut self, stamp: &Stamp) {
-        let slot = self.publisher_slot(stamp.stream);
-        let topic = stamp.stream as usize % self.plan.topics.len();
-        let wrapping = &self.wrappings[topic];
-        self.scratch.clear();
-        self.scratch.extend_from_slice(&wrapping.front);
-        stamp.write(&mut self.scratch, self.plan.size);
-        self.scratch.extend_from_slice(&wrapping.back);
-        let conn = &mut self.conns[slot];
-        if !conn.is_in {
-            return; // it is lost, and the ledger will say so
-        }
-        if let State::Posting(answers) = &mut conn.state {
-            answers.waiting += 1;
-            conn.outbox
-                .queue()
-                .extend_from_slice(&self.post_heads[topic]);
-            conn.outbox.queue().extend_from_slice(&self.scratch);
-        } else {
-            let mask = self.random.u32(..).to_ne_bytes();
-            let opcode = opcode(wrapping.is_binary);
-            encode_masked(conn.outbox.queue(), opcode, mask, &self.scratch);
-        }
-        self.dirty.push(id(slot));
-    }
-
     /// Begins to read at slow readers.
     pub fn resume(&mut self) {
         self.read_slow(true);
@@ -335,8 +312,12 @@ impl Core {
     }
 
     /// Ends an attempt that took too long.
-    pub fn give_up(&mut self, driver: &mut impl Driver, slot: usize) {
-        self.fail(slot, "timed out".to_owned());
+    pub fn give_up(&mut self, driver: &mut impl Driver<Target = Address>, slot: usize) {
+        let why = match self.conns[slot].state {
+            State::Connecting => "timed out",
+            _ => "connected, and not answered within 30 s",
+        };
+        self.fail(slot, why.to_owned());
         driver.close(self.conns[slot].id(slot), Close::Reset);
     }
 
@@ -373,26 +354,6 @@ impl Core {
         }
     }
 
-    /// Whether any publisher can still publish.
-    #[must_use]
-    pub fn can_publish(&self) -> bool {
-        self.conns[self.publishers..].iter().any(|conn| conn.is_in)
-    }
-
-    /// Whether a POST is still without its answer.
-    #[must_use]
-    pub fn has_unanswered(&self) -> bool {
-        let waits = |conn: &Connection| match &conn.state {
-            State::Posting(answers) => answers.waiting > 0,
-            _ => false,
-        };
-        self.conns[self.publishers..].iter().any(waits)
-    }
-
-    fn publisher_slot(&self, stream: u32) -> usize {
-        self.publishers + self.plan.stream_publisher(stream) as usize
-    }
-
     fn slot(&self, name: ConnId) -> Option<usize> {
         let slot = name.index();
         let conn = self.conns.get(slot)?;
@@ -411,14 +372,11 @@ impl Core {
         if let Some(tls) = self.tls.as_ref().filter(|_| !is_elsewhere) {
             match tls.connection() {
                 Ok(tls) => conn.outbox.encrypt(tls),
-                Err(why) => return self.fail(slot, why),
+                Err(why) => return self.break_off(slot, &why),
             }
         }
         match (conn.kind, self.transport(slot)) {
-            (Kind::Poster, _) => {
-                self.conns[slot].state = State::Posting(Box::default());
-                self.note_open(slot, now);
-            }
+            (Kind::Poster, _) => self.begin_posting(slot, now),
             (_, Transport::Ws | Transport::Ask) => self.upgrade(slot),
             _ => self.begin_reading(slot),
         }
@@ -430,7 +388,9 @@ impl Core {
         let conn = &mut self.conns[slot];
         let topic = topic(&self.plan, conn);
         let path = asks::path(&self.plan, conn, topic);
-        let (host, headers) = (&self.plan.target.authority, &self.plan.headers);
+        let target = &self.plan.target;
+        let host = self.plan.headers.host(target, target);
+        let headers = self.plan.headers.others();
         let queue = conn.outbox.queue();
         request(queue, &path, host, key, headers);
         fill_up(queue, 0, self.plan.head_bytes);
@@ -452,7 +412,7 @@ impl Core {
         self.conns[slot].outbox.take_over(queued);
         self.dirty.push(id(slot));
         if let Err(why) = decrypted {
-            self.break_off(slot, &format!("TLS failed: {why}"));
+            self.break_off(slot, &why);
         }
     }
 
@@ -467,13 +427,7 @@ impl Core {
             State::Upgrading(_) => self.handle_upgrade(slot, bytes, now),
             State::Socket(_) => self.handle_frames(slot, bytes, now),
             State::Reading => self.handle_answers(slot, bytes, now),
-            State::Posting(answers) => {
-                let refusals = &mut self.refusals;
-                let read = answers.handle_bytes(bytes, |status| note_status(refusals, status));
-                if let Err(why) = read {
-                    self.break_off(slot, why);
-                }
-            }
+            State::Posting => self.handle_post_answer(slot, bytes),
             State::Idle | State::Connecting | State::Closing => {}
         }
     }
@@ -482,7 +436,14 @@ impl Core {
         if self.conns[slot].reader.is_some() {
             self.handle_answers_end(slot, clock::now().as_nanos());
         } else if self.is_opening(slot) {
-            self.fail(slot, "the server ended it before the upgrade".to_owned());
+            let why = if self.conns[slot].outbox.is_shaking_hands() {
+                "the server ended it within the handshake of TLS"
+            } else {
+                "the server ended it before the upgrade"
+            };
+            self.fail(slot, why.to_owned());
+        } else if self.conns[slot].kind.is_publisher() {
+            self.handle_publisher_eof(slot);
         } else if self.conns[slot].is_in {
             self.note_close(slot, "ended without a close frame");
         }
@@ -499,6 +460,9 @@ impl Core {
         let is_polling = conn.reader.is_some() && !self.transport(slot).is_push();
         if conn.is_in && is_polling {
             return self.come_back(slot, clock::now().as_nanos());
+        }
+        if conn.is_in && conn.kind.is_publisher() {
+            return self.come_back_publishing(slot, &why, clock::now().as_nanos());
         }
         if self.is_opening(slot) {
             self.fail(slot, why);
@@ -520,10 +484,23 @@ impl Core {
         self.dirty.push(id(slot));
     }
 
-    /// A client came in.
+    /// A client came in, or a publisher came back.
     fn note_open(&mut self, slot: usize, now: u64) {
+        if !std::mem::replace(&mut self.conns[slot].is_in, true) {
+            self.note_first_open(slot, now);
+        }
         let conn = &mut self.conns[slot];
-        conn.is_in = true;
+        if let (State::Socket(_), Some(first)) = (&conn.state, &self.plan.on_open) {
+            let bytes = first.fill(topic(&self.plan, conn));
+            let mask = self.random.u32(..).to_ne_bytes();
+            let opcode = opcode(first.is_binary());
+            encode_masked(conn.outbox.queue(), opcode, mask, &bytes);
+        }
+        self.dirty.push(id(slot));
+    }
+
+    fn note_first_open(&mut self, slot: usize, now: u64) {
+        let conn = &self.conns[slot];
         let upgrade = now.saturating_sub(conn.tcp_since);
         self.connects.upgrade.record(upgrade);
         self.connects.total.record(now.saturating_sub(conn.since));
@@ -534,13 +511,6 @@ impl Core {
         }
         self.opening -= 1;
         self.ended.push((slot, None));
-        if let (State::Socket(_), Some(first)) = (&conn.state, &self.plan.on_open) {
-            let bytes = first.fill(topic(&self.plan, conn));
-            let mask = self.random.u32(..).to_ne_bytes();
-            let opcode = opcode(first.is_binary());
-            encode_masked(conn.outbox.queue(), opcode, mask, &bytes);
-        }
-        self.dirty.push(id(slot));
     }
 
     /// An attempt failed; the connection, if there is one, is ended.
@@ -555,11 +525,11 @@ impl Core {
         self.dirty.push(id(slot));
     }
 
-    /// A client was ended by the server or for its fault.
+    /// A client was ended by the server or for its fault. A publisher comes back.
     fn note_close(&mut self, slot: usize, why: &str) {
         let conn = &mut self.conns[slot];
         conn.state = State::Closing;
-        conn.is_in = false;
+        conn.is_in = conn.kind.is_publisher();
         let (kind, topic) = (conn.kind, conn.topic as usize);
         let closes: &mut BTreeMap<String, u64> = match kind {
             Kind::Subscriber | Kind::Asker | Kind::Crowd => &mut self.finished.closes,
@@ -622,22 +592,14 @@ fn post_head(plan: &Plan, topic: &str, more: usize) -> Vec<u8> {
     let to = plan.publish_to.as_ref().unwrap_or(&plan.target);
     let mut head = format!(
         "POST {path} HTTP/1.1\r\nHost: {}\r\nContent-Length: {}\r\n",
-        to.authority,
+        plan.headers.host(&plan.target, to),
         plan.size + more
     );
-    let is_type = |name: &str| name.eq_ignore_ascii_case("content-type");
-    if !plan.headers.iter().any(|(name, _)| is_type(name)) {
+    if !plan.headers.has("Content-Type") {
         head.push_str("Content-Type: text/plain\r\n");
     }
-    for (name, value) in &plan.headers {
-        head.push_str(&format!("{name}: {value}\r\n"));
-    }
-    head.push_str("\r\n");
-    head.into_bytes()
-}
-
-fn note_status(refusals: &mut Vec<u16>, status: u16) {
-    if !(200..300).contains(&status) {
-        refusals.push(status);
-    }
+    let mut head = head.into_bytes();
+    plan.headers.write(&mut head);
+    head.extend_from_slice(b"\r\n");
+    head
 }

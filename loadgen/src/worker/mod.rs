@@ -22,9 +22,9 @@ use self::places::SubscribersOf;
 use self::publisher::Publisher;
 use self::storm::Storm;
 
-pub mod answers;
 pub mod connection;
 pub mod core;
+pub mod courier;
 pub mod cursor;
 pub mod meter;
 pub mod metronome;
@@ -291,6 +291,7 @@ impl Worker {
         self.look_at_drain(driver, now);
         if now >= self.next_tick {
             self.next_tick = now + TICK_NANOS;
+            self.core.look_at_publishers(driver, now);
             self.tick(now);
         }
     }
@@ -398,7 +399,9 @@ impl Worker {
         if is_published(publisher, &self.core, now)
             && let Some(publisher) = self.publisher.take()
         {
-            say(&Notice::Published(Box::new(publisher.finish(now))));
+            let mut published = publisher.finish(now);
+            published.posts = std::mem::take(&mut self.core.posts);
+            say(&Notice::Published(Box::new(published)));
         }
     }
 

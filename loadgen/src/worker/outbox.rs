@@ -11,6 +11,8 @@ use rustls::ClientConnection;
 
 use crate::num::id;
 
+use super::tls;
+
 /// Bytes on their way out.
 #[derive(Debug, Default)]
 pub struct Outbox(Option<Box<Waiting>>);
@@ -51,6 +53,13 @@ impl Outbox {
         self.0.as_ref().is_some_and(|waiting| waiting.tls.is_some())
     }
 
+    /// Whether TLS is not there yet.
+    #[must_use]
+    pub fn is_shaking_hands(&self) -> bool {
+        let tls = self.0.as_ref().and_then(|waiting| waiting.tls.as_ref());
+        tls.is_some_and(|tls| tls.is_handshaking())
+    }
+
     /// Where to append what is to be sent.
     pub fn queue(&mut self) -> &mut Vec<u8> {
         &mut self.0.get_or_insert_default().queue
@@ -87,8 +96,9 @@ impl Outbox {
         };
         let mut plain = [0; 16 * 1024];
         while !bytes.is_empty() {
-            tls.read_tls(&mut bytes).map_err(|e| e.to_string())?;
-            tls.process_new_packets().map_err(|e| e.to_string())?;
+            tls.read_tls(&mut bytes)
+                .map_err(|e| format!("TLS failed: {e}"))?;
+            tls.process_new_packets().map_err(|e| tls::in_words(&e))?;
             while let Ok(count @ 1..) = tls.reader().read(&mut plain) {
                 on_plain(&mut plain[..count]);
             }

@@ -206,6 +206,12 @@ impl Reader {
     }
 
     fn finish(&mut self, head: &AnswerHead, body: &[u8], on: &mut impl FnMut(Heard<'_>)) {
+        // What a page says that redirects is nothing to where it leads.
+        let redirect = head
+            .location
+            .as_ref()
+            .map(|to| format!("it redirects to {to}"));
+        let body = redirect.as_ref().map_or(body, String::as_bytes);
         if matches!(head.status, 200..=299 | 304) {
             self.cursor.advance(head);
         }

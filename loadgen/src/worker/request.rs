@@ -44,12 +44,12 @@ pub fn write(
         "GET ",
         &target,
         " HTTP/1.1\r\nHost: ",
-        &plan.target.authority,
+        plan.headers.host(&plan.target, &plan.target),
         "\r\n",
     ] {
         out.extend_from_slice(part.as_bytes());
     }
-    if transport == Transport::Sse {
+    if transport == Transport::Sse && !plan.headers.has("Accept") {
         out.extend_from_slice(b"Accept: text/event-stream\r\n");
     }
     if !says_position && !is_newest {
@@ -58,11 +58,7 @@ pub fn write(
     if !plan.keep_alive && !transport.is_push() {
         out.extend_from_slice(b"Connection: close\r\n");
     }
-    for (name, value) in &plan.headers {
-        for part in [name, ": ", value, "\r\n"] {
-            out.extend_from_slice(part.as_bytes());
-        }
-    }
+    plan.headers.write(out);
     out.extend_from_slice(b"\r\n");
     fill_up(out, begin, plan.head_bytes);
 }
@@ -192,6 +188,15 @@ mod tests {
             found[3].0,
             get("/topics/a%20b?mode=stream&conflate=2000ms", "")
         );
+    }
+
+    #[test]
+    fn a_users_header_stands_in_the_place_of_the_generators_own() {
+        let line = "--transports sse,stream --header Host:v.example --header accept:a/b";
+        let found = requests(line);
+        let sse = "GET /topics/a%20b HTTP/1.1\r\nHost: v.example\r\naccept: a/b\r\n\r\n";
+        assert_eq!(found[0].0, sse);
+        assert_eq!(found[1].0.matches("v.example").count(), 1);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::error::Error;
 use std::fmt;
 
 use super::framing::Framing;
-use super::{RESPONSE_HEAD_BYTES_MAX, RESPONSE_HEADERS_MAX, tokens, values};
+use super::{RESPONSE_HEAD_BYTES_MAX, RESPONSE_HEADERS_MAX, location, tokens, values};
 
 /// What is read of the head of an answer.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -23,6 +23,8 @@ pub struct AnswerHead {
     pub etag: Option<String>,
     /// `Last-Modified`, as it stands there.
     pub last_modified: Option<String>,
+    /// Where a redirect leads to, as it stands there.
+    pub location: Option<String>,
 }
 
 /// What the next bytes of a connection are.
@@ -245,6 +247,7 @@ fn head(status: u16, framing: Framing, response: &httparse::Response<'_, '_>) ->
         content_type,
         etag: first("ETag"),
         last_modified: first("Last-Modified"),
+        location: location(status, response),
     }
 }
 
@@ -416,11 +419,14 @@ mod tests {
             content_type: Some("text/event-stream".to_owned()),
             etag: None,
             last_modified: Some("then".to_owned()),
+            location: None,
         };
         assert_eq!(seen, [(expected, Vec::new(), true)]);
         let (seen, _) =
             check(b"HTTP/1.1 200 OK\r\nConnection: x, Close\r\nContent-Length: 0\r\n\r\n");
         assert!(seen[0].0.is_last);
+        let (seen, _) = check(b"HTTP/1.1 307 x\r\nLocation: /b\r\nContent-Length: 0\r\n\r\n");
+        assert_eq!(seen[0].0.location.as_deref(), Some("/b"));
     }
 
     #[test]

@@ -263,12 +263,12 @@ impl<'a> Runner<'a> {
                 place,
             });
         }
-        let server = Server::new(&target)?;
-        let address = server.target.address;
-        let delay = Delay::start(address, plan.round_trip / 2)?;
+        let mut server = Server::new(&target)?;
+        server.target.settle(|_| true)?;
+        let delay = Delay::start(server.target.address, plan.round_trip / 2)?;
         target.target = Some(format!("ws://{}", delay.address));
         // Only the way to the readers is long.
-        target.publish_to = Some(address);
+        target.publish_to = Some(server.target.clone());
         target.server_pids.clone_from(&server.pids);
         Ok(Far {
             _server: Some(server),

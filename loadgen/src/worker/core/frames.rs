@@ -5,10 +5,12 @@ use altavoz::wire::close::CloseCode;
 use altavoz::wire::frame::{Opcode, encode_close_masked, encode_masked};
 use altavoz::wire::message::{Decoder, Incoming, MessageLimits, Role};
 
+use crate::failure::advice;
 use crate::num::id;
 use crate::stamp::Stamp;
 
 use super::super::connection::{Kind, State};
+use super::super::courier::asked_ms;
 use super::Core;
 
 /// What a measured server may send; a bound against nonsense, not a test of it.
@@ -33,7 +35,22 @@ impl Core {
                 conn.since = conn.since.max(conn.tcp_since);
                 self.handle_frames(slot, &mut bytes[consumed..], now);
             }
-            Err(error) => self.fail(slot, error.to_string()),
+            Err(error) => {
+                let advice = match error.status() {
+                    Some(status) => advice(status),
+                    // The record of an alert or of a handshake.
+                    None if matches!(bytes.first(), Some(0x15 | 0x16)) => {
+                        " (it speaks TLS: use wss://)"
+                    }
+                    None => "",
+                };
+                let why = format!("{error}{advice}");
+                if self.conns[slot].is_in {
+                    self.refuse_publisher(slot, error.status(), &why);
+                } else {
+                    self.fail(slot, why);
+                }
+            }
         }
     }
 
@@ -67,7 +84,8 @@ impl Core {
                 }
                 Some(Incoming::Close(close)) => {
                     let code = close.as_ref().map(|(code, _)| *code);
-                    return self.handle_close(slot, code);
+                    let asked = close.as_ref().map_or(0, |(_, reason)| asked_ms(reason));
+                    return self.handle_close(slot, code, asked);
                 }
                 Some(Incoming::Pong(_)) | None => &[],
             };
@@ -90,7 +108,7 @@ impl Core {
     }
 
     /// The server closes: echo its code and end.
-    fn handle_close(&mut self, slot: usize, code: Option<CloseCode>) {
+    fn handle_close(&mut self, slot: usize, code: Option<CloseCode>, asked_ms: u64) {
         let mask = self.random.u32(..).to_ne_bytes();
         let conn = &mut self.conns[slot];
         let echo = code.unwrap_or(CloseCode::NORMAL);
@@ -98,6 +116,9 @@ impl Core {
         // A server that said goodbye gets to read our answer.
         conn.ending = Some(Close::Graceful);
         self.note_close(slot, &code.map_or(1005, |code| code.0).to_string());
+        if self.conns[slot].kind == Kind::Publisher {
+            self.handle_publisher_close(slot, code, asked_ms);
+        }
         self.dirty.push(id(slot));
     }
 }

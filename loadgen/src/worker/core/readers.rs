@@ -8,6 +8,7 @@
 use altavoz::base::clock;
 use altavoz::io::{Address, Close, Driver};
 
+use crate::failure::advice;
 use crate::num::id;
 use crate::traffic::Tally;
 use crate::transport::Transport;
@@ -30,6 +31,7 @@ const POLLS_PER_TURN_MAX: usize = 1024;
 impl Core {
     /// Sends what is due by time alone.
     pub fn advance(&mut self, driver: &mut impl Driver<Target = Address>, now: u64) {
+        self.bring_publishers(driver, now);
         for _ in 0..POLLS_PER_TURN_MAX {
             let mut rotas = self.rotas.iter_mut();
             let Some((slot, due)) = rotas.find_map(|rota| rota.poll_due(now)) else {
@@ -59,8 +61,9 @@ impl Core {
     pub fn next_at(&self) -> Option<u64> {
         let turns = self.rotas.iter().filter_map(super::Rota::next_at);
         let retry = self.retries.front().map(|(at, _)| *at);
+        let back = self.returns.first().map(|(at, _)| *at);
         let now = (!self.wanted.is_empty() || self.windows.is_sweeping()).then_some(0);
-        turns.chain(retry).chain(now).min()
+        turns.chain(retry).chain(back).chain(now).min()
     }
 
     /// A client's turn to poll.
@@ -311,7 +314,12 @@ impl Core {
             (false, true) if !self.transport(slot).is_push() => {}
             (false, _) => {
                 let words = words(body);
-                self.fail(slot, format!("server answered {status}: {words}"));
+                let advice = advice(status);
+                let why = match words.as_str() {
+                    "" => format!("server answered {status}{advice}"),
+                    words => format!("server answered {status}: {words}{advice}"),
+                };
+                self.fail(slot, why);
             }
         }
     }
