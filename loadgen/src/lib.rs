@@ -92,6 +92,7 @@ pub fn main_of(cli: Cli, line: &str) -> Result<u8, Failure> {
             let page = options.page_by_default();
             options.output.html = options.output.html.or_else(|| page.clone());
             let outputs = Outputs::new(&options.output, &run::compare::arms(&options))?;
+            outputs.check_logs(run::compare::arms_in_all(&options))?;
             if !options.output.quiet {
                 run::say(&run::compare::announcement(&options));
             }
@@ -103,6 +104,7 @@ pub fn main_of(cli: Cli, line: &str) -> Result<u8, Failure> {
         }
         Command::Capacity(options) => {
             let outputs = Outputs::new(&options.load.output, &[])?;
+            outputs.check_search()?;
             let capacity = run::capacity::run(&options, line)?;
             let exit = outputs.plain(&capacity.text(), &capacity.json(), &capacity.limits)?;
             Ok(if capacity.capacity.is_none() {
@@ -142,7 +144,9 @@ fn again(options: &ReportOptions) -> Result<u8, Failure> {
     match results::command_of(&text).map_err(failed)?.as_str() {
         "compare" => {
             let comparison = Comparison::parse(&text).map_err(failed)?;
-            Outputs::new(&options.output, &comparison.arm_names())?.comparison(comparison)
+            let outputs = Outputs::new(&options.output, &comparison.arm_names())?;
+            outputs.check_logs(comparison.cells.iter().map(|cell| cell.arms.len()).sum())?;
+            outputs.comparison(comparison)
         }
         _ => {
             let report = Report::new(Run::parse(&text).map_err(failed)?);

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{Read, Write};
+use std::path::Path;
 
 use crate::comparison::{self, Comparison};
 use crate::failure::{EXIT_LIMITED, EXIT_THRESHOLD, Failure};
@@ -25,13 +26,7 @@ impl<'a> Outputs<'a> {
     /// # Errors
     /// When two of them want standard output, or a threshold is none.
     pub fn new(options: &'a OutputOptions, arms: &[String]) -> Result<Self, Failure> {
-        let files = [&options.json, &options.html, &options.hlog, &options.hgrm];
-        let standard = files.iter().filter(|f| f.as_deref() == Some("-")).count();
-        if standard > 1 {
-            return Err(Failure::usage(
-                "only one of --json, --html, --hlog and --hgrm can be -",
-            ));
-        }
+        check_files(options)?;
         let arms: Vec<&str> = arms.iter().map(String::as_str).collect();
         let thresholds = options.fail.iter();
         let thresholds = thresholds.map(|text| Threshold::parse(text, &arms));
@@ -42,20 +37,64 @@ impl<'a> Outputs<'a> {
         })
     }
 
+    /// Checks the options for a comparison of so many arms: each has a log of its own.
+    ///
+    /// # Errors
+    /// When several logs would go to standard output.
+    pub fn check_logs(&self, arms: usize) -> Result<(), Failure> {
+        let logs = [
+            ("--hlog", &self.options.hlog),
+            ("--hgrm", &self.options.hgrm),
+        ];
+        let stuck = logs.iter().find(|(_, file)| file.as_deref() == Some("-"));
+        match stuck.filter(|_| arms > 1) {
+            Some((flag, _)) => Err(Failure::usage(format!(
+                "{flag} -: each of {arms} arms has a file of its own, name one: out.hlog becomes \
+                 out-1-ws.hlog and so on"
+            ))),
+            None => Ok(()),
+        }
+    }
+
+    /// Checks the options for a search, which has a text and a JSON.
+    ///
+    /// # Errors
+    /// When there is one that it has no use for.
+    pub fn check_search(&self) -> Result<(), Failure> {
+        let OutputOptions {
+            html, hlog, hgrm, ..
+        } = self.options;
+        if [html, hlog, hgrm].iter().any(|file| file.is_some()) {
+            return Err(Failure::usage(
+                "capacity has a text and --json, and no --html, --hlog or --hgrm",
+            ));
+        }
+        if !self.thresholds.is_empty() {
+            return Err(Failure::usage(
+                "capacity has --bound in the place of --fail",
+            ));
+        }
+        Ok(())
+    }
+
     /// Writes the report of a run; the exit code.
     ///
     /// # Errors
     /// When a file cannot be written.
     pub fn run(&self, mut report: Report) -> Result<u8, Failure> {
         report.thresholds = self.judge(&report);
-        self.text(&report::text::text(&report))?;
         let options = self.options;
-        write_wanted(&options.json, || report.json())?;
-        write_wanted(&options.html, || report::page::page(&report).html())?;
-        write_wanted(&options.hlog, || report.hlog())?;
-        write_wanted(&options.hgrm, || {
-            report::hgrm::hgrm(report.main_histogram())
-        })?;
+        let logs = || own_names(&options.hlog, report.hlogs());
+        let written = [
+            self.text(&report::text::text(&report)),
+            write_wanted(&options.json, || report.json()),
+            write_wanted(&options.html, || report::page::page(&report).html()),
+            write_all(logs()),
+            write_wanted(&options.hgrm, || {
+                report::hgrm::hgrm(report.main_histogram())
+            }),
+        ];
+        all_written(written)?;
         Ok(self.exit_code(&report.limits, &report.thresholds))
     }
 
@@ -65,16 +104,21 @@ impl<'a> Outputs<'a> {
     /// When a file cannot be written.
     pub fn comparison(&self, mut comparison: Comparison) -> Result<u8, Failure> {
         comparison.thresholds = self.judge(&comparison);
-        self.text(&comparison::text::text(&comparison))?;
         let options = self.options;
-        write_wanted(&options.json, || comparison.json())?;
-        write_wanted(&options.html, || comparison::page::page(&comparison).html())?;
-        write_wanted(&options.hlog, || comparison::logs::hlog(&comparison))?;
-        if let Some(file) = &options.hgrm {
-            for (name, text) in comparison::logs::hgrms(&comparison) {
-                write_file(&beside(file, &name), &text)?;
-            }
-        }
+        let written = [
+            self.text(&comparison::text::text(&comparison)),
+            write_wanted(&options.json, || comparison.json()),
+            write_wanted(&options.html, || comparison::page::page(&comparison).html()),
+            write_all(own_names(
+                &options.hlog,
+                comparison::logs::hlogs(&comparison),
+            )),
+            write_all(own_names(
+                &options.hgrm,
+                comparison::logs::hgrms(&comparison),
+            )),
+        ];
+        all_written(written)?;
         Ok(self.exit_code(&comparison.limits, &comparison.thresholds))
     }
 
@@ -83,8 +127,10 @@ impl<'a> Outputs<'a> {
     /// # Errors
     /// When a file cannot be written.
     pub fn plain(&self, text: &str, json: &str, limits: &[String]) -> Result<u8, Failure> {
-        self.text(text)?;
-        write_wanted(&self.options.json, || json.to_owned())?;
+        all_written([
+            self.text(text),
+            write_wanted(&self.options.json, || json.to_owned()),
+        ])?;
         Ok(self.exit_code(limits, &[]))
     }
 
@@ -173,6 +219,81 @@ pub fn print(text: &str) -> Result<(), Failure> {
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         written => written.map_err(|e| Failure::usage(format!("standard output: {e}"))),
+    }
+}
+
+/// Looks before the run whether its results will have a place.
+fn check_files(options: &OutputOptions) -> Result<(), Failure> {
+    let all = [&options.json, &options.html, &options.hlog, &options.hgrm];
+    let mut seen: Vec<&str> = Vec::new();
+    for file in all.into_iter().flatten() {
+        match file.as_str() {
+            "-" if seen.contains(&"-") => {
+                return Err(Failure::usage(
+                    "only one of --json, --html, --hlog and --hgrm can be -",
+                ));
+            }
+            file if seen.contains(&file) => {
+                return Err(Failure::usage(format!(
+                    "{file}: two of --json, --html, --hlog and --hgrm want the same file"
+                )));
+            }
+            "-" => {}
+            file => check_file(file)?,
+        }
+        seen.push(file);
+    }
+    Ok(())
+}
+
+/// Whether a file can be written, without a trace of the question.
+fn check_file(file: &str) -> Result<(), Failure> {
+    let path = Path::new(file);
+    if path.is_dir() {
+        return Err(Failure::usage(format!(
+            "{file}: it is a folder: name a file in it"
+        )));
+    }
+    let is_there = path.exists();
+    let opened = fs::OpenOptions::new().append(true).create(true).open(path);
+    opened.map_err(|e| Failure::usage(format!("{file}: it cannot be written: {e}")))?;
+    if !is_there {
+        // A run that fails leaves nothing behind.
+        drop(fs::remove_file(path));
+    }
+    Ok(())
+}
+
+/// Everything is tried, so that one full disk does not cost the other results.
+fn all_written<const N: usize>(written: [Result<(), Failure>; N]) -> Result<(), Failure> {
+    let failed = written.into_iter().filter_map(Result::err);
+    let messages: Vec<String> = failed.map(|failure| failure.message).collect();
+    match messages.is_empty() {
+        true => Ok(()),
+        false => Err(Failure::usage(messages.join("; "))),
+    }
+}
+
+/// Files with their names: one of several has its own name in it.
+fn own_names(file: &Option<String>, texts: Vec<(String, String)>) -> Vec<(String, String)> {
+    let Some(file) = file else {
+        return Vec::new();
+    };
+    let own = |(name, text): (String, String)| match name.as_str() {
+        "" => (file.clone(), text),
+        name => (beside(file, name), text),
+    };
+    // On standard output there is room for one.
+    let is_wanted = |(name, _): &(String, String)| file != "-" || name.is_empty();
+    texts.into_iter().filter(is_wanted).map(own).collect()
+}
+
+fn write_all(files: Vec<(String, String)>) -> Result<(), Failure> {
+    let written = files.iter().map(|(file, text)| write_file(file, text));
+    let failed: Vec<String> = written.filter_map(|it| Some(it.err()?.message)).collect();
+    match failed.is_empty() {
+        true => Ok(()),
+        false => Err(Failure::usage(failed.join("; "))),
     }
 }
 

@@ -120,6 +120,25 @@ fn an_answer_that_is_cut_is_broken_and_asked_for_again() {
 }
 
 #[test]
+fn a_poll_that_meets_the_end_of_its_connection_is_asked_again() {
+    for transport in ["poll --interval 50ms", "longpoll"] {
+        let pace = "--rate 50 --messages 50 --drain 800ms";
+        let report = run(Fault::Leave, transport, pace);
+        assert_eq!(ledger(&report), [250, 250, 0, 0, 0], "{transport}");
+        let traffic = traffic(&report);
+        assert_eq!(
+            count(traffic, "broken_requests"),
+            0,
+            "{transport}: {traffic}"
+        );
+        assert!(
+            count(traffic, "connections_opened") > 5,
+            "{transport}: {traffic}"
+        );
+    }
+}
+
+#[test]
 fn polls_that_come_due_before_the_answer_are_late() {
     let pace = "--rate 50 --messages 50 --drain 2s";
     let report = run(Fault::Dawdle, "poll --interval 50ms", pace);

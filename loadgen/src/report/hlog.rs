@@ -1,5 +1,8 @@
 //! The interval log (`.hlog`, version 1.3): one histogram a second, for HistogramLogProcessor
 //! and hdr-plot. Logs of several generators can be joined without loss.
+//!
+//! No line has a tag: one reader passes over lines with tags unless it is told which, and others
+//! add the lines of all tags up. What is to be told apart has a log of its own.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -9,8 +12,6 @@ use crate::stats::Latency;
 /// One interval of a run.
 #[derive(Clone, Debug)]
 pub struct Interval {
-    /// Whose it is, where a log is of several.
-    pub tag: Option<String>,
     /// When it began, since 1970.
     pub start: Duration,
     /// How long it was.
@@ -35,11 +36,9 @@ pub fn hlog(comment: &str, intervals: &[Interval]) -> String {
         "\"StartTimestamp\",\"Interval_Length\",\"Interval_Max\",\"Interval_Compressed_Histogram\"\n",
     );
     for interval in intervals {
-        let tag = interval.tag.as_deref();
-        let tag = tag.map_or_else(String::new, |tag| format!("Tag={tag},"));
         let written = writeln!(
             text,
-            "{tag}{:.3},{:.3},{:.3},{}",
+            "{:.3},{:.3},{:.3},{}",
             interval.start.as_secs_f64(),
             interval.length.as_secs_f64(),
             interval.latency.max().unwrap_or(0) as f64 / 1e6,
@@ -63,7 +62,6 @@ mod tests {
                 let mut latency = Latency::new();
                 (1..100).for_each(|n| latency.record(n * 1_000 * (i + 1)));
                 Interval {
-                    tag: None,
                     start: Duration::from_secs(1_700_000_000 + i),
                     length: Duration::from_secs(1),
                     latency,

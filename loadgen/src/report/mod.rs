@@ -161,14 +161,13 @@ impl Report {
         self.arms.iter().map(|arm| arm.name.clone()).collect()
     }
 
-    /// The histogram that `.hgrm` shows: deliveries, or connects if nothing was delivered.
+    /// The histogram that `.hgrm` shows: deliveries, or connects where nothing is published.
     #[must_use]
     pub fn main_histogram(&self) -> &Latency {
-        let deliveries = &self.histograms[""];
-        if deliveries.is_empty() {
-            return &self.histograms["connect_"];
+        match self.total {
+            Some(_) => &self.histograms[""],
+            None => &self.histograms["connect_"],
         }
-        deliveries
     }
 
     /// A histogram by the prefix of its figures.
@@ -180,14 +179,24 @@ impl Report {
     /// Deliveries second by second, where that was wanted.
     #[must_use]
     pub fn intervals(&self) -> Vec<Interval> {
-        intervals(&self.run)
+        intervals(&self.run, None)
     }
 
-    /// The interval log.
+    /// The interval logs, each with a name for its file: the first, without one, is of all
+    /// clients; where they read in several ways, each arm has its own as well.
     #[must_use]
-    pub fn hlog(&self) -> String {
+    pub fn hlogs(&self) -> Vec<(String, String)> {
         let comment = format!("loadgen {}, {}", self.command, self.latency_basis);
-        hlog::hlog(&comment, &self.intervals())
+        let mut logs = vec![(String::new(), hlog::hlog(&comment, &self.intervals()))];
+        if self.arms.len() > 1 {
+            let of = |(place, arm): (usize, &Arm)| {
+                let comment = format!("{comment}\nthe clients that read by {}", arm.name);
+                let text = hlog::hlog(&comment, &intervals(&self.run, Some(place)));
+                (arm.name.clone(), text)
+            };
+            logs.extend(self.arms.iter().enumerate().map(of));
+        }
+        logs
     }
 
     /// All figures as JSON.
@@ -297,17 +306,18 @@ fn histograms(run: &Run, all: &Measured) -> BTreeMap<&'static str, Latency> {
     histograms
 }
 
-/// The notes of all workers, joined second by second; each begins when its first worker did.
-fn intervals(run: &Run) -> Vec<Interval> {
+/// The notes of all workers, joined second by second, of one arm or of all; each begins when its
+/// first worker did.
+fn intervals(run: &Run, arm: Option<usize>) -> Vec<Interval> {
     let mut joined: BTreeMap<(u8, u64), (u64, Latency)> = BTreeMap::new();
     for note in &run.intervals {
         let place = joined.entry((note.round, note.second));
         let (start, latency) = place.or_insert_with(|| (note.start, Latency::new()));
         *start = note.start.min(*start);
-        latency.add(&note.latency);
+        let of_arm = arm.and_then(|arm| note.arms.get(arm));
+        latency.add(of_arm.unwrap_or(&note.latency));
     }
     let interval = |(start, latency)| Interval {
-        tag: None,
         start: run.epoch + Duration::from_nanos(start),
         length: Duration::from_secs(1),
         latency,

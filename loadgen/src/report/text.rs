@@ -93,8 +93,14 @@ fn head(out: &mut Lines, report: &Report) {
     } else {
         ""
     };
+    // Of a name, the address that was found.
+    let address = report.run.plan.target.address.to_string();
+    let address = match options.target.contains(&address) {
+        true => String::new(),
+        false => format!(" at {address}"),
+    };
     out.line(format!(
-        "loadgen {}: {}{own}",
+        "loadgen {}: {}{address}{own}",
         report.command, options.target
     ));
     let slow = if options.slow_readers > 0 {

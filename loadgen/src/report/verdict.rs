@@ -210,6 +210,11 @@ pub fn warnings(report: &Report, plan: &Plan) -> Vec<String> {
     if !total.refused.is_empty() {
         warnings.push(format!("POSTs were refused: {}", statuses(&total.refused)));
     }
+    if total.received == 0 && plan.publish == PublishBy::Others && !is_asked {
+        warnings.push(
+            "nothing arrived: does somebody publish, on this host, by another loadgen?".to_owned(),
+        );
+    }
     if total.received == 0 && total.expected > 0 {
         warnings.push(
             "nothing arrived: is this where the server has the topic (--topic, --path), and does \

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::arms;
 use crate::failure::Failure;
 use crate::html::number;
-use crate::options::{CapacityOf, CapacityOptions, FanoutOptions};
+use crate::options::{CapacityOf, CapacityOptions, FanoutOptions, Publish};
 use crate::report::Report;
 use crate::sample::{self, Machine};
 use crate::search::{End, Probe, Purpose, Search, Verdict};
@@ -73,6 +73,11 @@ pub struct Tried {
 /// # Errors
 /// When a bound is none, or not even the first level can be tried.
 pub fn run(options: &CapacityOptions, command_line: &str) -> Result<Capacity, Failure> {
+    if options.load.target.publish == Publish::None {
+        return Err(Failure::usage(
+            "capacity needs a publisher of its own: leave --publish none out",
+        ));
+    }
     let arms = arms::names(&options.load.reading)?;
     let arms: Vec<&str> = arms.iter().map(String::as_str).collect();
     let bounds = options.bounds.iter();

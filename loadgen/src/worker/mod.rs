@@ -45,6 +45,9 @@ const OPENING_MAX: usize = 128;
 /// How long an attempt to connect may take.
 const OPENING_TIMEOUT_NANOS: u64 = 30_000_000_000;
 
+/// What is said of those who are not let in any more.
+const NOT_TRIED: &str = "not tried, since nobody was answered before";
+
 /// How often the live view hears of a worker.
 const TICK_NANOS: u64 = 250_000_000;
 
@@ -323,6 +326,11 @@ impl Worker {
         }
         if *oldest < *next && self.core.conns[*oldest].since + OPENING_TIMEOUT_NANOS < now {
             self.core.give_up(driver, *oldest);
+            // Where nobody is answered the rest would not be either, and each batch would wait.
+            if self.core.connects.connected == 0 {
+                let rest = std::mem::replace(next, self.core.conns.len())..self.core.conns.len();
+                rest.for_each(|slot| self.core.note_failed(slot, NOT_TRIED));
+            }
         }
         if *next == self.core.conns.len() && self.core.opening == 0 {
             let mut connects = std::mem::take(&mut self.core.connects);

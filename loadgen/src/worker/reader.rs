@@ -59,6 +59,9 @@ pub struct Reader {
     pub is_asking: bool,
     /// Whether a request is due and cannot be sent yet.
     pub is_owed: bool,
+    /// Whether the connection has brought a whole answer: then its end under a request is the
+    /// server's usual one, and the request is sent again (RFC 9112 §9.3.1).
+    pub is_kept: bool,
 }
 
 const _: () = assert!(size_of::<Reader>() <= 88, "kept for every client over HTTP");
@@ -117,6 +120,13 @@ impl Reader {
             self.end(&mut on);
         }
         Ok(())
+    }
+
+    /// Whether the request under way has met the end of a kept connection, with no byte of its
+    /// answer: it is sent once more, on the next one.
+    #[must_use]
+    pub fn has_met_the_end(&self) -> bool {
+        self.is_asking && self.is_kept && !self.answers.is_within()
     }
 
     /// Makes it ready for another connection; it stays where it is.

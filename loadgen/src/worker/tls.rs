@@ -140,11 +140,29 @@ pub fn in_words(error: &rustls::Error) -> String {
         rustls::Error::PeerIncompatible(_) => "it speaks neither TLS 1.2 nor 1.3 as we do",
         _ => "",
     };
-    let words = error.to_string();
+    let words = certificate_words(error).map_or_else(|| error.to_string(), str::to_owned);
     if advice.is_empty() {
         return format!("TLS failed: {words}");
     }
     format!("TLS failed: {words} ({advice})")
+}
+
+/// Words for what the library tells in numbers.
+fn certificate_words(error: &rustls::Error) -> Option<&'static str> {
+    let rustls::Error::InvalidCertificate(why) = error else {
+        return None;
+    };
+    match why {
+        // The name of an authority leads to it, and then its key does not fit.
+        CertificateError::BadSignature
+        | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
+            Some("the certificate's authority is trusted by its name, and has another key")
+        }
+        CertificateError::UnsupportedSignatureAlgorithmContext { .. } => {
+            Some("the certificate is signed in a way that is not understood")
+        }
+        _ => None,
+    }
 }
 
 fn certificate_advice(why: &CertificateError) -> &'static str {
@@ -164,8 +182,12 @@ fn certificate_advice(why: &CertificateError) -> &'static str {
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
             "is the clock of this host right? --insecure takes it as it is"
         }
-        CertificateError::UnsupportedSignatureAlgorithmContext { .. }
+        CertificateError::BadSignature
         | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
+            "is the file of --ca an older one? name the certificate that the server has now, or \
+             its authority's; --insecure trusts anybody"
+        }
+        CertificateError::UnsupportedSignatureAlgorithmContext { .. } => {
             "RSA from 2048 bits on, ECDSA by P-256 or P-384 and Ed25519 are understood, and no \
              SHA-1"
         }

@@ -136,6 +136,11 @@ impl Polls {
             return self.stream.shutdown(std::net::Shutdown::Both).ok();
         }
         self.stream.write_all(text.as_bytes()).ok()?;
+        if self.fault == Fault::Leave && is_wrong {
+            // The next request has come, and is still there when the socket is closed.
+            self.stream.peek(&mut [0]).ok()?;
+            return self.stream.shutdown(std::net::Shutdown::Both).ok();
+        }
         if poll.closes {
             self.stream.shutdown(std::net::Shutdown::Both).ok()?;
             return None;
@@ -174,21 +179,6 @@ impl Polls {
         }
         let size = body.len();
         format!("HTTP/1.1 200 OK\r\n{tag}{close}Content-Length: {size}\r\n\r\n{body}")
-    }
-}
-
-/// Whether the connection begins with a WebSocket's request.
-pub(crate) fn is_upgrade(stream: &TcpStream) -> Option<bool> {
-    let mut start = [0; 2048];
-    loop {
-        let count = stream.peek(&mut start).ok().filter(|n| *n > 0)?;
-        let start = String::from_utf8_lossy(&start[..count]);
-        if let Some((head, _)) = start.split_once("\r\n\r\n") {
-            return Some(head.to_ascii_lowercase().contains("upgrade: websocket"));
-        }
-        if count == 2048 {
-            return Some(false);
-        }
     }
 }
 

@@ -12,6 +12,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 pub(crate) mod http;
+mod peek;
 mod program;
 pub(crate) mod server;
 

@@ -11,6 +11,7 @@ use tungstenite::protocol::frame::CloseFrame;
 use tungstenite::{Message, WebSocket};
 
 use super::http::{self, Request};
+use super::peek::is_upgrade;
 
 /// What the hub does wrong.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -37,6 +38,8 @@ pub(crate) enum Fault {
     Swallow,
     /// Every answer says that something is missing.
     Gap,
+    /// Behind every third answer to a poll the connection ends, and the next poll with it.
+    Leave,
 }
 
 pub(crate) enum Happening {
@@ -90,7 +93,7 @@ pub(crate) fn server(fault: Fault) -> SocketAddr {
 
 fn serve(fault: Fault, place: usize, stream: TcpStream, to_hub: &Sender<Happening>) -> Option<()> {
     stream.set_nodelay(true).ok()?;
-    if http::is_upgrade(&stream)? {
+    if is_upgrade(&stream)? {
         return socket(fault, place, stream, to_hub);
     }
     let mut polls = http::Polls::new(fault, place, stream.try_clone().ok()?);

@@ -53,6 +53,13 @@ pub fn arms(options: &CompareOptions) -> Vec<String> {
     names.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
+/// How many arms there are in all cells.
+#[must_use]
+pub fn arms_in_all(options: &CompareOptions) -> usize {
+    let cells = Scenario::new(options).cells;
+    cells.iter().map(|cell| cell.arms.len()).sum()
+}
+
 /// Runs it and gives back its result.
 ///
 /// # Errors

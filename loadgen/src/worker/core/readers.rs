@@ -165,6 +165,7 @@ impl Core {
         let is_push = self.transport(slot).is_push();
         let conn = &self.conns[slot];
         if conn.is_in && !is_push {
+            self.ask_again_at_the_end(slot);
             self.break_request(slot, now);
             let conn = &mut self.conns[slot];
             conn.state = State::Closing;
@@ -186,11 +187,21 @@ impl Core {
         {
             (reader.is_asking, reader.is_owed) = (true, false);
         }
+        self.ask_again_at_the_end(slot);
         self.break_request(slot, now);
         let conn = &mut self.conns[slot];
         conn.reset();
         if conn.reader.as_ref().is_some_and(|reader| reader.is_owed) {
             self.wanted.push(id(slot));
+        }
+    }
+
+    /// A request that met the end of a kept connection is not broken: it is asked once more.
+    fn ask_again_at_the_end(&mut self, slot: usize) {
+        if let Some(reader) = &mut self.conns[slot].reader
+            && reader.has_met_the_end()
+        {
+            (reader.is_asking, reader.is_owed) = (false, true);
         }
     }
 
@@ -237,6 +248,7 @@ impl Core {
         });
         if answered.is_some() {
             reader.is_asking = false;
+            reader.is_kept = true;
         }
         let is_owed = reader.is_owed;
         self.conns[slot].reader = Some(reader);
