@@ -460,11 +460,8 @@ impl Plan {
                 "--conflate is for servers with /topics: say it in the path instead",
             ));
         }
-        if target.ca.is_some() && !self.target.tls {
-            return Err(Failure::usage("--ca is for wss:// targets"));
-        }
-        if target.insecure && !self.target.tls {
-            return Err(Failure::usage("--insecure is for wss:// targets"));
+        if (target.ca.is_some() || target.insecure) && !self.target.tls {
+            return Err(Failure::usage("--ca and --insecure are for wss:// targets"));
         }
         self.check_headers()?;
         self.workers = workers(load.workers, load.driver, self.connections())?;

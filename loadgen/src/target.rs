@@ -39,6 +39,12 @@ impl Target {
             Some(at) => rest.split_at(at),
             None => (rest, ""),
         };
+        // RFC 6455 §3.
+        if path.contains('#') {
+            return Err(Failure::usage(format!(
+                "{url}: a URL of a WebSocket has no fragment, leave # and what follows out"
+            )));
+        }
         let place = Place::parse(authority, if tls { 443 } else { 80 })
             .ok_or_else(|| Failure::usage(format!("{url}: the host or port is wrong; {FORM}")))?;
         let mut found = addresses::resolve(&place.name, place.port)?.into_iter();
@@ -264,6 +270,12 @@ mod tests {
             assert_eq!(failure.code, 2);
             assert!(failure.message.contains("ws://HOST:PORT"), "{failure}");
         }
+    }
+
+    #[test]
+    fn a_fragment_is_refused() {
+        let failure = Target::parse("ws://127.0.0.1/a?b#c").expect_err("a fragment");
+        assert!(failure.message.contains("fragment"), "{failure}");
     }
 
     #[test]

@@ -177,6 +177,19 @@ pub fn warnings(report: &Report, plan: &Plan) -> Vec<String> {
     let Some(total) = &report.total else {
         return warnings;
     };
+    warnings.extend(counted(total));
+    warnings.extend(silence(total, plan));
+    if let Some(rate) = report.options.rate.filter(|rate| *rate < 5.0) {
+        warnings.push(format!(
+            "at {rate} publications a second sockets idle for over 200 ms acknowledge at once: \
+             a delivery costs about half as much again as at higher rates"
+        ));
+    }
+    warnings
+}
+
+/// What was counted that should not be there.
+fn counted(total: &RoundFigures) -> Vec<String> {
     let counts = [
         (
             total.stalled,
@@ -206,29 +219,27 @@ pub fn warnings(report: &Report, plan: &Plan) -> Vec<String> {
         ),
     ];
     let counted = counts.into_iter().filter(|(count, _)| *count > 0);
-    warnings.extend(counted.map(|(count, what)| format!("{count} {what}")));
+    let mut warnings: Vec<String> = counted
+        .map(|(count, what)| format!("{count} {what}"))
+        .collect();
     if !total.refused.is_empty() {
         warnings.push(format!("POSTs were refused: {}", statuses(&total.refused)));
     }
-    if total.received == 0 && plan.publish == PublishBy::Others && !is_asked {
-        warnings.push(
-            "nothing arrived: does somebody publish, on this host, by another loadgen?".to_owned(),
-        );
-    }
-    if total.received == 0 && total.expected > 0 {
-        warnings.push(
-            "nothing arrived: is this where the server has the topic (--topic, --path), and does \
-             what is published there reach those who read it?"
-                .to_owned(),
-        );
-    }
-    if let Some(rate) = report.options.rate.filter(|rate| *rate < 5.0) {
-        warnings.push(format!(
-            "at {rate} publications a second sockets idle for over 200 ms acknowledge at once: \
-             a delivery costs about half as much again as at higher rates"
-        ));
-    }
     warnings
+}
+
+/// Where to look if nothing arrived.
+fn silence(total: &RoundFigures, plan: &Plan) -> Option<String> {
+    let why = match plan.publish {
+        _ if total.received > 0 || plan.has(Transport::Ask) => return None,
+        PublishBy::Others => "does somebody publish, on this host, by another loadgen?",
+        _ if total.expected == 0 => return None,
+        _ => {
+            "is this where the server has the topic (--topic, --path), and does what is published \
+             there reach those who read it?"
+        }
+    };
+    Some(format!("nothing arrived: {why}"))
 }
 
 /// The share of values that the tail is, and where it begins: of few, one is no tail.

@@ -269,8 +269,8 @@ mod tests {
 
     #[test]
     fn answers_of_every_form_end_a_post_whatever_the_pieces() {
-        for (answer, status, is_last) in [
-            (&OK[..], 200, false),
+        let answers: [(&[u8], u16, bool); 7] = [
+            (OK, 200, false),
             (b"HTTP/1.1 204 No Content\r\n\r\n", 204, false),
             (b"HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n", 304, false),
             (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Hints\r\nA: b\r\n\r\nHTTP/1.1 201 x\r\n\
@@ -278,7 +278,8 @@ mod tests {
             (b"HTTP/1.1 503 x\r\nConnection: close\r\nContent-Length: 0\r\n\r\n", 503, true),
             (b"HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\nx", 200, true),
             (b"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 1\r\n\r\nx", 200, false),
-        ] {
+        ];
+        for (answer, status, is_last) in answers {
             for size in 1..=answer.len() {
                 let mut courier = sent(false);
                 let mut found = Ok(None);
@@ -365,8 +366,10 @@ mod tests {
 
     #[test]
     fn a_socket_waits_as_long_as_it_is_asked_to_within_bounds() {
-        let mut courier = Courier::default();
-        courier.asked_ms = asked_ms("going away, retry=1500");
+        let mut courier = Courier {
+            asked_ms: asked_ms("going away, retry=1500"),
+            ..Courier::default()
+        };
         courier.handle_socket_closed(0);
         assert_eq!(courier.not_before, 1_500_000_000);
         courier.asked_ms = u64::MAX;

@@ -150,6 +150,9 @@ impl Reader {
                 Transport::Sse if content == "text/event-stream" => {
                     Stream::Events(EventReader::default())
                 }
+                Transport::Sse if content.is_empty() => {
+                    return Err("answered without a type, which is no event stream".to_owned());
+                }
                 Transport::Sse => {
                     return Err(format!("answered with `{content}`, no event stream"));
                 }

@@ -37,6 +37,7 @@ impl Core {
             }
             Err(error) => {
                 let advice = match error.status() {
+                    Some(200..=299) => " (it speaks plain HTTP there: see --path and --transports)",
                     Some(status) => advice(status),
                     // The record of an alert or of a handshake.
                     None if matches!(bytes.first(), Some(0x15 | 0x16)) => {
