@@ -156,12 +156,14 @@ impl Courier {
     }
 
     /// The connection is gone, or did not come about.
-    pub fn handle_closed(&mut self, now: u64) -> Fate {
+    pub fn handle_closed(&mut self, now: u64, came_about: bool) -> Fate {
         let head = self.head.take();
         let has_begun = self.answers.is_within() || head.is_some();
         self.answers = AnswerReader::default();
         let fate = match (&mut self.under_way, head) {
             (None, _) => return Fate::Idle,
+            // It came while the server's last answer, or its end, was on its way.
+            (Some(it), _) if it.sent == 0 && came_about => return Fate::Waits,
             (Some(it), _) if it.sent == 0 => Fate::Waits,
             (Some(it), _) if it.is_safe && !it.is_again && !has_begun => {
                 (it.sent, it.is_again) = (0, true);
@@ -288,7 +290,7 @@ mod tests {
                 }
                 assert_eq!(found, whole(status, is_last), "{size}");
                 assert!(courier.is_free());
-                assert_eq!(courier.handle_closed(9), Fate::Idle);
+                assert_eq!(courier.handle_closed(9, true), Fate::Idle);
                 assert_eq!(courier.not_before, 0, "a server may end what is idle");
             }
         }
@@ -300,29 +302,29 @@ mod tests {
         let head = courier.handle_bytes(b"HTTP/1.1 200 OK\r\n\r\n{}");
         assert_eq!(head, Ok(None));
         assert_eq!(Ok(courier.handle_eof()), whole(200, true));
-        assert_eq!(courier.handle_closed(9), Fate::Idle);
+        assert_eq!(courier.handle_closed(9, true), Fate::Idle);
     }
 
     #[test]
     fn a_post_is_sent_again_once_and_only_where_the_connection_was_idle() {
         let mut courier = sent(true);
-        assert_eq!(courier.handle_closed(5), Fate::Again);
+        assert_eq!(courier.handle_closed(5, true), Fate::Again);
         assert_eq!(courier.not_before, 0, "at once");
         assert!(courier.take_request(6, false).is_some());
-        assert_eq!(courier.handle_closed(7), Fate::Unanswered);
+        assert_eq!(courier.handle_closed(7, true), Fate::Unanswered);
         assert!(courier.is_free());
-        assert_eq!(sent(false).handle_closed(5), Fate::Unanswered);
+        assert_eq!(sent(false).handle_closed(5, true), Fate::Unanswered);
     }
 
     #[test]
     fn a_post_whose_answer_has_begun_is_not_sent_again() {
         let mut courier = sent(true);
         assert_eq!(courier.handle_bytes(b"HTTP/1.1 2"), Ok(None));
-        assert_eq!(courier.handle_closed(5), Fate::Unanswered);
+        assert_eq!(courier.handle_closed(5, true), Fate::Unanswered);
         let mut courier = sent(true);
         let cut = courier.handle_bytes(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nx");
         assert_eq!((cut, courier.handle_eof()), (Ok(None), None));
-        assert_eq!(courier.handle_closed(5), Fate::Cut(200));
+        assert_eq!(courier.handle_closed(5, true), Fate::Cut(200));
     }
 
     #[test]
@@ -330,10 +332,10 @@ mod tests {
         let timeout = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n\r\n";
         let mut idle = Courier::default();
         assert_eq!(idle.handle_bytes(timeout), Ok(Some(Answered::Unseen)));
-        assert_eq!(idle.handle_closed(5), Fate::Idle);
+        assert_eq!(idle.handle_closed(5, true), Fate::Idle);
         let mut crossed = sent(false);
         assert_eq!(crossed.handle_bytes(timeout), Ok(Some(Answered::Unseen)));
-        assert_eq!(crossed.handle_closed(5), Fate::Again);
+        assert_eq!(crossed.handle_closed(5, true), Fate::Again);
         let mut behind = sent(false);
         let both = [OK, timeout].concat();
         assert_eq!(behind.handle_bytes(&both), whole(200, true));
@@ -349,12 +351,20 @@ mod tests {
     }
 
     #[test]
+    fn a_post_that_comes_while_a_connection_ends_goes_on_the_next_at_once() {
+        let mut courier = Courier::default();
+        courier.put(b"POST".to_vec());
+        assert_eq!(courier.handle_closed(5, true), Fate::Waits);
+        assert_eq!(courier.not_before, 0);
+    }
+
+    #[test]
     fn attempts_back_off_and_come_to_an_end_and_an_answer_begins_anew() {
         let mut courier = Courier::default();
         courier.put(b"POST".to_vec());
         let mut waits = Vec::new();
         while !courier.gives_up() {
-            assert_eq!(courier.handle_closed(0), Fate::Waits);
+            assert_eq!(courier.handle_closed(0, false), Fate::Waits);
             waits.push(courier.not_before / 1_000_000);
         }
         assert_eq!(waits.len(), 20);

@@ -156,7 +156,7 @@ impl Core {
         if self.conns[slot].kind == Kind::Publisher {
             courier.handle_socket_closed(now);
         } else {
-            match courier.handle_closed(now) {
+            match courier.handle_closed(now, !was_begun) {
                 Fate::Idle | Fate::Waits => {}
                 Fate::Again => self.posts.retried += 1,
                 Fate::Cut(status) => self.note_status(status),
