@@ -259,8 +259,8 @@ def sockudo():
 
     return Arm("Sockudo", start, lambda: words(binary, "--version").split()[-1],
                "Pusher's protocol, a public channel, in memory, no rate limits, errors alone in the "
-               "log; built without its default features; publications by POST, signed by a program "
-               "of ours on the generator's core", protocols.pusher)
+               "log; built without its default features; publications by POST, one a connection, "
+               "signed by a program of ours on the generator's core", protocols.pusher)
 
 
 def durable_streams():

@@ -1,8 +1,9 @@
 """Signs publications on their way to Sockudo, whose HTTP API takes no others.
 
 The generator writes the same head before each, and a signature is one of time and body. This stands
-on the generator's core, so that what signing costs is not in the server's CPU. Requests are handed
-on and answers handed back as they come, so that as many are under way as the generator wants.
+on the generator's core, so that what signing costs is not in the server's CPU. The API closes each
+connection behind its answer, so that every publication has one of its own; they go one behind the
+other, as they came.
 """
 
 import asyncio
@@ -21,7 +22,8 @@ def signed(body):
              f"&body_md5={hashlib.md5(body).hexdigest()}")
     signature = hmac.new(SECRET, f"POST\n{PATH}\n{query}".encode(), hashlib.sha256).hexdigest()
     head = (f"POST {PATH}?{query}&auth_signature={signature} HTTP/1.1\r\nHost: 127.0.0.1\r\n"
-            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n")
+            "Content-Type: application/json\r\nConnection: close\r\n"
+            f"Content-Length: {len(body)}\r\n\r\n")
     return head.encode() + body
 
 
@@ -30,26 +32,26 @@ def length(head):
     return int(names[b"content-length"])
 
 
-async def hand_back(answers, publisher):
-    while piece := await answers.read(65_536):
-        publisher.write(piece)
-        await publisher.drain()
-    publisher.close()
+async def ask(port, request):
+    """The status that a request is answered with."""
+    answers, server = await asyncio.open_connection("127.0.0.1", port)
+    server.write(request)
+    answer = await answers.read()
+    server.close()
+    return answer.split(b" ", 2)[1] if answer.startswith(b"HTTP/1.1 ") else b"502"
 
 
 async def hand_on(requests, publisher, port):
-    answers, server = await asyncio.open_connection("127.0.0.1", port)
-    back = asyncio.create_task(hand_back(answers, publisher))
     try:
         while True:
             head = await requests.readuntil(b"\r\n\r\n")
-            server.write(signed(await requests.readexactly(length(head))))
-            await server.drain()
+            body = await requests.readexactly(length(head))
+            status = await ask(port, signed(body))
+            publisher.write(b"HTTP/1.1 " + status + b" \r\nContent-Length: 0\r\n\r\n")
+            await publisher.drain()
     except (asyncio.IncompleteReadError, ConnectionError):
         pass  # one of the two has gone
     finally:
-        back.cancel()
-        server.close()
         publisher.close()
 
 
