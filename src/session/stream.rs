@@ -35,7 +35,7 @@ pub(super) fn head(form: WireForm) -> Response {
         Content::Line => LINES,
         _ => events::CONTENT_TYPE,
     };
-    answer::unbuffered(Response::stream(content_type))
+    answer::untransformed(Response::stream(content_type))
 }
 
 impl StreamSession {

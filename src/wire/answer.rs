@@ -76,6 +76,14 @@ pub fn unbuffered(response: Response) -> Response {
     response.header("X-Accel-Buffering", "no")
 }
 
+/// The same for an answer without end, which nobody shall compress either (RFC 9110 §7.7): HAProxy
+/// does so whole blocks at a time, and holds each update back for those that come behind it.
+pub(crate) fn untransformed(response: Response) -> Response {
+    response
+        .header("Cache-Control", "no-store, no-transform")
+        .header("X-Accel-Buffering", "no")
+}
+
 fn tagged(response: Response, position: Position) -> Response {
     unbuffered(response.header("ETag", &format!("\"{position}\"")))
 }

@@ -6,7 +6,7 @@ import tempfile
 import time
 from contextlib import ExitStack
 
-from proxies import greetings, posts, strangers
+from proxies import compression, greetings, posts, strangers
 from support.ledger import Ledger, Publisher, compare
 from support.node import Node, free_port, spawn
 from support.payloads import PAYLOADS, numbered, octets
@@ -102,6 +102,7 @@ def run(kind, binary, report):
         greetings.run(front)
         if certificate:
             encrypted(front)
+        compression.run(node, kind, report)
         restarts(front)
         with front.check("the node drains") as trial:
             drain_cell(trial, front)
@@ -135,12 +136,12 @@ def through(front):
         answers_cell(trial, front)
 
 
-def updates_cell(trial, front, transport, tls=None, port=None):
+def updates_cell(trial, front, transport, tls=None, port=None, headers=""):
     """An update is published when the one before it was received."""
-    ledger = front.ledger(topic_of(front, f"updates/{transport}/{bool(tls)}"))
+    ledger = front.ledger(topic_of(front, f"updates/{transport}/{bool(tls)}/{bool(headers)}"))
     begin = ledger.publish(numbered(0))
     reader = transport.open(port or front.port, ledger.topic, begin.position, tls=tls,
-                            headers=host_line(transport))
+                            headers=host_line(transport) + headers)
     trial.readers.append(reader)
     times = []
     for number in range(1, UPDATES + 1):

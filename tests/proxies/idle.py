@@ -17,6 +17,7 @@ from support.proxies import Haproxy, Httpd, Nginx, PlainNginx
 from support.raw import Gone
 from support.readers import BY_NAME, Refused
 from support.scene import FAILURES, Scene
+from support.streams import Broken
 
 IDLE_SECONDS = 190
 # Some proxies look at their limits only now and then.
@@ -147,7 +148,8 @@ def judge(report, row):
                          not watch.ended.is_set(), f"saw {watch.item!r:.200}, {watch.error!r}")
             continue
         watch.ended.wait(CUT_SECONDS)
-        is_cut = isinstance(watch.error, (Gone, ConnectionError)) or hasattr(watch.item, "code")
+        # h2o ends a body of chunks with an empty line in the place of a chunk.
+        is_cut = isinstance(watch.error, (Gone, ConnectionError, Broken)) or hasattr(watch.item, "code")
         report.check(f"{watch.label} | is cut by the same proxy without a sign of life", is_cut,
                      f"saw {watch.item!r:.200}, {watch.error!r}", repr(watch.error or watch.item)[:80])
     judge_long(report, row)

@@ -334,6 +334,8 @@ fn a_stream_begins_with_where_the_reader_is() {
         let answer = pair.text();
         assert_eq!(body(&answer), expected, "{target}");
         assert!(answer.contains("X-Accel-Buffering: no\r\n"), "{answer}");
+        let cached = "Cache-Control: no-store, no-transform\r\n";
+        assert!(answer.contains(cached), "{answer}");
         let is_chunked = version == "1.1";
         assert_eq!(answer.contains("Transfer-Encoding: chunked"), is_chunked);
         assert_eq!(answer.contains("Connection: close\r\n"), !is_chunked);

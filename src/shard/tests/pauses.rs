@@ -5,13 +5,13 @@ use std::time::Duration;
 use super::{Limits, Profile, SimPeer, UPGRADE, World, masked, post};
 use crate::testing::SimNet;
 
-const PAUSE: Duration = Duration::from_millis(50);
+const PAUSE_MILLIS: u64 = 50;
 const GREETING: &[u8] = b"\"recovered\":true}";
 
 impl World {
     fn paused(limits: Limits) -> Self {
         let limits = Limits {
-            upgrade_pause: PAUSE,
+            upgrade_pause: Duration::from_millis(PAUSE_MILLIS),
             ..limits
         };
         Self::new(1, limits, Duration::ZERO)
@@ -99,7 +99,7 @@ fn behind_a_proxy_the_101_leaves_by_itself_and_all_else_waits_in_its_order() {
             &masked(b"\x89", b"p"),
         );
         world.publish("2");
-        world.pass(PAUSE.as_millis() as u64 - 20);
+        world.pass(PAUSE_MILLIS - 20);
         assert_eq!(reader.readable(), 0, "nothing before the pause is over");
         world.pass(40);
         let read = String::from_utf8_lossy(&reader.read(usize::MAX)).into_owned();
@@ -208,7 +208,7 @@ fn the_pause_begins_when_the_101_is_sent() {
         ..Profile::smooth()
     };
     let limits = Limits {
-        upgrade_pause: PAUSE,
+        upgrade_pause: Duration::from_millis(PAUSE_MILLIS),
         ..Limits::default()
     };
     let mut world = World::on(SimNet::new(1, profile), 1, limits, Duration::ZERO);

@@ -46,7 +46,7 @@ pub(super) fn check_head(head: &Head, form: WireForm) {
         ("content-type", Some(media_type)),
         ("transfer-encoding", chunked),
         ("content-length", None),
-        ("cache-control", Some("no-store")),
+        ("cache-control", Some("no-store, no-transform")),
         ("x-accel-buffering", Some("no")),
         ("connection", (!form.is_chunked()).then_some("close")),
     ] {
