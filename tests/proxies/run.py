@@ -18,7 +18,7 @@ from proxies import front, idle  # noqa: E402
 from support import places, sections  # noqa: E402
 from support.sections import Section  # noqa: E402
 
-RUN_SECONDS_MAX = 420
+RUN_SECONDS_MAX = 400
 
 SECTIONS = [Section(name, run, alone=True) for name, run in front.SECTIONS.items()]
 SECTIONS.append(Section("idle", idle.run, alone=True, long=True))
