@@ -37,7 +37,8 @@ async function received(socket, data) {
   left = 1;
 }
 
-const socket = new WebSocket(url);
+// It fails if it offers subprotocols and none is chosen.
+const socket = new WebSocket(url, ["json", "v2.example"]);
 let order = Promise.resolve();
 socket.binaryType = "arraybuffer";
 socket.onopen = () => say("open");

@@ -9,7 +9,8 @@ let toPublish = at > 0 ? process.argv[at + 1] : undefined;
 let left = Number(count);
 
 console.log(`client ws ${require("ws/package.json").version}`);
-const socket = new WebSocket(url);
+// It fails if it offers subprotocols and none is chosen.
+const socket = new WebSocket(url, ["json", "v2.example"]);
 socket.on("open", () => console.log("open"));
 socket.on("message", (data, isBinary) => {
   const digest = createHash("sha256").update(data).digest("hex");

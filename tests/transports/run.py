@@ -2,7 +2,8 @@
 """Every transport from outside, against docs/transports.md: `run.py BINARY`.
 
 Each section starts a node of its own. What was published and what each reader must get is known
-to `support.ledger`; the readers are those of `support.readers`. Python's standard library only.
+to `support.ledger`; the readers are those of `support.readers`. Python's standard library only, but
+for `promtool` and the parsers of prometheus-client where they are installed.
 """
 
 import os
