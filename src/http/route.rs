@@ -12,12 +12,12 @@ use super::authority::Authority;
 use super::origin::REQUEST_METHOD;
 use super::query::{Name, Query};
 use super::read::{self, Mode, Start};
-use super::routed::{Dress, Page, Route, Routed};
+use super::routed::{Dress, Handshake, Page, Route, Routed};
 use super::target::{self, Target};
 use super::{Cors, Door, Policy, bad_request, origin, payload};
 use crate::base::TopicName;
 use crate::config::Limits;
-use crate::wire::handshake;
+use crate::wire::handshake::{self, AcceptKey};
 use crate::wire::http::{HttpError, Method, RequestHead, Response, Version};
 use crate::wire::prepared::WireForm;
 use crate::wire::subprotocol;
@@ -199,8 +199,7 @@ impl<'a> Asked<'a> {
             after: self.start()?.after,
             conflate: read::conflation(&self.query, self.limits)?,
             may_publish: identity.may_publish(self.policy) && !self.is_admin_elsewhere(),
-            key,
-            protocol: self.protocol(),
+            handshake: self.handshake(key),
         })
     }
 
@@ -262,8 +261,7 @@ impl<'a> Asked<'a> {
         let key = handshake::check(self.head)?;
         self.identity()?.check_may_subscribe(self.policy)?;
         Ok(Route::Echo {
-            key,
-            protocol: self.protocol(),
+            handshake: self.handshake(key),
         })
     }
 
@@ -323,12 +321,13 @@ impl<'a> Asked<'a> {
         is_read && (is_topic || self.path == METRICS)
     }
 
-    /// The subprotocol of a WebSocket. The key is not repeated, wherever a client puts it.
-    fn protocol(&self) -> Option<Box<str>> {
-        let key = self.policy.publish_key.as_ref();
-        let is_key = |name: &str| key.is_some_and(|key| key.matches(name.as_bytes()));
-        let chosen = subprotocol::chosen(self.head, &self.policy.subprotocols, is_key);
-        chosen.map(Into::into)
+    /// The answer to a handshake. The publish key is not repeated in it, wherever a client puts it.
+    fn handshake(&self, key: AcceptKey) -> Handshake {
+        let secret = self.policy.publish_key.as_ref();
+        let is_secret = |name: &str| secret.is_some_and(|secret| secret.matches(name.as_bytes()));
+        let chosen = subprotocol::chosen(self.head, &self.policy.subprotocols, is_secret);
+        let protocol = chosen.map(Into::into);
+        Handshake { key, protocol }
     }
 
     fn is_admin_elsewhere(&self) -> bool {

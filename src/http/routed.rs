@@ -74,10 +74,8 @@ pub enum Route {
         conflate: Duration,
         /// Whether the client's messages are published.
         may_publish: bool,
-        /// The answer's key.
-        key: AcceptKey,
-        /// The subprotocol that was chosen.
-        protocol: Option<Box<str>>,
+        /// What the answer says.
+        handshake: Handshake,
     },
     /// Answer with one publication behind the other, as events or lines.
     Stream {
@@ -112,10 +110,8 @@ pub enum Route {
     },
     /// Become a WebSocket that sends back what it gets.
     Echo {
-        /// The answer's key.
-        key: AcceptKey,
-        /// The subprotocol that was chosen.
-        protocol: Option<Box<str>>,
+        /// What the answer says.
+        handshake: Handshake,
     },
     /// Whether the process answers.
     Health,
@@ -130,6 +126,15 @@ pub enum Route {
     Page(Page),
     /// OPTIONS, with its complete answer: the methods, or a CORS preflight.
     Options(Response),
+}
+
+/// What the answer to an opening handshake says.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Handshake {
+    /// That its key was read.
+    pub key: AcceptKey,
+    /// The subprotocol that was chosen.
+    pub protocol: Option<Box<str>>,
 }
 
 /// What the node has for browsers.

@@ -11,12 +11,12 @@ use super::websocket::WebSocketSession;
 use super::{Action, Context, Manner, Outputs, Question, Reader, Reply, State};
 use crate::base::{After, Time, TopicName};
 use crate::config::Limits;
-use crate::http::{self, Dress, Known, Route, Routed};
+use crate::http::{self, Dress, Handshake, Known, Route, Routed};
 use crate::hub::{PublishOutcome, Recovery};
 use crate::metrics::CloseReason;
 use crate::wire::answer;
 use crate::wire::frame::{self, Opcode};
-use crate::wire::handshake::{self, AcceptKey};
+use crate::wire::handshake;
 use crate::wire::http::{
     BodyReader, CONTINUE, Framing, HeadLimits, HeadParser, HttpError, Method, RequestHead,
     Response, Version,
@@ -101,9 +101,17 @@ enum Becomes {
 /// What an answer 101 needs to know of its request.
 #[derive(Debug)]
 struct Switch {
-    key: AcceptKey,
-    protocol: Option<Box<str>>,
+    handshake: Handshake,
     behind_proxy: bool,
+}
+
+impl Switch {
+    fn new(cx: &Context, head: &RequestHead, handshake: Handshake) -> Self {
+        Self {
+            handshake,
+            behind_proxy: cx.is_behind_proxy(head),
+        }
+    }
 }
 
 impl HttpSession {
@@ -418,14 +426,9 @@ impl HttpSession {
                 after,
                 conflate,
                 may_publish,
-                key,
-                protocol,
+                handshake,
             } => {
-                let switch = Switch {
-                    key,
-                    protocol,
-                    behind_proxy: cx.is_behind_proxy(head),
-                };
+                let switch = Switch::new(cx, head, handshake);
                 let becomes = Becomes::WebSocket {
                     may_publish,
                     switch,
@@ -465,13 +468,8 @@ impl HttpSession {
                 self.stage = Stage::Waiting(exchange);
                 out.act(Action::Read { topic, after });
             }
-            Route::Echo { key, protocol } => {
-                let switch = Switch {
-                    key,
-                    protocol,
-                    behind_proxy: cx.is_behind_proxy(head),
-                };
-                switch_protocols(cx, &switch, out);
+            Route::Echo { handshake } => {
+                switch_protocols(cx, &Switch::new(cx, head, handshake), out);
                 return Some(State::WebSocket(WebSocketSession::echo(cx)));
             }
             Route::Health => self.ask(Question::Health, exchange, out),
@@ -656,8 +654,8 @@ impl HttpSession {
 /// Answers 101. Proxies read to the end of it and hand that on; Apache, with HTTP/2 in front, holds
 /// what it has read with it back until more comes. So there it leaves by itself.
 fn switch_protocols(cx: &Context, switch: &Switch, out: &mut Outputs) {
-    let protocol = switch.protocol.as_deref();
-    handshake::write_response(&mut out.bytes, &cx.date, &switch.key, protocol);
+    let Handshake { key, protocol } = &switch.handshake;
+    handshake::write_response(&mut out.bytes, &cx.date, key, protocol.as_deref());
     if switch.behind_proxy {
         out.apart = out.bytes.len();
     }

@@ -98,7 +98,10 @@ const EDGES: &[(&str, &[&str])] = &[
     ("tungstenite::", &["wire/"]),
     ("httparse::", &["wire/"]),
     ("ppp::", &["wire/proxy.rs"]),
-    ("prometheus_client::", &["metrics/render.rs"]),
+    (
+        "prometheus_client::",
+        &["metrics/format.rs", "metrics/render.rs"],
+    ),
     ("clap::", &["cli/"]),
     ("toml::", &["config/layers.rs"]),
     ("tracing::", &["io/", "shard/", "server/", "cli/"]),

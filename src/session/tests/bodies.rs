@@ -421,7 +421,7 @@ fn a_request_and_the_clients_end_behind_its_body_are_answered() {
     let mut pair = Pair::new();
     pair.read(format!("{head}{body}").as_bytes());
     pair.eof();
-    let reply = Reply::Metrics("a 1\n".to_owned());
+    let reply = Reply::Metrics(crate::metrics::Format::Text, "a 1\n".to_owned());
     pair.handle(|session, cx, out| session.handle_reply(cx, &reply, out));
     let text = pair.text();
     assert!(text.starts_with("HTTP/1.1 200") && text.ends_with("a 1\n"));
