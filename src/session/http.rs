@@ -7,16 +7,16 @@ use super::answers;
 use super::held::HeldSession;
 use super::incoming::{Body, Incoming};
 use super::stream::{self, StreamSession};
+use super::switch::Switch;
 use super::websocket::WebSocketSession;
-use super::{Action, Context, Manner, Outputs, Question, Reader, Reply, State};
+use super::{Action, Context, Manner, Outputs, Question, Reply, State};
 use crate::base::{After, Time, TopicName};
 use crate::config::Limits;
-use crate::http::{self, Dress, Handshake, Known, Route, Routed};
+use crate::http::{self, Dress, Known, Route, Routed};
 use crate::hub::{PublishOutcome, Recovery};
 use crate::metrics::CloseReason;
 use crate::wire::answer;
 use crate::wire::frame::{self, Opcode};
-use crate::wire::handshake;
 use crate::wire::http::{
     BodyReader, CONTINUE, Framing, HeadLimits, HeadParser, HttpError, Method, RequestHead,
     Response, Version,
@@ -93,25 +93,12 @@ struct Subscription {
 /// What a session is once it is subscribed.
 #[derive(Debug)]
 enum Becomes {
-    WebSocket { may_publish: bool, switch: Switch },
+    /// And whether its messages are published.
+    WebSocket(Switch, bool),
     Stream,
-    Held { timeout: Duration },
-}
-
-/// What an answer 101 needs to know of its request.
-#[derive(Debug)]
-struct Switch {
-    handshake: Handshake,
-    behind_proxy: bool,
-}
-
-impl Switch {
-    fn new(cx: &Context, head: &RequestHead, handshake: Handshake) -> Self {
-        Self {
-            handshake,
-            behind_proxy: cx.is_behind_proxy(head),
-        }
-    }
+    Held {
+        timeout: Duration,
+    },
 }
 
 impl HttpSession {
@@ -166,11 +153,8 @@ impl HttpSession {
             becomes,
         } = *subscription;
         Some(match becomes {
-            Becomes::WebSocket {
-                may_publish,
-                switch,
-            } => {
-                switch_protocols(cx, &switch, out);
+            Becomes::WebSocket(switch, may_publish) => {
+                switch.answer(cx, out);
                 if manner.form() == Some(WireForm::Json) {
                     let greeting = answer::greeting(recovery.position, recovery.recovered);
                     frame::encode(&mut out.bytes, Opcode::Text, greeting.as_bytes());
@@ -200,7 +184,7 @@ impl HttpSession {
                 let is_known = subscription.exchange.known.has(recovery.position);
                 timeout.is_zero() || is_new && !is_known
             }
-            Becomes::WebSocket { .. } | Becomes::Stream => false,
+            Becomes::WebSocket(..) | Becomes::Stream => false,
         }
     }
 
@@ -429,10 +413,7 @@ impl HttpSession {
                 handshake,
             } => {
                 let switch = Switch::new(cx, head, handshake);
-                let becomes = Becomes::WebSocket {
-                    may_publish,
-                    switch,
-                };
+                let becomes = Becomes::WebSocket(switch, may_publish);
                 let manner = Manner::new(form, conflate);
                 self.subscribe(topic, after, exchange, manner, becomes, out);
             }
@@ -469,7 +450,7 @@ impl HttpSession {
                 out.act(Action::Read { topic, after });
             }
             Route::Echo { handshake } => {
-                switch_protocols(cx, &Switch::new(cx, head, handshake), out);
+                Switch::new(cx, head, handshake).answer(cx, out);
                 return Some(State::WebSocket(WebSocketSession::echo(cx)));
             }
             Route::Health => self.ask(Question::Health, exchange, out),
@@ -649,18 +630,6 @@ impl HttpSession {
         self.stage = Stage::Over;
         out.act(Action::Finish(reason));
     }
-}
-
-/// Answers 101. Proxies read to the end of it and hand that on; Apache, with HTTP/2 in front, holds
-/// what it has read with it back until more comes. So there it leaves by itself.
-fn switch_protocols(cx: &Context, switch: &Switch, out: &mut Outputs) {
-    let Handshake { key, protocol } = &switch.handshake;
-    handshake::write_response(&mut out.bytes, &cx.date, key, protocol.as_deref());
-    if switch.behind_proxy {
-        out.apart = out.bytes.len();
-    }
-    out.act(Action::Upgraded);
-    out.act(Action::Reads(Some(Reader::WebSocket)));
 }
 
 fn head_limits(limits: &Limits) -> HeadLimits {

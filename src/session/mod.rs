@@ -14,6 +14,7 @@ mod manner;
 mod output;
 mod proxied;
 mod stream;
+mod switch;
 mod websocket;
 
 use std::sync::Arc;

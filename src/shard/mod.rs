@@ -56,7 +56,7 @@ const TIMER_TICK: Duration = Duration::from_millis(50);
 
 /// Whoever wakes up so much later than it meant to, or takes so long for a turn, stood still: the
 /// process was stopped or frozen, or its machine was.
-const PAUSE_MIN: Duration = Duration::from_secs(1);
+const STANDSTILL_MIN: Duration = Duration::from_secs(1);
 
 /// How often a turn goes from the end back to its sessions, for answers that let them go on,
 /// before it lets the driver have a look again.
@@ -97,7 +97,7 @@ struct Core<S> {
     calendar: Calendar,
     /// When this turn woke up; `None` while asleep.
     awake_since: Option<Time>,
-    /// When the last pause was over.
+    /// When the last standstill was over.
     resumed: Option<Time>,
     settings: Arc<Settings>,
     node: Arc<NodeState>,
@@ -172,7 +172,7 @@ impl<D: Driver> Shard<D> {
         let (asleep_since, timeout) = (core.now, core.timeout(longest));
         driver.poll(timeout, |event| core.handle_event(event))?;
         core.wake_up();
-        core.note_pause(asleep_since, timeout);
+        core.note_standstill(asleep_since, timeout);
         core.hand_around();
         core.read_inbox();
         core.open_arrivals(driver);
@@ -353,8 +353,8 @@ impl<S> Core<S> {
     }
 
     /// Without a deadline nobody's time could run out meanwhile.
-    fn note_pause(&mut self, asleep_since: Time, timeout: Option<Duration>) {
-        let meant = timeout.map(|timeout| asleep_since + timeout + PAUSE_MIN);
+    fn note_standstill(&mut self, asleep_since: Time, timeout: Option<Duration>) {
+        let meant = timeout.map(|timeout| asleep_since + timeout + STANDSTILL_MIN);
         if meant.is_some_and(|meant| self.now > meant) {
             self.resumed = Some(self.now);
         }
@@ -534,7 +534,7 @@ impl<S> Core<S> {
                 .busy_nanos
                 .add(u64::try_from(busy.as_nanos()).unwrap_or(u64::MAX));
             metrics.turn_seconds.observe(busy);
-            if busy > PAUSE_MIN {
+            if busy > STANDSTILL_MIN {
                 self.resumed = Some(now);
             }
         }
