@@ -99,6 +99,18 @@ install_npm_packages() { # FOLDER WHO
     report "npm packages of $folder" "see $log" "$who"
 }
 
+# Programs of crates that are no members of the workspace.
+install_crates() { # FOLDER TARGET WHO
+  local folder=$1 target=$2 who=$3
+  up_to_date "$target/installed" "$folder/Cargo.lock" "$folder/Cargo.toml" "$folder/src/main.rs" &&
+    return 0
+  echo "$name: crates of $folder"
+  cargo build --quiet --locked --manifest-path "$folder/Cargo.toml" --target-dir "$target" \
+    >>"$log" 2>&1 &&
+    touch "$target/installed" ||
+    report "crates of $folder" "see $log" "$who"
+}
+
 begin_log() {
   mkdir -p .cache 2>/dev/null
   if ! [ -w .cache ]; then

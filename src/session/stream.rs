@@ -87,16 +87,13 @@ impl StreamSession {
 
     pub(super) fn handle_slow(&mut self, out: &mut Outputs) {
         let reason = "too slow: more was waiting than an outbox holds";
-        self.say_close(CloseCode::SLOW_CONSUMER, reason, out);
+        self.say_close(CloseCode::SLOW_CONSUMER, reason, None, out);
         self.finish(CloseReason::SlowConsumer, out);
     }
 
     pub(super) fn handle_drain(&mut self, retry_ms: u64, out: &mut Outputs) {
-        if !self.over && self.form.content() != Content::Line {
-            self.form.wrap(&mut out.bytes, &events::retry(retry_ms));
-        }
         let reason = format!("retry={retry_ms}");
-        self.say_close(CloseCode::GOING_AWAY, &reason, out);
+        self.say_close(CloseCode::GOING_AWAY, &reason, Some(retry_ms), out);
         self.finish(CloseReason::Draining, out);
     }
 
@@ -112,7 +109,7 @@ impl StreamSession {
     }
 
     /// Says why it ends, as a WebSocket's Close frame would.
-    fn say_close(&self, code: CloseCode, reason: &str, out: &mut Outputs) {
+    fn say_close(&self, code: CloseCode, reason: &str, retry: Option<u64>, out: &mut Outputs) {
         #[derive(Serialize)]
         struct Close<'a> {
             code: u16,
@@ -128,7 +125,7 @@ impl StreamSession {
         let json = serde_json::to_string(&close).unwrap_or_default();
         let content = match self.form.content() {
             Content::Line => [json.as_bytes(), b"\n"].concat(),
-            _ => events::event(None, Some("close"), &json),
+            _ => events::close(&json, retry),
         };
         self.form.wrap(&mut out.bytes, &content);
     }

@@ -40,10 +40,13 @@ pub fn greeting(begins: Position, greeting: &str, recovered: bool) -> Vec<u8> {
     event(Some(begins), Some(name), greeting)
 }
 
-/// How long a client that reconnects by itself should wait, in milliseconds.
+/// The last event, and how many milliseconds a client that reconnects by itself should wait. One
+/// block and so one chunk, since there are clients that read the ends of chunks as empty lines.
 #[must_use]
-pub fn retry(milliseconds: u64) -> Vec<u8> {
-    format!("retry: {milliseconds}\n").into_bytes()
+pub fn close(close: &str, retry_ms: Option<u64>) -> Vec<u8> {
+    let retry = retry_ms.map(|retry| format!("retry: {retry}\n"));
+    let event = event(None, Some("close"), close);
+    [retry.unwrap_or_default().as_bytes(), &event].concat()
 }
 
 /// An event of this id and name, with this text, which has no carriage return.

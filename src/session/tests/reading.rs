@@ -286,8 +286,7 @@ fn a_drain_answers_held_polls_and_ends_streams_with_a_reason() {
     events.drain();
     let end = events.text();
     for part in [
-        "retry: 1234\n",
-        "event: close\ndata: {\"code\":1001,\"reason\":\"retry=1234\"}\n\n",
+        "\r\nretry: 1234\nevent: close\ndata: {\"code\":1001,\"reason\":\"retry=1234\"}\n\n\r\n",
         "0\r\n\r\n",
     ] {
         assert!(end.contains(part), "{end}");
