@@ -187,6 +187,19 @@ def is_cut_between_lines(stage):
     return stage.ends_with(text, "behind")
 
 
+def is_cut_behind_the_id(stage):
+    """Cut between the line of an id and the empty line that ends the event: one byte is missing."""
+    stage.wait_for("greeted", 1)
+    stage.wait_for_payload(stage.publish("first"))
+    epoch, _, number = stage.reading.log[-1]["id"].partition(":")
+    stage.relay.cut_behind(f"\nid: {epoch}:{int(number) + 1}\n".encode())
+    stage.publish("unended")
+    stage.wait_for("cuts", 1)
+    stage.publish("behind")
+    stage.relay.pass_all()
+    return stage.ends_with("unended", "behind")
+
+
 def is_restarted(stage):
     """The node is killed before anything was published; another one takes its place."""
     stage.wait_for("greeted", 1)
@@ -300,6 +313,7 @@ SCENES = [
     Scene("first", is_cut_before_anything, lambda stage: stage.relay.cut_behind(b"\n\n\r\n")),
     Scene("middle", is_cut_in_the_middle),
     Scene("lines", is_cut_between_lines),
+    Scene("id", is_cut_behind_the_id),
     Scene("restart", is_restarted, needs_own=True),
     Scene("drain", is_sent_away, needs_own=True),
     Scene("503", is_refused_for_a_while),
