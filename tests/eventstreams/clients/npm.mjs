@@ -150,4 +150,6 @@ const about = JSON.parse(readFileSync(join(HERE, "node_modules", name, "package.
 say({ is: "client", title: `${about.name} ${about.version}` });
 process.on("unhandledRejection", (error) => { process.stderr.write(`${error?.stack ?? error}\n`); });
 process.on("uncaughtException", (error) => { process.stderr.write(`${error?.stack ?? error}\n`); });
+// A library may rest by a timer that does not keep a program alive; programs that people have do more.
+setInterval(() => {}, 1 << 30);
 urls.forEach((url, n) => CLIENTS[name](url, new Teller(n)));
