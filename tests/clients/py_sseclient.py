@@ -14,9 +14,11 @@ def main():
     request = urllib.request.Request(options.url, headers={"Accept": "text/event-stream"})
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     client = sseclient.SSEClient(opener.open(request, timeout=20))
-    # The head comes when the subscription is made.
-    peer.say("open")
     events = client.events()
+    # It says where the topic is.
+    first = next(events)
+    assert first.event == "position", first
+    peer.say("open")
 
     def say_next():
         event = next(events)
