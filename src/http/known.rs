@@ -30,9 +30,12 @@ impl Known {
 
     pub(super) fn of(head: &RequestHead) -> Self {
         let mut known = Self::NOTHING;
-        for line in head.headers("If-None-Match") {
+        for value in head.values("If-None-Match") {
+            // RFC 9110 §8.8.3: a tag may hold bytes above 7F; one that is not UTF-8 is not ours,
+            // and the others of its line are read.
+            let line = String::from_utf8_lossy(value);
             known.any |= line == "*";
-            let tags = Tags(line).filter_map(position).take(TAGS_MAX);
+            let tags = Tags(&line).filter_map(position).take(TAGS_MAX);
             known.positions.extend(tags);
         }
         known.positions.truncate(TAGS_MAX);
@@ -95,7 +98,7 @@ fn position(tag: &str) -> Option<Position> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::http::tests::head;
+    use crate::wire::http::tests::{head, head_of};
 
     fn known(lines: &[&str]) -> Known {
         let lines: String = lines
@@ -145,6 +148,15 @@ mod tests {
         ] {
             assert_eq!(known(lines).matches(at("a:7")), matches, "{lines:?}");
         }
+    }
+
+    #[test]
+    fn a_tag_that_is_no_text_leaves_the_others_of_its_line_readable() {
+        let known = Known::of(&head_of(
+            b"GET / HTTP/1.1\r\nIf-None-Match: \"\xff\", \"a:7\"\r\n\r\n",
+        ));
+        assert!(known.matches(at("a:7")));
+        assert!(!known.matches(at("a:8")));
     }
 
     #[test]

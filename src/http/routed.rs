@@ -42,14 +42,14 @@ impl Dress {
     /// where this request was not one of an allowed origin's page.
     #[must_use]
     pub fn apply(&self, response: Response) -> Response {
-        let response = if self.negotiated {
+        let response = match &self.cors {
+            Some(cors) => cors.apply(response),
+            None => response.vary("Origin"),
+        };
+        if self.negotiated {
             response.vary("Accept")
         } else {
             response
-        };
-        match &self.cors {
-            Some(cors) => cors.apply(response),
-            None => response.vary("Origin"),
         }
     }
 }

@@ -108,7 +108,6 @@ fn page(html: &str) -> Response {
         .header("Content-Security-Policy", POLICY)
         .header("X-Content-Type-Options", "nosniff")
         .header("Referrer-Policy", "no-referrer")
-        .header("Vary", answer::VARY)
         .uncached()
 }
 

@@ -66,13 +66,11 @@ pub fn greeting(position: Position, recovered: bool) -> String {
     .unwrap_or_default()
 }
 
-/// The request's headers that decide what a topic's URL answers, and to whose pages.
-pub const VARY: &str = "Accept, Origin";
-
 /// Neither a cache may keep it nor a proxy hold it back.
 #[must_use]
 pub fn unbuffered(response: Response) -> Response {
-    let response = response.uncached().header("Vary", VARY);
+    // Who asks decides to whose pages it is given; where `Accept` decides as well, it is added.
+    let response = response.uncached().header("Vary", "Origin");
     response.header("X-Accel-Buffering", "no")
 }
 

@@ -85,7 +85,7 @@ def refused():
         ("bytes above 7F in Host", get(host=b"Host: \xff\r\n"), 400, {}),
         ("bytes above 7F in Content-Length", post(b"Content-Length: 5\xff\r\n"), 400, {}),
         ("blanks behind a chunk's size",
-         post(b"Transfer-Encoding: chunked\r\n", b"5 \r\nhello\r\n0\r\n\r\n"), 400, {}),
+         post(b"Transfer-Encoding: chunked\r\n", b"5 \r"), 400, {}),
         ("a control character in a value", get(lines=b"X-A: a\x01b\r\n"), 400, {}),
         ("HTTP/2.1", get(version=b"HTTP/2.1"), 505, {}),
         ("HTTP/1.10", get(version=b"HTTP/1.10"), 400, {}),
