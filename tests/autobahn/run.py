@@ -174,4 +174,7 @@ def main():
 
 if __name__ == "__main__":
     places.use_venv()
-    sys.exit(main())
+    code = main()
+    sys.stdout.flush()
+    # The fuzzing client's threads outside of Python are not waited for: some do not survive its end.
+    os._exit(code)

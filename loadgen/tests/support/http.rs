@@ -137,9 +137,11 @@ impl Polls {
         }
         self.stream.write_all(text.as_bytes()).ok()?;
         if self.fault == Fault::Leave && is_wrong {
-            // The next request has come, and is still there when the socket is closed.
+            // The next request has come, and is still there when the socket is closed: nobody
+            // shall read it, since a poll that is held takes the place of the client's next one.
             self.stream.peek(&mut [0]).ok()?;
-            return self.stream.shutdown(std::net::Shutdown::Both).ok();
+            self.stream.shutdown(std::net::Shutdown::Both).ok()?;
+            return None;
         }
         if poll.closes {
             self.stream.shutdown(std::net::Shutdown::Both).ok()?;
