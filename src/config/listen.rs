@@ -1,7 +1,7 @@
 //! Addresses to listen on: `HOST:PORT` or `unix:/path`, and whether a PROXY header comes first.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 
 /// The longest path of a Unix-domain socket: `sun_path` holds 108 bytes and a zero (unix(7)).
@@ -226,9 +226,17 @@ fn split(text: &str) -> Result<(&str, u16), String> {
 /// Every address of the name, each once, IPv4 first, so that the first line that a node prints
 /// is one that every client understands.
 fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
-    let found = (host, port)
-        .to_socket_addrs()
-        .map_err(|error| format!("cannot look up {host}: {error}"))?;
+    let found: Vec<SocketAddr> = match (host, port).to_socket_addrs() {
+        Ok(found) => found.collect(),
+        // RFC 6761 §6.3: they are this host, also where nothing says so.
+        Err(_) if is_under_localhost(host) => {
+            vec![
+                (Ipv4Addr::LOCALHOST, port).into(),
+                (Ipv6Addr::LOCALHOST, port).into(),
+            ]
+        }
+        Err(error) => return Err(format!("cannot look up {host}: {error}")),
+    };
     let mut all: Vec<SocketAddr> = Vec::new();
     for address in found {
         if !all.contains(&address) {
@@ -237,6 +245,11 @@ fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
     }
     all.sort_by_key(SocketAddr::is_ipv6);
     Ok(all)
+}
+
+fn is_under_localhost(host: &str) -> bool {
+    let name = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
+    name == "localhost" || name.ends_with(".localhost")
 }
 
 fn tcp_collide(a: SocketAddr, b: SocketAddr) -> bool {
@@ -275,6 +288,16 @@ mod tests {
         ] {
             assert_eq!(parse(text).to_string(), text);
         }
+    }
+
+    #[test]
+    fn names_under_localhost_are_this_host_also_where_nothing_says_so() {
+        for name in ["a.localhost:8000", "LOCALHOST.:8000", "a.b.localhost.:8000"] {
+            let listen = parse(name);
+            assert_eq!(listen.address.to_string(), "127.0.0.1:8000", "{name}");
+            assert!(listen.is_local(), "{name}");
+        }
+        assert!(ListenAddress::parse("localhost.invalid:8000").is_err());
     }
 
     #[test]

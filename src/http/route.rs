@@ -115,6 +115,12 @@ impl<'a> Asked<'a> {
         }
         let methods = match self.path {
             "*" => TOPIC_METHODS,
+            // Load balancers ask `OPTIONS /` whether a node is there.
+            "/" | "/compare" | METRICS
+                if self.is_admin_elsewhere() && self.head.method() != &Method::Options =>
+            {
+                return Err(moved());
+            }
             "/" | "/compare" | "/altavoz.js" | "/healthz" | "/readyz" | METRICS => PAGE_METHODS,
             "/echo" if self.policy.echo => PAGE_METHODS,
             _ => {
@@ -270,8 +276,7 @@ impl<'a> Asked<'a> {
     /// that was bound anew, and counts as neither.
     fn page(&self, route: Route) -> Result<Route, HttpError> {
         if self.is_admin_elsewhere() {
-            let message = "this node's pages are on its admin address (--admin-listen)";
-            return Err(not_found(message));
+            return Err(moved());
         }
         origin::check_host(self.host.as_ref(), self.policy, self.door)?;
         let identity = self.identity()?;
@@ -356,6 +361,10 @@ impl<'a> Asked<'a> {
 
 fn not_found(message: &'static str) -> HttpError {
     HttpError::new(404, "not_found", message)
+}
+
+fn moved() -> HttpError {
+    not_found("this node's pages are on its admin address (--admin-listen)")
 }
 
 fn not_allowed(methods: &'static str) -> HttpError {

@@ -192,16 +192,13 @@ impl<S> Core<S> {
 
     /// Ends every connection at once.
     pub(super) fn reset_all(&mut self) {
-        for (slot, conn) in &mut self.conns {
-            if conn.state != State::Closed {
-                conn.state = State::Closed;
-                let generation = self.generations[slot];
-                let id = ConnId {
-                    slot: super::slot_number(slot),
-                    generation,
-                };
-                self.commands.push(Command::Close(id, Close::Reset));
-            }
+        for slot in 0..self.generations.len() {
+            let id = ConnId {
+                slot: super::slot_number(slot),
+                generation: self.generations[slot],
+            };
+            self.leave_group(id);
+            self.close(id, Close::Reset);
         }
     }
 }

@@ -143,6 +143,20 @@ fn requests_that_came_with_the_clients_end_are_all_answered() {
 }
 
 #[test]
+fn who_is_reset_at_the_end_of_a_node_is_subscribed_no_more() {
+    let mut world = World::new(1, Limits::default(), Duration::ZERO);
+    let reader = world.connect();
+    reader.write(UPGRADE.as_bytes());
+    world.run();
+    assert_eq!(world.shard.core.groups.members(), 1);
+    world.shard.core.reset_all();
+    world.shard.core.check_invariants();
+    assert_eq!(world.shard.core.groups.members(), 0);
+    world.run();
+    assert!(reader.is_reset());
+}
+
+#[test]
 fn who_subscribes_in_the_turn_of_a_publication_is_not_too_slow() {
     let limits = Limits {
         outbox_bytes_max: 100,

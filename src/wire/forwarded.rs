@@ -24,19 +24,14 @@ pub struct Sender {
 const TRACES: &[&str] = &[
     "Via",
     "X-Real-IP",
-    "X-Original-Forwarded-For",
-    "Forwarded-For",
-    "X-Client-IP",
-    "Client-IP",
-    "True-Client-IP",
-    "X-Cluster-Client-IP",
-    "CF-Connecting-IP",
-    "Fastly-Client-IP",
-    "X-Azure-ClientIP",
     "X-Envoy-External-Address",
+    "X-Appengine-User-IP",
     "X-Original-Host",
     "CDN-Loop",
 ];
+
+/// How the headers end in which others name the client: `CF-Connecting-IP`, `Fly-Client-IP`.
+const ENDS: &[&str] = &["Client-IP", "ClientIP", "Connecting-IP", "Forwarded-For"];
 
 /// Who sent this request over a connection from `peer`.
 ///
@@ -84,17 +79,21 @@ fn names_client(name: &[u8]) -> bool {
 }
 
 fn is_trace(name: &[u8]) -> bool {
-    // Each upgrade asks, and few headers of a client begin with one of these.
-    let may_be = name
-        .first()
-        .is_some_and(|first| b"CFTVX".contains(&first.to_ascii_uppercase()));
-    may_be && !names_client(name) && (begins(name, "X-Forwarded") || is_one_of(name, TRACES))
+    !names_client(name)
+        && (begins(name, "X-Forwarded")
+            || ENDS.iter().any(|end| ends(name, end))
+            || is_one_of(name, TRACES))
 }
 
 fn is_one_of(name: &[u8], names: &[&str]) -> bool {
     names
         .iter()
         .any(|other| name.eq_ignore_ascii_case(other.as_bytes()))
+}
+
+fn ends(name: &[u8], with: &str) -> bool {
+    let start = name.len().checked_sub(with.len());
+    start.is_some_and(|start| name[start..].eq_ignore_ascii_case(with.as_bytes()))
 }
 
 fn begins(name: &[u8], with: &str) -> bool {
@@ -280,6 +279,10 @@ mod tests {
             "x-forwarded-proto: https",
             "X-FORWARDED-Server: a",
             "X-Real-IP: 1.1.1.1",
+            "CF-Connecting-IP: 1.1.1.1",
+            "fly-client-ip: 1.1.1.1",
+            "X-Azure-ClientIP: 1.1.1.1",
+            "X-Original-Forwarded-For: 1.1.1.1",
         ] {
             assert!(shows(&format!("{header}\r\n")), "{header}");
         }

@@ -16,6 +16,9 @@ const BUSY_PERCENT: f64 = 90.0;
 /// Publications may leave so late; beyond it the timetable is the generator's wish only.
 const LATENESS_US_MAX: f64 = 10_000.0;
 
+/// The same where publishers waited for the server.
+const LATENESS_BLOCKED_US_MAX: f64 = 1_000_000.0;
+
 /// Less of the timetable than this is another load than the one asked for.
 const ACHIEVED_PERCENT_MIN: f64 = 98.0;
 
@@ -45,6 +48,13 @@ pub fn limits(report: &Report) -> Vec<String> {
         limits.push(format!(
             "the generator was the limit: {share} % of its publications left over {:.1} ms late",
             lateness / 1e3
+        ));
+    }
+    if lateness > LATENESS_BLOCKED_US_MAX && total.blocked > 0 {
+        limits.push(format!(
+            "the load was not reached: {share} % of its publications left over {:.1} s late, since \
+             their publishers waited for answers (more of them at once: --publishers)",
+            lateness / 1e6
         ));
     }
     for arm in &report.arms {

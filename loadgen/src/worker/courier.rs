@@ -136,7 +136,9 @@ impl Courier {
             match step.piece {
                 None => return Ok(found),
                 // RFC 9110 §15.5.9: it waited for a request and saw none.
-                Some(Piece::Head(head)) if head.status == 408 => return Ok(self.unseen(found)),
+                Some(Piece::Head(head)) if head.status == 408 && !self.is_again() => {
+                    return Ok(self.unseen(found));
+                }
                 Some(Piece::Head(_)) if !self.waits() => {
                     return Err("an answer that nobody asked for".to_owned());
                 }
@@ -175,6 +177,10 @@ impl Courier {
         if fate != Fate::Waits {
             self.under_way = None;
         }
+        if matches!(fate, Fate::Cut(_)) {
+            // The server is there, and said something.
+            self.attempts = 0;
+        }
         self.back_off(now);
         fate
     }
@@ -205,6 +211,13 @@ impl Courier {
         self.under_way = None;
         self.attempts = 0;
         Some(Answered::Whole { status, is_last })
+    }
+
+    /// Whether the POST under way was sent before: what is said of it now counts.
+    fn is_again(&self) -> bool {
+        self.under_way
+            .as_ref()
+            .is_some_and(|it| it.is_again && it.sent > 0)
     }
 
     fn unseen(&mut self, found: Option<Answered>) -> Option<Answered> {
@@ -325,6 +338,11 @@ mod tests {
         let cut = courier.handle_bytes(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nx");
         assert_eq!((cut, courier.handle_eof()), (Ok(None), None));
         assert_eq!(courier.handle_closed(5, true), Fate::Cut(200));
+        assert_eq!(
+            courier.not_before,
+            5 + FIRST_WAIT_NANOS,
+            "the server is there"
+        );
     }
 
     #[test]
@@ -336,6 +354,10 @@ mod tests {
         let mut crossed = sent(false);
         assert_eq!(crossed.handle_bytes(timeout), Ok(Some(Answered::Unseen)));
         assert_eq!(crossed.handle_closed(5, true), Fate::Again);
+        // Who says so again has refused it.
+        assert!(crossed.take_request(6, false).is_some());
+        assert_eq!(crossed.handle_bytes(timeout), Ok(None));
+        assert_eq!(Ok(crossed.handle_eof()), whole(408, true));
         let mut behind = sent(false);
         let both = [OK, timeout].concat();
         assert_eq!(behind.handle_bytes(&both), whole(200, true));

@@ -159,7 +159,14 @@ impl Core {
             match courier.handle_closed(now, !was_begun) {
                 Fate::Idle | Fate::Waits => {}
                 Fate::Again => self.posts.retried += 1,
-                Fate::Cut(status) => self.note_status(status),
+                Fate::Cut(status) => {
+                    self.note_status(status);
+                    self.posts.unanswered += u64::from((200..300).contains(&status));
+                    count(
+                        &mut self.finished.publisher_closes,
+                        "an answer was cut short",
+                    );
+                }
                 Fate::Unanswered => self.posts.unanswered += 1,
             }
         }
