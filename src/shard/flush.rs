@@ -2,8 +2,8 @@
 
 use std::mem;
 
+use super::Core;
 use super::connection::{Gate, State};
-use super::{Command, Core};
 use crate::base::ConnId;
 use crate::io::driver::{Driver, SendStatus};
 use crate::io::{Close, Peer};
