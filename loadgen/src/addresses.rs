@@ -8,6 +8,8 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
 
+use altavoz::config::is_localhost;
+
 use crate::failure::Failure;
 
 /// So many addresses of a name are tried.
@@ -86,11 +88,6 @@ fn plain(error: &std::io::Error) -> String {
         Some(_) => error.kind().to_string(),
         None => error.to_string(),
     }
-}
-
-fn is_localhost(name: &str) -> bool {
-    let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
-    name == "localhost" || name.ends_with(".localhost")
 }
 
 fn loopback(port: u16) -> Vec<SocketAddr> {

@@ -229,7 +229,7 @@ fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
     let found: Vec<SocketAddr> = match (host, port).to_socket_addrs() {
         Ok(found) => found.collect(),
         // RFC 6761 §6.3: they are this host, also where nothing says so.
-        Err(_) if is_under_localhost(host) => {
+        Err(_) if is_localhost(host) => {
             vec![
                 (Ipv4Addr::LOCALHOST, port).into(),
                 (Ipv6Addr::LOCALHOST, port).into(),
@@ -247,7 +247,9 @@ fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
     Ok(all)
 }
 
-fn is_under_localhost(host: &str) -> bool {
+/// Whether a name is this host's by itself: `localhost` and what is under it (RFC 6761 §6.3).
+#[must_use]
+pub fn is_localhost(host: &str) -> bool {
     let name = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
     name == "localhost" || name.ends_with(".localhost")
 }
