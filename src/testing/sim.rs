@@ -24,6 +24,8 @@
 //! ```
 
 mod driver;
+mod due;
+mod history;
 mod link;
 mod net;
 mod peer;

@@ -6,6 +6,8 @@ use std::fmt;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Report {
     counts: [u64; Seen::ALL.len()],
+    /// All that happened, as one number; of many runs their sum.
+    history: u64,
 }
 
 /// Writes the enum together with its list and names.
@@ -105,7 +107,8 @@ seen! {
 impl Default for Report {
     fn default() -> Self {
         let counts = [0; Seen::ALL.len()];
-        Self { counts }
+        let history = 0;
+        Self { counts, history }
     }
 }
 
@@ -123,6 +126,12 @@ impl Report {
         for (count, more) in self.counts.iter_mut().zip(other.counts) {
             *count += more;
         }
+        self.history = self.history.wrapping_add(other.history);
+    }
+
+    /// Notes all that happened in a run.
+    pub(super) fn note_history(&mut self, history: u64) {
+        self.history = history;
     }
 
     /// What never happened.
@@ -142,6 +151,6 @@ impl fmt::Display for Report {
         for what in Seen::ALL {
             writeln!(f, "{:>9}  {}", self.counts[*what as usize], what.text())?;
         }
-        Ok(())
+        writeln!(f, "history {:016x}", self.history)
     }
 }

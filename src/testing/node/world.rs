@@ -353,6 +353,7 @@ impl World {
     fn count(&mut self) {
         let counts = self.net.counts();
         let report = &mut self.report;
+        report.note_history(self.net.history());
         report.add(Seen::ShortSends, counts.short_sends);
         report.add(Seen::PendingSends, counts.pending_sends);
         report.add(Seen::Broken, counts.resets);

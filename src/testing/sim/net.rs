@@ -18,6 +18,8 @@ use crate::base::{ConnId, ListenerId, Part, Time};
 use crate::io::{Close, SendStatus};
 
 use super::driver::SimSocket;
+use super::due::Due;
+use super::history::History;
 use super::link::{End, Link, LinkId, Place, offered};
 use super::peer::SimPeer;
 use super::profile::{Profile, chance};
@@ -124,6 +126,12 @@ impl SimNet {
         net.links.iter().filter(alive).count()
     }
 
+    /// All that has happened so far as one number.
+    #[must_use]
+    pub fn history(&self) -> u64 {
+        self.0.borrow().history.digest()
+    }
+
     /// What has happened so far.
     #[must_use]
     pub fn counts(&self) -> SimCounts {
@@ -140,20 +148,6 @@ pub struct SimCounts {
     pub pending_sends: u64,
     /// Connections that ended without a close of the driver.
     pub resets: u64,
-}
-
-/// What happens at a moment.
-#[derive(Clone, Copy, Debug)]
-enum Due {
-    Accept(ListenerId, LinkId),
-    Connected(LinkId),
-    Deliver(LinkId),
-    Complete(LinkId),
-    Writable(LinkId),
-    Broken(LinkId),
-    Closed(LinkId),
-    /// For the peer.
-    Arrive(LinkId),
 }
 
 /// Moment, then chance, then the order of scheduling.
@@ -201,6 +195,7 @@ pub(super) struct Net {
     due: BTreeMap<Key, Due>,
     scheduled: u64,
     counts: SimCounts,
+    history: History,
 }
 
 impl Net {
@@ -217,6 +212,7 @@ impl Net {
             due: BTreeMap::new(),
             scheduled: 0,
             counts: SimCounts::default(),
+            history: History::default(),
         }
     }
 
@@ -527,6 +523,7 @@ impl Net {
         link.arrive_scheduled = false;
         if link.has_arrival() {
             let count = link.profile.segment(&mut self.rng, link.outbound.len());
+            self.history.arrives(self.now, id, link, count);
             link.arrive(count);
             self.kick_writable(id);
             self.kick_arrival(id);
@@ -579,6 +576,8 @@ impl Net {
     }
 
     fn happen(&mut self, driver: usize, due: Due) -> Option<Happening> {
+        let (kind, link) = due.told();
+        self.history.happens(self.now, kind, link);
         match due {
             Due::Accept(listener, id) => self.accept(driver, listener, id),
             Due::Connected(id) => self.connected(id),
