@@ -2,171 +2,39 @@
 //! every transport, and comparisons of transports with what theory predicts.
 //!
 //! ```text
-//!  options -> plan -> run/{fanout,connect} -> crew ==lines==> worker (a process each)
-//!              arms                             |               core: clients, one driver
-//!                                            sample, live         frames, readers, rota
-//!                                               |               meter: stamp -> ledger, histograms
-//!                                               |               windows: traffic of each arm
-//!                                               |               publisher: schedule -> stamp
-//!                  report/{arms,text,hgrm,hlog} <- rounds, joined without loss
-//!                           thresholds -> exit code
+//!  cli -> run -> comparison -> report -> recording <- lines <- plan <- options
+//!          |                                            |
+//!          +== a process each, JSON lines ==========> worker -> speak, measure
 //! ```
+//!
+//! docs/architecture.md has its floors, and what each module is for.
 //!
 //! - An arm is the clients of one transport, or of one polling interval. All arms of a run read
 //!   the same publications at the same time, and each has figures of its own.
 //! - A worker is one process with one event loop over the same `Driver` as the node. It measures
 //!   passively: a publication carries its run, round, stream, sequence number and moments
-//!   ([`stamp`]), so any process of the host can receive it.
-//! - The coordinator starts workers, tells them what begins when ([`protocol`]), samples the
+//!   ([`measure::stamp`]), so any process of the host can receive it.
+//! - The coordinator starts workers, tells them what begins when ([`lines`]), samples the
 //!   server from `/proc`, and joins what they measured.
-//! - The server is named by `--target`, or is this program again as `loadgen node` ([`node`]).
+//! - The server is named by `--target`, or is this program again as `loadgen node` ([`server::node`]).
 //!
 //! The library exists for its tests; the interface is the command line.
 
-use crate::comparison::Comparison;
-use crate::diff::{Diff, Verdict};
-use crate::failure::{EXIT_THRESHOLD, Failure};
-use crate::options::{Cli, Command, DiffOptions, ReportOptions};
-use crate::outputs::{Outputs, print, read_file};
-use crate::report::Report;
-use crate::report::recording::Run;
-use crate::results::Results;
-
-pub mod addresses;
-pub mod arms;
-pub mod bare;
+pub mod base;
+pub mod cli;
 pub mod comparison;
-pub mod crew;
-pub mod diff;
-pub mod doctor;
-pub mod failure;
-pub mod headers;
-pub mod html;
-pub mod ledger;
-pub mod live;
-pub mod merge;
-pub mod message;
+pub mod figures;
+pub mod host;
+pub mod lines;
+pub mod measure;
 pub mod model;
-pub mod node;
-pub mod num;
 pub mod options;
-pub mod outputs;
-pub mod paths;
 pub mod plan;
-pub mod presets;
-pub mod protocol;
-pub mod publications;
-pub mod quantities;
+pub mod recording;
 pub mod report;
 pub mod results;
 pub mod run;
-pub mod sample;
-pub mod schedule;
-pub mod search;
-pub mod signals;
-pub mod sources;
-pub mod stages;
-pub mod stamp;
-pub mod stats;
-pub mod target;
-pub mod thresholds;
-pub mod traffic;
-pub mod transport;
+pub mod server;
+pub mod show;
+pub mod speak;
 pub mod worker;
-
-/// Does what the command line says; the exit code. `line` is what was typed, for the report.
-///
-/// # Errors
-/// When it could not be done.
-pub fn main_of(cli: Cli, line: &str) -> Result<u8, Failure> {
-    match cli.command {
-        Command::Fanout(options) => {
-            let outputs = Outputs::new(&options.output, &arms::names(&options.reading)?)?;
-            outputs.run(run::fanout::run(&options)?)
-        }
-        Command::Connect(options) => {
-            let outputs = Outputs::new(&options.output, &arms::names(&options.reading)?)?;
-            outputs.run(run::connect::run(&options)?)
-        }
-        Command::Compare(mut options) => {
-            let page = options.page_by_default();
-            options.output.html = options.output.html.or_else(|| page.clone());
-            let outputs = Outputs::new(&options.output, &run::compare::arms(&options))?;
-            outputs.check_logs(run::compare::arms_in_all(&options))?;
-            if !options.output.quiet {
-                run::say(&run::compare::announcement(&options));
-            }
-            let exit = outputs.comparison(run::compare::run(&options, line)?)?;
-            if let Some(page) = page {
-                run::say(&format!("its page is in {page}"));
-            }
-            Ok(exit)
-        }
-        Command::Capacity(options) => {
-            let outputs = Outputs::new(&options.load.output, &[])?;
-            outputs.check_search()?;
-            let capacity = run::capacity::run(&options, line)?;
-            let exit = outputs.plain(&capacity.text(), &capacity.json(), &capacity.limits)?;
-            Ok(if capacity.capacity.is_none() {
-                EXIT_THRESHOLD
-            } else {
-                exit
-            })
-        }
-        Command::Report(options) => again(&options),
-        Command::Diff(options) => diff_of(&options),
-        Command::Merge(options) => {
-            let report = Report::new(merge::merge_files(&options.files)?);
-            Outputs::new(&options.output, &report.arm_names())?.run(report)
-        }
-        Command::Doctor(options) => {
-            let findings = doctor::examine(options.clients, doctor::raise_descriptors());
-            print(&doctor::table(&findings))?;
-            Ok(u8::from(findings.iter().any(|f| !f.enough)))
-        }
-        Command::Worker => {
-            if let Err(why) = worker::run() {
-                let notice = protocol::Notice::Failed(why);
-                let line = serde_json::to_string(&notice).unwrap_or_default();
-                print(&format!("{line}\n"))?;
-            }
-            Ok(0)
-        }
-        Command::Node(options) => Ok(node::run(&options)),
-        Command::Bare(options) => bare::run(&options).map(|()| 0),
-    }
-}
-
-/// `loadgen report`: what the file holds decides what it is.
-fn again(options: &ReportOptions) -> Result<u8, Failure> {
-    let text = read_file(&options.file)?;
-    let failed = |why: String| Failure::usage(format!("{}: {why}", options.file));
-    match results::command_of(&text).map_err(failed)?.as_str() {
-        "compare" => {
-            let comparison = Comparison::parse(&text).map_err(failed)?;
-            let outputs = Outputs::new(&options.output, &comparison.arm_names())?;
-            outputs.check_logs(comparison.cells.iter().map(|cell| cell.arms.len()).sum())?;
-            outputs.comparison(comparison)
-        }
-        _ => {
-            let report = Report::new(Run::parse(&text).map_err(failed)?);
-            Outputs::new(&options.output, &report.arm_names())?.run(report)
-        }
-    }
-}
-
-/// `loadgen diff`.
-fn diff_of(options: &DiffOptions) -> Result<u8, Failure> {
-    let read = |path: &str| {
-        let results = Results::parse(&read_file(path)?);
-        results.map_err(|why| Failure::usage(format!("{path}: {why}")))
-    };
-    let diff = Diff::new(&read(&options.first)?, &read(&options.second)?);
-    print(&diff.text(options.all))?;
-    let is_worse = diff.count(Verdict::Worse) > 0;
-    Ok(if options.strict && is_worse {
-        EXIT_THRESHOLD
-    } else {
-        0
-    })
-}

@@ -8,8 +8,8 @@ use loadgen::options::Cli;
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().collect();
-    let line = loadgen::outputs::public_line(&words);
-    match loadgen::main_of(Cli::parse(), &line) {
+    let line = loadgen::cli::outputs::public_line(&words);
+    match loadgen::cli::main_of(Cli::parse(), &line) {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
             drop(writeln!(std::io::stderr(), "loadgen: {failure}"));

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::process::{Child, Command, Stdio};
 
 use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
-use loadgen::node::ChildServer;
+use loadgen::server::node::ChildServer;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
@@ -262,7 +262,9 @@ fn the_files_can_be_read_by_others() {
     let entries = IntervalLogIterator::new(&log).map(|entry| entry.expect("a legal line"));
     let deliveries: u64 = entries
         .filter_map(|entry| match entry {
-            LogEntry::Interval(i) => loadgen::stats::Latency::decode(i.encoded_histogram()).ok(),
+            LogEntry::Interval(i) => {
+                loadgen::measure::stats::Latency::decode(i.encoded_histogram()).ok()
+            }
             _ => None,
         })
         .map(|latency| latency.len())

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::base::transport::Transport;
 use crate::model::claims::{SEED_POLL_BYTES, SEED_PUSH_BYTES};
-use crate::transport::Transport;
 
 use super::{ArmResult, Cell};
 

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::num::median;
-use crate::stats::micros;
+use crate::base::num::median;
+use crate::measure::stats::micros;
 
 use super::{Figure, Repeat};
 
@@ -288,7 +288,7 @@ pub const KINDS: &[Kind] = &[
         "TCP segments, both directions, for one delivered update",
         |r| {
             let wire = r.arm.traffic.wire.as_ref()?;
-            crate::num::ratio(
+            crate::base::num::ratio(
                 wire.segments_up + wire.segments_down,
                 r.arm.traffic.deliveries,
             )
@@ -357,7 +357,7 @@ fn at(repeat: &Repeat, percentile: f64) -> Option<f64> {
 }
 
 fn share(part: u64, of: u64) -> Option<f64> {
-    crate::num::ratio(part, of).map(|ratio| 100.0 * ratio)
+    crate::base::num::ratio(part, of).map(|ratio| 100.0 * ratio)
 }
 
 fn per_client_second(repeat: &Repeat, bytes: u64) -> Option<f64> {

@@ -1,6 +1,6 @@
 //! The tables of a comparison: which figures stand together, and how a value is written.
 
-use crate::html::number;
+use crate::base::number;
 
 use super::figures::{Kind, Unit, find};
 use super::{ArmResult, Cell, Figure};

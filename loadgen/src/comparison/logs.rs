@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::report::hgrm::hgrm;
-use crate::report::hlog::Interval;
+use crate::show::hgrm::hgrm;
+use crate::show::hlog::Interval;
 
 use super::{ArmResult, Comparison, Repeat, Second};
 
@@ -28,7 +28,7 @@ pub fn hlogs(comparison: &Comparison) -> Vec<(String, String)> {
             "loadgen compare, staleness {}\n{cell}, {}",
             comparison.latency_basis, arm.name
         );
-        crate::report::hlog::hlog(&comment, &intervals)
+        crate::show::hlog::hlog(&comment, &intervals)
     };
     named(comparison, |number, arm| Some(log(number, arm)))
 }

@@ -11,11 +11,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::Arrivals;
+use crate::figures::thresholds::{Figures, Outcome};
+use crate::host::sample::Machine;
+use crate::measure::stats::{Latency, micros};
+use crate::plan::workload::Workload;
 use crate::report::arm::{Arm, ArmDeliveries};
-use crate::sample::Machine;
-use crate::stats::{Latency, micros};
-use crate::thresholds::{Figures, Outcome};
 
 pub mod bytes;
 pub mod crossing;
@@ -93,31 +93,6 @@ pub struct Cell {
     pub side_by_side: bool,
     /// The arms.
     pub arms: Vec<ArmResult>,
-}
-
-/// What is published to whom.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-pub struct Workload {
-    /// Clients of each arm.
-    pub clients: u32,
-    /// Topics; the clients of an arm are spread over them.
-    pub topics: u32,
-    /// Publishers.
-    pub publishers: u32,
-    /// Publications a second over all topics; 0 for an idle cell.
-    pub rate: f64,
-    /// How they are spread over time.
-    pub arrivals: Arrivals,
-    /// Bytes of a payload.
-    pub size_bytes: u64,
-}
-
-impl Workload {
-    /// Publications a second that one client is to get.
-    #[must_use]
-    pub fn rate_of_a_client(&self) -> f64 {
-        self.rate / f64::from(self.topics.max(1))
-    }
 }
 
 /// One arm in one cell.

@@ -1,12 +1,13 @@
 //! The comparison as an HTML page: tables, and the plots that belong to them.
 
-use crate::html::axis::Axis;
-use crate::html::bars::{Bar, Bars};
-use crate::html::ratios::{Ratios, Row};
-use crate::html::table::{Cell as TableCell, Table};
-use crate::html::{Block, Lines, Page, Section, Series, Style, number};
+use crate::base::number;
+use crate::measure::stats::Latency;
 use crate::report::page::curve;
-use crate::stats::Latency;
+use crate::show::html::axis::Axis;
+use crate::show::html::bars::{Bar, Bars};
+use crate::show::html::ratios::{Ratios, Row};
+use crate::show::html::table::{Cell as TableCell, Table};
+use crate::show::html::{Block, Lines, Page, Section, Series, Style};
 
 use super::figures::{Kind, find};
 use super::groups::{self, GROUPS, Group};
@@ -103,7 +104,7 @@ fn facts(comparison: &Comparison) -> Vec<(String, String)> {
             "Generator",
             format!("{} {}", comparison.generator, comparison.generator_version),
         ),
-        ("Began", crate::num::utc(comparison.started_unix_ms)),
+        ("Began", crate::base::num::utc(comparison.started_unix_ms)),
         (
             "Took",
             format!("{} s", number::figure(comparison.duration_seconds)),

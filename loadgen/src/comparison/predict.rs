@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use crate::base::transport::Transport;
 use crate::model::cost::EXCHANGE_SEGMENTS;
 use crate::model::poll::{Carries, Exchange};
 use crate::model::push::Keepalive;
 use crate::model::{Cost, LongPoll, Poll, Push, Traffic};
 use crate::report::arm::Arm;
-use crate::transport::Transport;
 
-use super::{ArmResult, Basis, Cell, Workload};
+use super::{ArmResult, Basis, Cell};
+use crate::plan::workload::Workload;
 
 /// What polling's requests, emptiness and staleness may be off by.
 const POLL_TOLERANCE_PERCENT: f64 = 5.0;

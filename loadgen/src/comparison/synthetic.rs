@@ -2,17 +2,17 @@
 
 use std::collections::BTreeMap;
 
+use crate::base::transport::Transport;
+use crate::host::sample::Machine;
+use crate::measure::stats::Latency;
 use crate::model::Arrivals;
 use crate::report::arm::{Arm, ArmConnect, ArmDeliveries, ArmServer, ArmTraffic, ArmWire};
-use crate::sample::Machine;
-use crate::stats::Latency;
-use crate::transport::Transport;
 
 use super::crossing::{Crossing, Point};
 use super::{
-    ArmResult, Basis, Cell, Comparison, Repeat, SCHEMA_VERSION, Second, Workload, bytes, lubbers,
-    predict,
+    ArmResult, Basis, Cell, Comparison, Repeat, SCHEMA_VERSION, Second, bytes, lubbers, predict,
 };
+use crate::plan::workload::Workload;
 
 const ARMS: [&str; 7] = [
     "ws", "sse", "longpoll", "stream", "poll-2s", "poll-5s", "poll-10s",
@@ -130,7 +130,7 @@ fn repeat_at(name: &str, seed: u64, rate: f64) -> Repeat {
                 Some(interval) => 1e9 * interval * random.f64(),
                 None => 2e6 * (1.0 + 3.0 * random.f64().powi(8)),
             };
-            part.record(crate::num::whole(nanos));
+            part.record(crate::base::num::whole(nanos));
         }
         staleness.add(&part);
         seconds.push(Second {
@@ -149,9 +149,9 @@ fn repeat_at(name: &str, seed: u64, rate: f64) -> Repeat {
 fn measured(name: &str, rate: f64, seed: u64, staleness: &Latency) -> Arm {
     let clients = u64::from(CLIENTS);
     let window = 20.0;
-    let deliveries = crate::num::whole(rate * window) * clients;
+    let deliveries = crate::base::num::whole(rate * window) * clients;
     let requests = match (name, interval(name)) {
-        (_, Some(interval)) => clients * crate::num::whole(window / interval),
+        (_, Some(interval)) => clients * crate::base::num::whole(window / interval),
         ("longpoll", _) => deliveries.max(clients),
         _ => 0,
     };
@@ -200,14 +200,14 @@ fn traffic(window: f64, deliveries: u64, requests: u64) -> ArmTraffic {
     let (up, down) = (110 * requests, 260 * requests + 66 * deliveries);
     let (segments_up, segments_down) = (2 * requests + deliveries, requests + deliveries);
     let wire = up + down + 52 * (segments_up + segments_down);
-    let each = |bytes: u64| crate::num::ratio(bytes, deliveries);
+    let each = |bytes: u64| crate::base::num::ratio(bytes, deliveries);
     let clients = f64::from(CLIENTS);
     ArmTraffic {
         window_seconds: window,
         deliveries,
         requests,
         requests_per_second: Some(requests as f64 / window),
-        requests_per_delivery: crate::num::ratio(requests, deliveries),
+        requests_per_delivery: crate::base::num::ratio(requests, deliveries),
         answers: requests,
         empty_answers: requests / 2,
         empty_percent: (requests > 0).then_some(50.0),

@@ -1,9 +1,10 @@
 //! What presets add to a page: the crossing of polling and push, the cases of Lubbers and Greco,
 //! and what every figure means.
 
-use crate::html::axis::Axis;
-use crate::html::table::{Cell, Table};
-use crate::html::{Block, Lines, Section, Series, Style, number};
+use crate::base::number;
+use crate::show::html::axis::Axis;
+use crate::show::html::table::{Cell, Table};
+use crate::show::html::{Block, Lines, Section, Series, Style};
 
 use super::crossing::{Crossing, Point};
 use super::lubbers::Row;

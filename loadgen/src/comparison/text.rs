@@ -1,6 +1,6 @@
 //! The comparison for people at a terminal: a table for each group of figures, within 80 columns.
 
-use crate::html::number;
+use crate::base::number;
 
 use super::figures::Kind;
 use super::groups::{self, GROUPS, Group};

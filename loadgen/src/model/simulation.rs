@@ -120,7 +120,7 @@ impl Counted {
     fn quantile(&mut self, quantile: f64) -> f64 {
         self.waits.sort_by(f64::total_cmp);
         let last = self.waits.len() - 1;
-        self.waits[crate::num::index(crate::num::whole(quantile * last as f64))]
+        self.waits[crate::base::num::index(crate::base::num::whole(quantile * last as f64))]
     }
 }
 

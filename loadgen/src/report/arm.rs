@@ -14,8 +14,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::stats::Summary;
-use crate::transport::Transport;
+use crate::base::transport::Transport;
+use crate::measure::stats::Summary;
 
 use super::Range;
 

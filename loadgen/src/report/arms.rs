@@ -2,18 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use crate::arms::{ArmPlan, size};
-use crate::num::{id, ratio};
+use crate::base::num::{id, ratio};
+use crate::base::transport::Transport;
+use crate::lines::{ArmConnects, ArmRound};
+use crate::measure::traffic::{Tally, Traffic};
 use crate::options::DriverKind;
 use crate::plan::Plan;
-use crate::protocol::{ArmConnects, ArmRound};
-use crate::run::Measured;
-use crate::traffic::{Tally, Traffic};
-use crate::transport::Transport;
+use crate::plan::arms::{ArmPlan, size};
+use crate::recording::measured::Measured;
 
 use super::arm::{Arm, ArmConnect, ArmDeliveries, ArmServer, ArmTraffic, ArmWire};
 use super::ranges;
-use super::recording::{Memory, Run};
+use crate::recording::{Memory, Run};
 
 /// What a segment costs besides its data, in bytes: IPv4 and TCP, with time stamps.
 const SEGMENT_HEAD_BYTES_V4: u64 = 20 + 20 + 12;

@@ -7,13 +7,13 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::num::ratio;
+use crate::base::num::ratio;
+use crate::lines::Posts;
+use crate::measure::stats::{Summary, micros};
 use crate::plan::{Pace, PublishBy};
-use crate::protocol::Posts;
-use crate::run::{Connected, Measured, ServerUse};
-use crate::stats::{Summary, micros};
+use crate::recording::measured::{Connected, Measured, ServerUse};
 
-use super::recording::{Memory, Run, StageRun, StormRun};
+use crate::recording::{Memory, Run, StageRun, StormRun};
 
 /// The load that was asked for.
 #[derive(Clone, Debug, Serialize)]

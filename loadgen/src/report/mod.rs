@@ -5,34 +5,28 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::num::median;
+use crate::base::num::median;
+use crate::figures::thresholds::{Figures, Outcome};
+use crate::host::sample::Machine;
+use crate::measure::stats::{Latency, micros};
 use crate::plan::Pace;
-use crate::run::metrics_url::Metrics;
-use crate::run::{Measured, join_repeats};
-use crate::sample::Machine;
-use crate::stats::{Latency, micros};
-use crate::thresholds::{Figures, Outcome};
+use crate::recording::measured::{Measured, join_repeats};
+use crate::recording::metrics::Metrics;
 
 use self::arm::Arm;
 pub use self::figures::{
     ConnectFigures, IdleFigures, MemoryFigures, Options, Range, RoundFigures, StageFigures,
     StormFigures,
 };
-use self::hlog::Interval;
-use self::recording::Run;
+use crate::recording::{Run, SCHEMA_VERSION};
+use crate::show::hlog::{self, Interval};
 
 pub mod arm;
 mod arms;
 pub mod figures;
-pub mod hgrm;
-pub mod hlog;
 pub mod page;
-pub mod recording;
 pub mod text;
 pub mod verdict;
-
-/// The form of the JSON; it changes when a figure changes its name or meaning.
-pub const SCHEMA_VERSION: u32 = 2;
 
 /// The report, as it stands in JSON.
 #[derive(Clone, Debug, Serialize)]

@@ -1,10 +1,11 @@
 //! The report of a run as an HTML page.
 
-use crate::html::axis::Axis;
-use crate::html::bars::{Bar, Bars};
-use crate::html::table::{Cell, Table};
-use crate::html::{Block, Lines, Page, Section, Series, Style, number};
-use crate::stats::{Latency, Summary};
+use crate::base::number;
+use crate::measure::stats::{Latency, Summary};
+use crate::show::html::axis::Axis;
+use crate::show::html::bars::{Bar, Bars};
+use crate::show::html::table::{Cell, Table};
+use crate::show::html::{Block, Lines, Page, Section, Series, Style};
 
 use super::arm::Arm;
 use super::{Report, RoundFigures, StageFigures};
@@ -91,7 +92,7 @@ fn facts(report: &Report) -> Vec<(String, String)> {
     let mut facts = vec![
         ("Machine", report.machine.to_string()),
         ("Generator", format!("loadgen {}", report.generator_version)),
-        ("Began", crate::num::utc(report.started_unix_ms)),
+        ("Began", crate::base::num::utc(report.started_unix_ms)),
         ("Pace", pace),
         ("Latency", report.latency_basis.to_owned()),
         ("Seed", options.seed.to_string()),
@@ -210,7 +211,7 @@ fn over_time(report: &Report) -> Option<Lines> {
     let intervals = report.intervals();
     let first = intervals.first()?.start;
     let at = |percentile: f64| -> Vec<(f64, f64)> {
-        let point = |interval: &super::hlog::Interval| {
+        let point = |interval: &crate::show::hlog::Interval| {
             let seconds = interval.start.saturating_sub(first).as_secs_f64();
             let nanos = interval.latency.percentile(percentile)?;
             Some((seconds, nanos as f64 / 1e6))

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use crate::stats::Summary;
+use crate::measure::stats::Summary;
 
 use super::{ConnectFigures, MemoryFigures, Report, RoundFigures, StormFigures};
 

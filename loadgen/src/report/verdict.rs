@@ -3,10 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::failure::advice;
+use crate::base::failure::advice;
+use crate::base::transport::Transport;
+use crate::measure::stats::Summary;
 use crate::plan::{Plan, PublishBy};
-use crate::stats::Summary;
-use crate::transport::Transport;
 
 use super::{Report, RoundFigures};
 

@@ -1,4 +1,4 @@
-//! `loadgen capacity`: the search of [`crate::search`], each level a run of `fanout` with a fresh
+//! `loadgen capacity`: the search of [`crate::plan::search`], each level a run of `fanout` with a fresh
 //! node.
 
 use std::time::Duration;
@@ -6,14 +6,14 @@ use std::time::Duration;
 use altavoz::base::clock;
 use serde::{Deserialize, Serialize};
 
-use crate::arms;
-use crate::failure::Failure;
-use crate::html::number;
+use crate::base::failure::Failure;
+use crate::base::number;
+use crate::figures::thresholds::{Outcome, Threshold};
+use crate::host::sample::{self, Machine};
 use crate::options::{CapacityOf, CapacityOptions, FanoutOptions, Publish};
+use crate::plan::arms;
+use crate::plan::search::{End, Probe, Purpose, Search, Verdict};
 use crate::report::Report;
-use crate::sample::{self, Machine};
-use crate::search::{End, Probe, Purpose, Search, Verdict};
-use crate::thresholds::{Outcome, Threshold};
 
 /// How long a level is measured if nothing is said.
 const LENGTH: Duration = Duration::from_secs(5);

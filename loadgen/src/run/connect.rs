@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use altavoz::base::clock;
 
-use crate::crew::Crew;
-use crate::failure::Failure;
+use crate::base::failure::Failure;
 use crate::options::ConnectOptions;
-use crate::plan::{Extent, Plan};
+use crate::plan::Plan;
+use crate::plan::course::Extent;
+use crate::recording::StormRun;
+use crate::recording::measured::join_backs;
 use crate::report::Report;
-use crate::report::recording::{Run, StormRun};
+use crate::run::crew::Crew;
 
 use super::{SETTLE, Server, metrics_url};
 
@@ -39,7 +41,7 @@ pub fn run(options: &ConnectOptions) -> Result<Report, Failure> {
     crew.announce("holding");
     let idle = super::hold(&mut crew, options.hold)?;
     let memory = super::memory(&before, &mut crew, &server, connected.connects.connected);
-    let mut run = Run::new("connect", &plan, &server, connected);
+    let mut run = super::begun("connect", &plan, &server, connected);
     run.started = started;
     if options.storm && !crew.is_stopped() {
         run.storm = Some(storm(&mut crew, &plan, options, &mut run.repeats)?);
@@ -50,7 +52,7 @@ pub fn run(options: &ConnectOptions) -> Result<Report, Failure> {
     run.idle = Some(idle);
     run.enter_metrics(&metrics_before, metrics_after);
     run.drain = DRAIN;
-    Ok(Report::new(run.finish(&mut crew, finished)))
+    Ok(Report::new(super::ended(run, &mut crew, finished)))
 }
 
 /// Measures the bystanders in the calm and then while all others are cut and come back.
@@ -69,7 +71,7 @@ fn storm(
     let until = clock::now() + STORM_PATIENCE;
     let backs = super::wait_back(crew, plan.workers as usize, until)?;
     Ok(StormRun {
-        back: super::join_backs(&backs),
+        back: join_backs(&backs),
         calm: calm.round.corrected,
     })
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use altavoz::base::{Time, clock};
 
-use crate::failure::Failure;
+use crate::base::failure::Failure;
 
 /// Bytes of one read.
 const READ_BYTES: usize = 16 * 1024;

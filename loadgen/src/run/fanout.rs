@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use altavoz::base::clock;
 
-use crate::crew::Crew;
-use crate::failure::Failure;
+use crate::base::failure::Failure;
+use crate::lines::Command;
 use crate::options::FanoutOptions;
-use crate::plan::{Extent, Plan};
-use crate::protocol::Command;
+use crate::plan::Plan;
+use crate::plan::course::Extent;
+use crate::recording::Run;
 use crate::report::Report;
-use crate::report::recording::Run;
+use crate::run::crew::Crew;
 
 use super::{SETTLE, Server, metrics_url};
 
@@ -34,7 +35,7 @@ pub fn run(options: &FanoutOptions) -> Result<Report, Failure> {
     crew.announce("at rest");
     crew.rest(SETTLE + options.hold)?;
     let memory = super::memory(&before, &mut crew, &server, connected.connects.connected);
-    let mut run = Run::new("fanout", &plan, &server, connected);
+    let mut run = super::begun("fanout", &plan, &server, connected);
     run.started = started;
     let metrics_before = metrics_url::read(options.target.metrics_url.as_deref())?;
     rounds(&mut crew, &plan, options, drain, &mut run)?;
@@ -48,7 +49,7 @@ pub fn run(options: &FanoutOptions) -> Result<Report, Failure> {
     run.memory = Some(memory);
     run.enter_metrics(&metrics_before, metrics_after);
     run.drain = drain;
-    Ok(Report::new(run.finish(&mut crew, finished)))
+    Ok(Report::new(super::ended(run, &mut crew, finished)))
 }
 
 /// The warm-up, whose figures nobody sees, and the repeats.

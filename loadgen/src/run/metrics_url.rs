@@ -1,15 +1,15 @@
 //! `--metrics-url`: a server's own counters before and after, for servers that are elsewhere.
 
-use std::collections::BTreeMap;
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
 use altavoz::wire::client::{AnswerError, AnswerReader, Piece};
 
-use crate::addresses;
-use crate::failure::{Failure, advice};
-use crate::target::Target;
+use crate::base::failure::{Failure, advice};
+use crate::recording::metrics::Metrics;
+use crate::speak::addresses;
+use crate::speak::target::Target;
 
 /// How long the server may take.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -19,9 +19,6 @@ const BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// Bytes of one read.
 const READ_BYTES: usize = 16 * 1024;
-
-/// Prometheus samples by name and labels; empty without a URL.
-pub type Metrics = BTreeMap<String, f64>;
 
 /// Reads them over plain HTTP.
 ///
@@ -34,20 +31,6 @@ pub fn read(url: Option<&str>) -> Result<Metrics, Failure> {
     let target = Target::parse_http("--metrics-url", url)?;
     let text = fetch(&target).map_err(|e| Failure::usage(format!("--metrics-url {url}: {e}")))?;
     Ok(parse(&text))
-}
-
-/// What changed, and gauges as they are at the end.
-#[must_use]
-pub fn difference(before: &Metrics, after: &Metrics) -> Metrics {
-    let change = |(name, value): (&String, &f64)| {
-        let base = name.split('{').next().unwrap_or(name);
-        let is_counter = ["_total", "_count", "_sum", "_bucket"]
-            .iter()
-            .any(|end| base.ends_with(end));
-        let before = before.get(name).copied().filter(|_| is_counter);
-        (name.clone(), value - before.unwrap_or(0.0))
-    };
-    after.iter().map(change).collect()
 }
 
 fn fetch(target: &Target) -> Result<String, String> {
@@ -147,6 +130,7 @@ fn name_length(line: &str) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::recording::metrics::difference;
 
     #[test]
     fn counters_are_subtracted_and_gauges_are_not() {

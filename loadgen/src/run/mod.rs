@@ -3,29 +3,29 @@
 use std::time::Duration;
 
 use altavoz::base::{Time, clock};
-use serde::{Deserialize, Serialize};
 
-use crate::crew::{Crew, Sample};
-use crate::failure::Failure;
-use crate::live::Live;
-use crate::node::ChildServer;
-use crate::num::{nanos, whole};
+use self::crew::Crew;
+use self::live::Live;
+use crate::base::counts::add_counts;
+use crate::base::failure::Failure;
+use crate::base::num::{nanos, whole};
+use crate::host::sample::{self, Sample};
+use crate::lines::{Back, Command, Connects, Finished, Notice, Published, Round};
 use crate::options::{OutputOptions, TargetOptions};
-use crate::plan::{Course, Pace, Plan};
-use crate::protocol::{
-    ArmRound, Back, Command, Connects, Finished, Notice, Published, Round, add_counts,
-};
-use crate::publications::{Row, join};
-use crate::report::recording::Memory;
-use crate::sample;
-use crate::target::Target;
-use crate::worker::meter::enter_row;
+use crate::plan::course::Course;
+use crate::plan::{Pace, Plan};
+use crate::recording::measured::{Connected, Measured, ServerUse, join_connects, join_rounds};
+use crate::recording::{Memory, Run};
+use crate::server::node::ChildServer;
+use crate::speak::target::Target;
 
 pub mod capacity;
 pub mod compare;
 pub mod connect;
+pub mod crew;
 pub mod delay;
 pub mod fanout;
+pub mod live;
 pub mod metrics_url;
 pub mod stages;
 
@@ -92,49 +92,6 @@ impl Server {
     }
 }
 
-/// One repeat, joined over all workers.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Measured {
-    /// Deliveries.
-    pub round: Round,
-    /// Publications.
-    pub published: Published,
-    /// First publication to last delivery, in seconds.
-    pub seconds: f64,
-    /// What the server used, if it was seen.
-    pub server: Option<ServerUse>,
-    /// CPU time of all workers, in nanoseconds.
-    pub generator_cpu_ns: u64,
-    /// The busiest worker's share of a core, from 0 to 1.
-    pub generator_share: f64,
-}
-
-/// CPU that a server used in a time.
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
-pub struct ServerUse {
-    /// Of all its threads, in nanoseconds.
-    pub cpu_ns: u64,
-    /// From one look to the other, in nanoseconds.
-    pub span_ns: u64,
-    /// Cores' worth: 1 is one core all the time.
-    pub cores: f64,
-    /// The same of its busiest thread.
-    pub busiest: f64,
-}
-
-/// Everything connected, joined over all workers.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Connected {
-    /// The attempts.
-    pub connects: Connects,
-    /// From the first attempt to the last answer, in seconds.
-    pub seconds: f64,
-    /// What the server used.
-    pub server: Option<ServerUse>,
-    /// The busiest worker's share of a core, from 0 to 1.
-    pub generator_share: f64,
-}
-
 /// Starts the workers of a plan.
 ///
 /// # Errors
@@ -176,6 +133,26 @@ pub fn connect_all(crew: &mut Crew, plan: &Plan) -> Result<Connected, Failure> {
         generator_share,
         connects,
     })
+}
+
+/// A run in which everybody is connected and nothing has been measured yet.
+#[must_use]
+pub fn begun(command: &str, plan: &Plan, server: &Server, connected: Connected) -> Run {
+    Run {
+        own_node: server.is_own(),
+        ..Run::new(command, plan, connected, server.pids.first().copied())
+    }
+}
+
+/// A run with what its crew saw, and how it ended.
+#[must_use]
+pub fn ended(run: Run, crew: &mut Crew, finished: Finished) -> Run {
+    Run {
+        samples: std::mem::take(&mut crew.samples),
+        intervals: std::mem::take(&mut crew.intervals),
+        finished,
+        ..run
+    }
 }
 
 /// A look at what connections will be measured against.
@@ -380,46 +357,6 @@ pub fn wait_back(crew: &mut Crew, workers: usize, until: Time) -> Result<Vec<Bac
     Ok(std::mem::take(&mut crew.backs))
 }
 
-/// What several workers report of a storm.
-#[must_use]
-pub fn join_backs(backs: &[Back]) -> Back {
-    let mut joined = Back::default();
-    for back in backs {
-        joined.cut += back.cut;
-        joined.back.add(&back.back);
-        add_counts(&mut joined.failures, &back.failures);
-    }
-    joined
-}
-
-/// Several repeats as one.
-#[must_use]
-pub fn join_repeats(repeats: &[Measured]) -> Measured {
-    let mut all = Measured::default();
-    repeats
-        .iter()
-        .for_each(|repeat| add_measured(&mut all, repeat));
-    all
-}
-
-/// Adds one repeat behind another: counts, histograms, and their time.
-pub fn add_measured(all: &mut Measured, repeat: &Measured) {
-    add_round(&mut all.round, &repeat.round);
-    let arms = all.round.arms.iter_mut().zip(&repeat.round.arms);
-    arms.for_each(|(into, from)| into.window_ns += from.window_ns);
-    add_published(&mut all.published, &repeat.published);
-    all.seconds += repeat.seconds;
-    all.generator_cpu_ns += repeat.generator_cpu_ns;
-    all.generator_share = all.generator_share.max(repeat.generator_share);
-    if let Some(server) = repeat.server {
-        let sum = all.server.get_or_insert_default();
-        sum.cpu_ns += server.cpu_ns;
-        sum.span_ns += server.span_ns;
-        sum.cores = sum.cores.max(server.cores);
-        sum.busiest = sum.busiest.max(server.busiest);
-    }
-}
-
 fn wait_published(
     crew: &mut Crew,
     plan: &Plan,
@@ -447,100 +384,6 @@ fn wait_published(
         published = crew.wait_even_if_stopped(until, take)?;
     }
     published.ok_or_else(|| Failure::limited("the publishers did not stop"))
-}
-
-fn join_rounds(rounds: Vec<Round>) -> Round {
-    let mut joined = Round::default();
-    let mut rows: Vec<Row> = Vec::new();
-    for mut round in rounds {
-        rows.append(&mut round.rows);
-        add_round(&mut joined, &round);
-        let arms = joined.arms.iter_mut().zip(&round.arms);
-        arms.for_each(|(into, from)| into.window_ns = into.window_ns.max(from.window_ns));
-    }
-    rows.sort_unstable_by_key(|row| (row.stream, row.seq));
-    for group in rows.chunk_by(|a, b| (a.stream, a.seq) == (b.stream, b.seq)) {
-        enter_row(&mut joined, &join(group));
-    }
-    joined
-}
-
-fn add_round(into: &mut Round, from: &Round) {
-    let histograms = [
-        (&mut into.corrected, &from.corrected),
-        (&mut into.uncorrected, &from.uncorrected),
-        (&mut into.first, &from.first),
-        (&mut into.median, &from.median),
-        (&mut into.last, &from.last),
-        (&mut into.spread, &from.spread),
-    ];
-    histograms
-        .into_iter()
-        .for_each(|(into, from)| into.add(from));
-    let counts = [
-        (&mut into.expected, from.expected),
-        (&mut into.counts.received, from.counts.received),
-        (&mut into.counts.duplicated, from.counts.duplicated),
-        (&mut into.counts.reordered, from.counts.reordered),
-        (&mut into.foreign, from.foreign),
-        (&mut into.unstamped, from.unstamped),
-        (&mut into.incomplete, from.incomplete),
-        (&mut into.evicted, from.evicted),
-        (&mut into.bytes, from.bytes),
-        (&mut into.reads, from.reads),
-        (&mut into.full_reads, from.full_reads),
-        (&mut into.cpu_ns, from.cpu_ns),
-    ];
-    counts.into_iter().for_each(|(into, from)| *into += from);
-    if into.arms.len() < from.arms.len() {
-        into.arms.resize_with(from.arms.len(), ArmRound::default);
-    }
-    let arms = into.arms.iter_mut().zip(&from.arms);
-    arms.for_each(|(into, from)| into.join(from));
-    into.last_delivery = into.last_delivery.max(from.last_delivery);
-    into.wall_ns = into.wall_ns.max(from.wall_ns);
-}
-
-fn add_published(into: &mut Published, from: &Published) {
-    // Whoever does not publish itself has no streams.
-    let streams = into.streams.len().max(from.streams.len());
-    into.streams.resize(streams, 0);
-    for (into, from) in into.streams.iter_mut().zip(&from.streams) {
-        *into += from;
-    }
-    into.offered += from.offered;
-    into.lateness.add(&from.lateness);
-    into.stalled += from.stalled;
-    into.blocked += from.blocked;
-    add_counts(&mut into.refused, &from.refused);
-    into.posts.add(&from.posts);
-}
-
-/// The attempts of several generators or workers.
-#[must_use]
-pub fn join_connects(parts: &[Connects]) -> Connects {
-    let mut joined = Connects {
-        first: parts.iter().map(|p| p.first).min().unwrap_or(0),
-        last: parts.iter().map(|p| p.last).max().unwrap_or(0),
-        ..Connects::default()
-    };
-    for part in parts {
-        joined.connected += part.connected;
-        joined.cpu_ns += part.cpu_ns;
-        joined.tcp.add(&part.tcp);
-        joined.upgrade.add(&part.upgrade);
-        joined.total.add(&part.total);
-        add_counts(&mut joined.failures, &part.failures);
-        if joined.arms.len() < part.arms.len() {
-            joined.arms.resize_with(part.arms.len(), Default::default);
-        }
-        for (into, from) in joined.arms.iter_mut().zip(&part.arms) {
-            into.connected += from.connected;
-            into.failed += from.failed;
-            into.upgrade.add(&from.upgrade);
-        }
-    }
-    joined
 }
 
 /// What a server used between two looks, spread over the time in which it had work.

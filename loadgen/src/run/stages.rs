@@ -5,13 +5,15 @@ use std::time::Duration;
 
 use altavoz::base::clock;
 
-use crate::crew::Crew;
-use crate::failure::Failure;
-use crate::num::nanos;
-use crate::plan::{Course, Extent, Plan};
-use crate::protocol::{Back, Command};
-use crate::report::recording::{Run, StageRun};
-use crate::stages::{Event, Stage};
+use crate::base::failure::Failure;
+use crate::base::num::nanos;
+use crate::lines::{Back, Command};
+use crate::options::stage::{Event, Stage};
+use crate::plan::Plan;
+use crate::plan::course::{Course, Extent};
+use crate::recording::measured::join_backs;
+use crate::recording::{Run, StageRun};
+use crate::run::crew::Crew;
 
 /// How long a stage may take beyond its length for the crowd to be back.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -81,5 +83,5 @@ fn end(crew: &mut Crew, plan: &Plan, stage: &Stage) -> Result<Option<Back>, Fail
     }
     let until = clock::now() + PATIENCE;
     let backs = super::wait_back(crew, plan.workers as usize, until)?;
-    Ok(Some(super::join_backs(&backs)))
+    Ok(Some(join_backs(&backs)))
 }

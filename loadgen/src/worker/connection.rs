@@ -5,7 +5,7 @@ use altavoz::io::Close;
 use altavoz::wire::client::ResponseParser;
 use altavoz::wire::message::Decoder;
 
-use crate::num::id;
+use crate::base::num::id;
 
 use super::outbox::Outbox;
 use super::reader::Reader;

@@ -12,13 +12,14 @@ use altavoz::io::{Address, Close, Driver, Event};
 use altavoz::wire::client::{ResponseParser, request};
 use altavoz::wire::frame::{Opcode, encode_masked};
 
-use crate::message::Wrapping;
-use crate::num::id;
+use crate::base::counts::count;
+use crate::base::num::id;
+use crate::base::transport::Transport;
+use crate::lines::{Connects, Finished, Posts};
+use crate::measure::traffic::Tally;
 use crate::plan::{Plan, WorkerPlan};
-use crate::protocol::{Connects, Finished, Posts, count};
-use crate::sources::Sources;
-use crate::traffic::Tally;
-use crate::transport::Transport;
+use crate::speak::message::Wrapping;
+use crate::speak::sources::Sources;
 
 use super::connection::{Connection, Kind, State};
 use super::courier::Courier;
@@ -26,8 +27,8 @@ use super::meter::{Meter, Reader};
 use super::places::{connections, first_connection};
 use super::request::fill_up;
 use super::rota::Rota;
-use super::tls::Tls;
 use super::windows::{Windows, note_end, note_gone};
+use crate::speak::tls::Tls;
 
 mod asks;
 mod frames;

@@ -3,15 +3,17 @@
 //! Nothing is allocated for a message. The moment of a delivery is the moment of the read that
 //! brought it: the clock is asked once a read, not once a frame.
 
-use crate::arms::ArmPlan;
-use crate::ledger::{Arrival, Ledger};
-use crate::num::id;
+use crate::base::num::id;
+use crate::base::transport::Transport;
+use crate::lines::{ArmRound, IntervalNote, Round};
+use crate::measure::ledger::{Arrival, Ledger};
+use crate::measure::publications::{
+    Audience, Publications, Row, place_in_topic, streams_of, topic_of,
+};
+use crate::measure::stamp::{Stamp, StampReader};
+use crate::measure::stats::Latency;
+use crate::plan::arms::ArmPlan;
 use crate::plan::{Pace, Plan, PublishBy};
-use crate::protocol::{ArmRound, IntervalNote, Round};
-use crate::publications::{Audience, Publications, Row, place_in_topic, streams_of, topic_of};
-use crate::stamp::{Stamp, StampReader};
-use crate::stats::Latency;
-use crate::transport::Transport;
 
 /// Rows kept for the join with other workers: 100 MiB. What comes after them is counted but
 /// does not enter the figures of first, median and last delivery.
@@ -449,7 +451,7 @@ impl Book {
             self.done.push((row.stream, row.seq));
         }
         if self.is_alone {
-            enter_row(&mut self.results, &row);
+            self.results.enter(&row);
         } else if self.results.rows.len() < ROWS_MAX {
             self.results.rows.push(row);
         } else {
@@ -478,16 +480,4 @@ impl Book {
 /// Whether an arm's clients skip publications by design.
 fn leaves_out(plan: &Plan, arm: &ArmPlan) -> bool {
     arm.conflate_ms.is_some() || (plan.newest && arm.transport == Transport::Poll)
-}
-
-/// Enters a publication's first, median and last delivery.
-pub fn enter_row(into: &mut Round, row: &Row) {
-    let since = |moment: u64| moment.saturating_sub(row.intended);
-    into.first.record(since(row.first));
-    into.last.record(since(row.last));
-    into.spread.record(row.last - row.first);
-    if row.median != 0 {
-        into.median.record(since(row.median));
-    }
-    into.incomplete += u64::from(!row.complete);
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use altavoz::base::{Time, clock};
 use altavoz::io::Wake;
 
-use crate::schedule::Schedule;
+use crate::base::schedule::Schedule;
 
 /// The shortest time from one beat to the next. Five thousand wake-ups a second are a twentieth
 /// of a core; above that rate, publications leave in groups, each with its own intended moment.

@@ -1,7 +1,7 @@
 //! One process of a run: one event loop, its connections and their measurements.
 //!
 //! It takes commands on its standard input and answers on its standard output
-//! ([`crate::protocol`]); the end of its input is the end of the process.
+//! ([`crate::lines`]); the end of its input is the end of the process.
 
 use std::io::{BufRead, Write};
 use std::sync::mpsc::{Receiver, channel};
@@ -11,10 +11,11 @@ use std::time::Duration;
 use altavoz::base::clock;
 use altavoz::io::{Address, Driver, EpollDriver, EpollOptions, UringDriver, UringOptions};
 
-use crate::doctor::raise_descriptors;
+use crate::host::doctor::raise_descriptors;
+use crate::lines::{ArmConnects, Command, Connects, Notice, Tick};
 use crate::options::DriverKind;
-use crate::plan::{Course, WorkerPlan};
-use crate::protocol::{ArmConnects, Command, Connects, Notice, Tick};
+use crate::plan::WorkerPlan;
+use crate::plan::course::Course;
 
 use self::core::{Core, RECEIVE_BUFFER_BYTES};
 use self::metronome::Metronome;
@@ -35,7 +36,6 @@ pub mod reader;
 pub mod request;
 pub mod rota;
 pub mod storm;
-pub mod tls;
 pub mod windows;
 
 /// Attempts under way at once: enough to keep a server busy, few enough that its accept queue
@@ -312,7 +312,7 @@ impl Worker {
         let rate = self.plan.plan.connect_rate;
         let rate = rate.map(|rate| rate / f64::from(self.plan.plan.workers));
         let allowed = rate.map_or(usize::MAX, |rate| {
-            crate::num::index(crate::num::whole(
+            crate::base::num::index(crate::base::num::whole(
                 ((now - *start) as f64 / 1e9 * rate).floor(),
             )) + 1
         });
@@ -531,5 +531,5 @@ fn say(notice: &Notice) {
 }
 
 fn cpu_nanos() -> u64 {
-    crate::num::nanos(clock::process_cpu())
+    crate::base::num::nanos(clock::process_cpu())
 }

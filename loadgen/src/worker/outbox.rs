@@ -9,9 +9,9 @@ use altavoz::io::driver::SEND_BATCH_BYTES_MAX;
 use altavoz::io::{Driver, SendStatus};
 use rustls::ClientConnection;
 
-use crate::num::id;
+use crate::base::num::id;
 
-use super::tls;
+use crate::speak::tls;
 
 /// Bytes on their way out.
 #[derive(Debug, Default)]

@@ -1,9 +1,9 @@
 //! Who has which place in a worker: the clients of its share, and in the first one the publishers.
 
-use crate::arms::seat;
-use crate::num::id;
+use crate::base::num::id;
+use crate::base::transport::Transport;
+use crate::plan::arms::seat;
 use crate::plan::{Plan, PublishBy};
-use crate::transport::Transport;
 
 use super::connection::{Connection, Kind};
 use super::meter::Subscribers;

@@ -4,12 +4,13 @@
 
 use altavoz::base::Time;
 
+use crate::base::num::{id, index, whole};
+use crate::base::schedule::Schedule;
+use crate::lines::Published;
+use crate::measure::stamp::Stamp;
 use crate::model::Arrivals;
-use crate::num::{id, index, whole};
-use crate::plan::{Course, Pace, Plan};
-use crate::protocol::Published;
-use crate::schedule::Schedule;
-use crate::stamp::Stamp;
+use crate::plan::course::Course;
+use crate::plan::{Pace, Plan};
 
 /// How long a closed loop waits for a publication to arrive everywhere, in nanoseconds.
 const STALL_NANOS: u64 = 5_000_000_000;
@@ -171,7 +172,7 @@ impl Publisher {
 
     /// Counts an answer to a POST that refuses.
     pub fn refused(&mut self, status: &str) {
-        crate::protocol::count(&mut self.results.refused, status);
+        crate::base::counts::count(&mut self.results.refused, status);
     }
 
     /// What came of it.

@@ -8,8 +8,8 @@ use altavoz::wire::client::{
 };
 use serde::Deserialize;
 
-use crate::stamp::MARKER;
-use crate::transport::Transport;
+use crate::base::transport::Transport;
+use crate::measure::stamp::MARKER;
 
 use super::cursor::Cursor;
 

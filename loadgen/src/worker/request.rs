@@ -3,10 +3,10 @@
 //! A server of ours is asked in its own words, `?mode=` and `after=`; any other is asked for its
 //! path, and by `If-None-Match` for what is new there.
 
-use crate::arms::ArmPlan;
+use crate::base::transport::Transport;
 use crate::plan::Plan;
-use crate::target::topic_path;
-use crate::transport::Transport;
+use crate::plan::arms::ArmPlan;
+use crate::speak::target::topic_path;
 
 use super::cursor::Cursor;
 
@@ -115,7 +115,7 @@ mod tests {
 
     use super::*;
     use crate::options::{Cli, Command};
-    use crate::target::Target;
+    use crate::speak::target::Target;
 
     /// The requests that the arms of a command line send, first and later.
     fn requests(line: &str) -> Vec<(String, String)> {

@@ -4,7 +4,7 @@
 //! so that no herd polls at once. A timetable does not wait: whoever is not answered yet when
 //! its turn comes is late, and that is the caller's to count.
 
-use crate::num::index;
+use crate::base::num::index;
 
 /// The timetable of the clients of one arm in one worker.
 #[derive(Debug)]

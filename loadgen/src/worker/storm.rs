@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use altavoz::io::{Address, Driver};
 
-use crate::protocol::{Back, Leaving, count};
+use crate::base::counts::count;
+use crate::lines::Back;
+use crate::options::stage::Leaving;
 
 use super::connection::Kind;
 use super::core::{Core, Leave};
@@ -52,7 +54,7 @@ impl Storm {
     /// Cuts so many of the crowd a second, one after the other, until a moment.
     #[must_use]
     pub fn churn(core: &Core, now: u64, per_second: f64, until: u64, by: Leaving) -> Self {
-        let gap = crate::num::whole(1e9 / per_second).max(1);
+        let gap = crate::base::num::whole(1e9 / per_second).max(1);
         let churn = Churn {
             slots: crowd(core),
             next: 0,

@@ -6,7 +6,7 @@
 
 use altavoz::io::Driver;
 
-use crate::traffic::{Tally, Traffic};
+use crate::measure::traffic::{Tally, Traffic};
 
 use super::connection::{Connection, State};
 

@@ -6,14 +6,15 @@
 
 use std::time::Duration;
 
-use crate::comparison::{Basis, Workload};
-use crate::failure::Failure;
+use crate::base::failure::Failure;
+use crate::base::transport::Transport;
+use crate::comparison::Basis;
 use crate::model::Arrivals;
 use crate::options::CompareOptions;
-use crate::presets::{ArmSpec, CellPlan, Head};
+use crate::plan::presets::{ArmSpec, CellPlan, Head};
+use crate::plan::workload::Workload;
 use crate::report::Report;
 use crate::report::arm::ArmTraffic;
-use crate::transport::Transport;
 
 use super::words::{self, Place};
 
@@ -147,7 +148,7 @@ impl Bases {
         let mut arms = Vec::new();
         let is_plain = plain.keep_alive && !plain.etag && !plain.newest;
         if is_plain {
-            arms.extend(crate::presets::held());
+            arms.extend(crate::plan::presets::held());
         }
         let head = plain.head;
         arms.iter_mut().for_each(|arm| arm.head = head);
@@ -215,7 +216,7 @@ fn bases(report: &Report, plain: &ArmSpec) -> Vec<(Transport, Basis)> {
 
 /// Bytes of one delivery of a stream.
 fn pushed(traffic: &ArmTraffic, transport: Transport) -> Basis {
-    let each = crate::num::ratio(traffic.app_down_bytes, traffic.deliveries);
+    let each = crate::base::num::ratio(traffic.app_down_bytes, traffic.deliveries);
     // A ping and its pong; a colon; an empty object. The last two are chunks.
     let keepalive = match transport {
         Transport::Ws => 8.0,
@@ -232,9 +233,9 @@ fn pushed(traffic: &ArmTraffic, transport: Transport) -> Basis {
 
 /// A long poll's own bytes; an answer's publication is the same as polling's.
 fn held(traffic: &ArmTraffic, poll: &Basis) -> Basis {
-    let each = crate::num::ratio(traffic.app_down_bytes, traffic.answers);
+    let each = crate::base::num::ratio(traffic.app_down_bytes, traffic.answers);
     Basis {
-        request_bytes: crate::num::ratio(traffic.app_up_bytes, traffic.requests),
+        request_bytes: crate::base::num::ratio(traffic.app_up_bytes, traffic.requests),
         full_answer_bytes: each.zip(poll.publication_bytes).map(|(a, p)| a - p),
         keepalive_seconds: Some(KEEPALIVE_SECONDS),
         ..poll.clone()
@@ -244,9 +245,9 @@ fn held(traffic: &ArmTraffic, poll: &Basis) -> Basis {
 /// Where an answer always holds one publication, what it has besides.
 fn newest(polls: &[&ArmTraffic], size_bytes: f64) -> Basis {
     let sum = |of: fn(&ArmTraffic) -> u64| polls.iter().map(|traffic| of(traffic)).sum::<u64>();
-    let answer = crate::num::ratio(sum(|t| t.app_down_bytes), sum(|t| t.answers));
+    let answer = crate::base::num::ratio(sum(|t| t.app_down_bytes), sum(|t| t.answers));
     Basis {
-        request_bytes: crate::num::ratio(sum(|t| t.app_up_bytes), sum(|t| t.requests)),
+        request_bytes: crate::base::num::ratio(sum(|t| t.app_up_bytes), sum(|t| t.requests)),
         full_answer_bytes: answer.map(|bytes| bytes - size_bytes),
         publication_bytes: Some(size_bytes),
         ..Basis::default()
@@ -263,7 +264,7 @@ fn solved(polls: &[&ArmTraffic]) -> Basis {
     };
     let rows: Vec<_> = polls.iter().map(row).collect();
     let sum = |of: fn(&ArmTraffic) -> u64| polls.iter().map(|traffic| of(traffic)).sum::<u64>();
-    let request = crate::num::ratio(sum(|t| t.app_up_bytes), sum(|t| t.requests));
+    let request = crate::base::num::ratio(sum(|t| t.app_up_bytes), sum(|t| t.requests));
     let solution = solve(&rows);
     let times = polls.first().and_then(|traffic| traffic.answer_time.p50_us);
     Basis {

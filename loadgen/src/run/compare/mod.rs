@@ -11,16 +11,16 @@ use std::time::Duration;
 
 use altavoz::base::clock;
 
+use crate::base::failure::Failure;
 use crate::comparison::{
     ArmResult, Basis, Cell, Comparison, Repeat, SCHEMA_VERSION, Second, predict,
 };
-use crate::failure::Failure;
+use crate::host::sample;
+use crate::host::signals;
+use crate::measure::stats::Latency;
 use crate::options::CompareOptions;
-use crate::presets::{ArmSpec, CellPlan, Scenario};
+use crate::plan::presets::{ArmSpec, CellPlan, Scenario};
 use crate::report::Report;
-use crate::sample;
-use crate::signals;
-use crate::stats::Latency;
 
 use self::basis::Bases;
 use self::words::Place;

@@ -1,13 +1,14 @@
 //! What a comparison shows besides the figures of its cells: crossings, the cases of Lubbers and
 //! Greco, ratios of CPU, and the bytes of an idle hour and of an update.
 
+use crate::base::number::figure;
+use crate::base::transport::Transport;
 use crate::comparison::crossing::{Crossing, Point};
-use crate::comparison::{ArmResult, Cell, Comparison, Workload, bytes, lubbers, predict};
-use crate::html::number::figure;
+use crate::comparison::{ArmResult, Cell, Comparison, bytes, lubbers, predict};
 use crate::model::claims::LUBBERS_CLIENTS;
 use crate::model::{Cost, Poll, Push, crossover};
-use crate::presets::{Scenario, Shows};
-use crate::transport::Transport;
+use crate::plan::presets::{Scenario, Shows};
+use crate::plan::workload::Workload;
 
 /// Points of a predicted curve, and the rates between which they lie.
 const CURVE_POINTS: u32 = 40;

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use crate::comparison::Basis;
+use crate::options::preset::HeaderPreset;
 use crate::options::{
-    CompareOptions, ConnectOptions, FanoutOptions, HeaderPreset, LoadOptions, OutputOptions,
-    Publish, ReadingOptions, TargetOptions,
+    CompareOptions, ConnectOptions, FanoutOptions, LoadOptions, OutputOptions, Publish,
+    ReadingOptions, TargetOptions,
 };
-use crate::presets::{ArmSpec, CellPlan, Head};
+use crate::plan::presets::{ArmSpec, CellPlan, Head};
 
 /// Where a run of a comparison goes.
 #[derive(Clone, Debug)]
@@ -115,7 +116,7 @@ fn reading(arms: &[ArmSpec], basis: &Basis) -> ReadingOptions {
         Some(Head::Preset(preset)) => reading.header_preset = preset,
         Some(Head::Together(bytes)) => {
             let answer = basis.full_answer_bytes.unwrap_or(0.0);
-            let head = crate::num::whole(f64::from(bytes) - answer);
+            let head = crate::base::num::whole(f64::from(bytes) - answer);
             reading.head_bytes = u32::try_from(head).ok().filter(|head| *head > 0);
         }
         None => {}

@@ -7,12 +7,12 @@
 use altavoz::base::clock;
 use altavoz::wire::frame::{Opcode, encode_masked};
 
-use crate::num::id;
+use crate::base::num::id;
+use crate::base::transport::Transport;
+use crate::measure::stamp::Stamp;
+use crate::measure::traffic::Tally;
 use crate::plan::Plan;
-use crate::stamp::Stamp;
-use crate::target::topic_path;
-use crate::traffic::Tally;
-use crate::transport::Transport;
+use crate::speak::target::topic_path;
 
 use super::super::connection::{Connection, State};
 use super::Core;

@@ -5,9 +5,9 @@ use altavoz::wire::close::CloseCode;
 use altavoz::wire::frame::{Opcode, encode_close_masked, encode_masked};
 use altavoz::wire::message::{Decoder, Incoming, MessageLimits, Role};
 
-use crate::failure::advice;
-use crate::num::id;
-use crate::stamp::Stamp;
+use crate::base::failure::advice;
+use crate::base::num::id;
+use crate::measure::stamp::Stamp;
 
 use super::super::connection::{Kind, State};
 use super::super::courier::asked_ms;

@@ -9,9 +9,9 @@ use altavoz::io::{Address, Close, Driver};
 use altavoz::wire::close::CloseCode;
 use altavoz::wire::frame::encode_masked;
 
-use crate::num::id;
-use crate::protocol::count;
-use crate::stamp::Stamp;
+use crate::base::counts::count;
+use crate::base::num::id;
+use crate::measure::stamp::Stamp;
 
 use super::super::connection::{Kind, State};
 use super::super::courier::{

@@ -8,10 +8,10 @@
 use altavoz::base::clock;
 use altavoz::io::{Address, Close, Driver};
 
-use crate::failure::advice;
-use crate::num::id;
-use crate::traffic::Tally;
-use crate::transport::Transport;
+use crate::base::failure::advice;
+use crate::base::num::id;
+use crate::base::transport::Transport;
+use crate::measure::traffic::Tally;
 
 use super::super::connection::{Kind, State};
 use super::super::reader::{Heard, Reader, words};

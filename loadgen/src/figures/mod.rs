@@ -1,0 +1,3 @@
+//! The figures of a run by name, and the bounds on them.
+
+pub mod thresholds;

@@ -1,0 +1,5 @@
+//! How results look: pages and their drawings, and the files of HdrHistogram.
+
+pub mod hgrm;
+pub mod hlog;
+pub mod html;
