@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::base::{After, ConnId, ShardId, Time, TopicName};
 use crate::hub::{PublishOutcome, Recovery, TopicsFull};
-use crate::wire::prepared::{PayloadKind, PreparedMessage};
+use crate::wire::prepared::{Draft, PreparedMessage};
 
 /// A message and its sender; `None` is the main thread.
 #[derive(Debug)]
@@ -34,14 +34,8 @@ pub enum Request<S> {
     Publish {
         /// Who waits for the answer.
         conn: ConnId,
-        /// Where to.
-        topic: TopicName,
-        /// As what.
-        kind: PayloadKind,
-        /// What.
-        payload: Vec<u8>,
-        /// When it came in.
-        received: Time,
+        /// What, and where to.
+        draft: Draft,
     },
     /// To the topic's home: count one more subscriber on my shard. Answered by `Subscribed`.
     Subscribe {

@@ -21,7 +21,7 @@ use crate::wire::http::{
     BodyReader, CONTINUE, Framing, HeadLimits, HeadParser, HttpError, Method, RequestHead,
     Response, Version,
 };
-use crate::wire::prepared::WireForm;
+use crate::wire::prepared::{Draft, WireForm};
 
 /// A client between its connection's first byte and its upgrade or last answer.
 #[derive(Debug)]
@@ -553,11 +553,12 @@ impl HttpSession {
             Ok(kind) => {
                 exchange.topic = Some(topic.clone());
                 self.stage = Stage::Waiting(exchange);
-                out.act(Action::Publish {
+                out.act(Action::Publish(Draft {
                     topic,
                     kind,
                     payload,
-                });
+                    received: cx.now,
+                }));
             }
             Err(error) => self.respond(cx, exchange, error.to_response(), out),
         }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use crate::base::{After, TopicName};
 use crate::http::Page;
 use crate::metrics::{CloseReason, Format, PollAnswer};
-use crate::wire::prepared::PayloadKind;
+use crate::wire::prepared::Draft;
 
 /// The most memory that a scratch buffer keeps between turns, in bytes.
 const SCRATCH_BYTES_MAX: usize = 64 * 1024;
@@ -58,14 +58,7 @@ pub enum Action {
         after: Option<After>,
     },
     /// Answered by `handle_published`.
-    Publish {
-        /// To what.
-        topic: TopicName,
-        /// As what.
-        kind: PayloadKind,
-        /// What.
-        payload: Vec<u8>,
-    },
+    Publish(Draft),
     /// Answered by `handle_reply`, at once.
     Ask(Question),
     /// It was answered with 101.

@@ -189,12 +189,9 @@ fn wish(action: &Action) -> String {
             Some(After::Unknown) => format!("subscribe {topic} after something"),
             Some(After::Position(position)) => format!("subscribe {topic} after {position}"),
         },
-        Action::Publish {
-            topic,
-            kind,
-            payload,
-        } => {
-            format!("publish {topic} {kind:?} {}", payload.escape_ascii())
+        Action::Publish(draft) => {
+            let payload = draft.payload.escape_ascii();
+            format!("publish {} {:?} {payload}", draft.topic, draft.kind)
         }
         Action::Read { topic, after } => format!("read {topic} {after:?}"),
         Action::Answered(status) => format!("answered {status}"),

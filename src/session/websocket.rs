@@ -8,7 +8,7 @@ use crate::metrics::CloseReason;
 use crate::wire::close::CloseCode;
 use crate::wire::frame::{self, Opcode};
 use crate::wire::message::{Decoder, Incoming, MessageLimits, ProtocolError, Role};
-use crate::wire::prepared::PayloadKind;
+use crate::wire::prepared::{Draft, PayloadKind};
 
 /// Wishes of one call, so that a buffer full of tiny frames is handled in steps.
 const ACTIONS_PER_CALL_MAX: usize = 64;
@@ -259,11 +259,12 @@ impl WebSocketSession {
             _ => PayloadKind::Binary,
         };
         self.in_flight += 1;
-        out.act(Action::Publish {
+        out.act(Action::Publish(Draft {
             topic: topic.clone(),
             kind,
             payload,
-        });
+            received: cx.now,
+        }));
     }
 
     /// The peer's close: an answer to ours, or the first of the two, which is echoed

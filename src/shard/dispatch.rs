@@ -86,16 +86,12 @@ impl<S> Core<S> {
         match action {
             Action::Read { topic, after } => self.read(id, topic, after),
             Action::Subscribe { topic, after } => self.subscribe(id, topic, after),
-            Action::Publish {
-                topic,
-                kind,
-                payload,
-            } => {
+            Action::Publish(draft) => {
                 let origin = Origin {
                     shard: self.id,
                     conn: id,
                 };
-                self.publish(origin, topic, kind, payload, self.now);
+                self.publish(origin, draft);
             }
             Action::Ask(question) => self.answer_question(id, question),
             Action::Upgraded => self.upgraded(id),

@@ -22,15 +22,9 @@ impl<S> Core<S> {
 
     fn requested(&mut self, from: ShardId, request: Request<S>) {
         match request {
-            Request::Publish {
-                conn,
-                topic,
-                kind,
-                payload,
-                received,
-            } => {
+            Request::Publish { conn, draft } => {
                 let origin = Origin { shard: from, conn };
-                self.publish_here(origin, &topic, kind, payload, received);
+                self.publish_here(origin, draft);
             }
             Request::Subscribe { conn, topic, after } => {
                 let result = self.hub.subscribe(&topic, from, after, self.now);

@@ -13,7 +13,7 @@ use crate::base::{ConnId, Position, ShardId, Time, TopicName};
 use crate::hub::{Interest, PublishOutcome};
 use crate::mesh::{Answer, Delivered, Origin, Request};
 use crate::metrics::RefuseReason;
-use crate::wire::prepared::{PayloadKind, PreparedMessage, Sequenced};
+use crate::wire::prepared::{Draft, PreparedMessage, Sequenced};
 
 /// Publications of this home that are not counted on every shard yet.
 #[derive(Debug, Default)]
@@ -70,45 +70,31 @@ impl Open {
 
 impl<S> Core<S> {
     /// Takes a client's publication to its topic's home.
-    pub(super) fn publish(
-        &mut self,
-        origin: Origin,
-        topic: TopicName,
-        kind: PayloadKind,
-        payload: Vec<u8>,
-        received: Time,
-    ) {
-        let home = self.home_of(&topic);
+    pub(super) fn publish(&mut self, origin: Origin, draft: Draft) {
+        let home = self.home_of(&draft.topic);
         if home == self.id {
-            self.publish_here(origin, &topic, kind, payload, received);
+            self.publish_here(origin, draft);
         } else if self.mesh.has_credit(home) {
-            let request = Request::Publish {
-                conn: origin.conn,
-                topic,
-                kind,
-                payload,
-                received,
-            };
-            self.mesh.request(home, request);
+            let conn = origin.conn;
+            self.mesh.request(home, Request::Publish { conn, draft });
         } else {
             self.refuse(origin, RefuseReason::NoCredit);
         }
     }
 
     /// Sequences and delivers a publication of a topic that lives here.
-    pub(super) fn publish_here(
-        &mut self,
-        origin: Origin,
-        topic: &TopicName,
-        kind: PayloadKind,
-        payload: Vec<u8>,
-        received: Time,
-    ) {
-        if !self.has_room_everywhere(topic) {
+    pub(super) fn publish_here(&mut self, origin: Origin, draft: Draft) {
+        let Draft {
+            topic,
+            kind,
+            payload,
+            received,
+        } = draft;
+        if !self.has_room_everywhere(&topic) {
             self.refuse(origin, RefuseReason::NoCredit);
             return;
         }
-        let Ok(position) = self.hub.sequence(topic) else {
+        let Ok(position) = self.hub.sequence(&topic) else {
             self.refuse(origin, RefuseReason::TopicsFull);
             return;
         };
@@ -119,9 +105,9 @@ impl<S> Core<S> {
             kind,
             payload,
         };
-        let message = self.hub.apply(topic, sequenced, self.now);
+        let message = self.hub.apply(&topic, sequenced, self.now);
         self.metrics.publications.add(1);
-        self.deliver_everywhere(origin, topic, &message, received);
+        self.deliver_everywhere(origin, &topic, &message, received);
     }
 
     /// Nothing is sequenced that some interested shard has no room for. This one has none while

@@ -13,7 +13,7 @@ use super::events;
 use super::form::Content;
 pub use super::form::WireForm;
 use super::frame::{self, Opcode};
-use crate::base::{Chunk, Epoch, FrameEnd, Offset, Position};
+use crate::base::{Chunk, Epoch, FrameEnd, Offset, Position, Time, TopicName};
 
 /// As what a payload was published.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -24,6 +24,19 @@ pub enum PayloadKind {
     Json,
     /// Any bytes.
     Binary,
+}
+
+/// A publication on its way to its topic's home, without a place in the topic yet.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Draft {
+    /// Where to.
+    pub topic: TopicName,
+    /// As what it is published.
+    pub kind: PayloadKind,
+    /// What is published.
+    pub payload: Vec<u8>,
+    /// When it came into the node.
+    pub received: Time,
 }
 
 /// What a topic's home shard decided of a publication, before anything was done with it.
