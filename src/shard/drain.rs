@@ -3,13 +3,12 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::Core;
 use crate::base::{ConnId, Time};
 
 /// Clients come back after a random time within this. RFC 6455 §7.2.3 proposes 5 s at most for a
 /// first attempt; an EventSource keeps `retry` for all that follow as well, and with next to
 /// nothing it would never rest while a node is away.
-const RETRY_MS: RangeInclusive<u64> = 1_000..=5_000;
+pub(super) const RETRY_MS: RangeInclusive<u64> = 1_000..=5_000;
 
 /// A drain that has begun.
 #[derive(Debug)]
@@ -25,6 +24,47 @@ pub(super) struct Drain {
 }
 
 impl Drain {
+    /// Newcomers are taken for `grace`, and the closes are spread over the `window` behind it.
+    pub(super) fn new(now: Time, grace: Duration, window: Duration) -> Self {
+        let grace_ends = now + grace;
+        Self {
+            grace_ends,
+            ends: grace_ends + window,
+            schedule: Vec::new(),
+            swept: false,
+        }
+    }
+
+    /// Spreads the closes of all that are there.
+    pub(super) fn spread(
+        &mut self,
+        conns: impl Iterator<Item = ConnId>,
+        random: &mut fastrand::Rng,
+    ) {
+        let (from, to) = (self.grace_ends, self.ends);
+        self.schedule
+            .extend(conns.map(|id| (within(random, from, to), id)));
+        self.schedule
+            .sort_unstable_by_key(|(at, _)| std::cmp::Reverse(*at));
+    }
+
+    /// A reader that came during the grace gets its turn as well.
+    pub(super) fn schedule(&mut self, id: ConnId, random: &mut fastrand::Rng, now: Time) {
+        let at = within(random, self.grace_ends.max(now), self.ends);
+        let place = self.schedule.partition_point(|(other, _)| *other > at);
+        self.schedule.insert(place, (at, id));
+    }
+
+    /// One whose time has come.
+    pub(super) fn pop_due(&mut self, now: Time) -> Option<ConnId> {
+        self.schedule.pop_if(|(at, _)| *at <= now).map(|(_, id)| id)
+    }
+
+    /// Whether everybody who is left has to be told now; once.
+    pub(super) fn sweeps(&mut self, now: Time) -> bool {
+        self.ends <= now && !std::mem::replace(&mut self.swept, true)
+    }
+
     pub(super) fn takes_upgrades(&self, now: Time) -> bool {
         now < self.grace_ends
     }
@@ -32,78 +72,6 @@ impl Drain {
     pub(super) fn next_deadline(&self) -> Option<Time> {
         let next = self.schedule.last().map(|(at, _)| *at);
         next.or_else(|| (!self.swept).then_some(self.ends))
-    }
-}
-
-impl<S> Core<S> {
-    /// Begins to drain: readiness is withdrawn at once, newcomers are taken for `grace`, and the
-    /// closes are spread over the `window` behind it.
-    pub(super) fn begin_drain(&mut self, grace: Duration, window: Duration) {
-        if self.drain.is_some() {
-            return;
-        }
-        self.metrics.draining.set(1);
-        let grace_ends = self.now + grace;
-        let ends = grace_ends + window;
-        let drain = Drain {
-            grace_ends,
-            ends,
-            schedule: Vec::new(),
-            swept: false,
-        };
-        let drain = self.drain.insert(drain);
-        let Self {
-            conns,
-            generations,
-            random,
-            ..
-        } = self;
-        for (slot, _) in conns {
-            let id = ConnId {
-                slot: super::slot_number(slot),
-                generation: generations[slot],
-            };
-            drain.schedule.push((within(random, grace_ends, ends), id));
-        }
-        drain
-            .schedule
-            .sort_unstable_by_key(|(at, _)| std::cmp::Reverse(*at));
-        self.close_drained();
-    }
-
-    /// A WebSocket that came during the grace gets its turn as well.
-    pub(super) fn schedule_drain(&mut self, id: ConnId) {
-        let Some(drain) = &mut self.drain else { return };
-        let at = within(&mut self.random, drain.grace_ends.max(self.now), drain.ends);
-        let place = drain.schedule.partition_point(|(other, _)| *other > at);
-        drain.schedule.insert(place, (at, id));
-    }
-
-    /// Tells those whose time has come, and at the end everybody who is left.
-    pub(super) fn close_drained(&mut self) {
-        let now = self.now;
-        while let Some(drain) = &mut self.drain
-            && let Some((_, id)) = drain.schedule.pop_if(|(at, _)| *at <= now)
-        {
-            self.send_away(id);
-        }
-        let Some(drain) = self.drain.as_mut().filter(|drain| drain.ends <= now) else {
-            return;
-        };
-        if !std::mem::replace(&mut drain.swept, true) {
-            for slot in 0..self.generations.len() {
-                let generation = self.generations[slot];
-                self.send_away(ConnId {
-                    slot: super::slot_number(slot),
-                    generation,
-                });
-            }
-        }
-    }
-
-    fn send_away(&mut self, id: ConnId) {
-        let retry = self.random.u64(RETRY_MS);
-        self.with_session(id, |session, cx, out| session.handle_drain(cx, retry, out));
     }
 }
 

@@ -7,52 +7,38 @@
 //! Sessions and topics do not know each other; `dispatch` turns the one's wishes into calls of
 //! the other, here or on the shard where the topic lives.
 
+mod arrivals;
 mod calendar;
-mod connection;
-mod counts;
+pub(crate) mod conns;
+mod delivery;
 mod dispatch;
 mod drain;
-mod fanout;
-mod flush;
-mod group;
-mod groups;
-mod held;
-mod inbox;
-mod offer;
-pub(crate) mod outbox;
-mod pause;
-mod publish;
+mod home;
+mod member;
+mod readers;
 mod settings;
-mod timers;
+mod surroundings;
+mod tally;
 
-use std::collections::VecDeque;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use slab::Slab;
-
 pub use settings::{Pages, Settings};
 
+use self::arrivals::Arrivals;
 use self::calendar::Calendar;
-use self::connection::{Behind, Connection, State};
-use self::counts::Counts;
+use self::conns::Conns;
 use self::drain::Drain;
-use self::fanout::Budget;
-use self::groups::Groups;
-use self::outbox::Usage;
-use self::pause::Pauses;
-use self::publish::Publications;
-use crate::base::{ConnId, Part, ShardId, Time, TimerWheel, TopicName};
+use self::home::Home;
+use self::readers::Readers;
+use self::surroundings::Surroundings;
+use crate::base::{ShardId, Time, TopicName};
 use crate::hub::Hub;
-use crate::io::{Close, Driver, Event, Peer, Tables};
-use crate::mesh::{Mesh, NodeState, Permit, Request};
-use crate::metrics::{CloseReason, ShardMetrics};
-use crate::session::{Outputs, Session};
-
-/// How coarse connection timers are. With 512 slots the wheel reaches 25.6 s, one ping interval.
-const TIMER_TICK: Duration = Duration::from_millis(50);
+use crate::io::{Driver, Event, Tables};
+use crate::mesh::{Mesh, NodeState};
+use crate::metrics::ShardMetrics;
+use crate::session::Outputs;
 
 /// Whoever wakes up so much later than it meant to, or takes so long for a turn, stood still: the
 /// process was stopped or frozen, or its machine was.
@@ -61,9 +47,6 @@ const STANDSTILL_MIN: Duration = Duration::from_secs(1);
 /// How often a turn goes from the end back to its sessions, for answers that let them go on,
 /// before it lets the driver have a look again.
 const ROUNDS_PER_TURN_MAX: usize = 16;
-
-/// Stands for a proxy on this host that came by a Unix socket.
-const LOCAL: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
 /// One event-loop thread's world.
 pub struct Shard<D: Driver> {
@@ -90,57 +73,26 @@ pub struct Parts<S> {
 }
 
 /// Everything but the driver, so that a handler cannot send while events are handed out.
+///
+/// Most of it belongs to three owners, who do not know each other: who is connected, whose home
+/// is here, who reads here. What concerns two of them is done here and in `dispatch`.
 struct Core<S> {
-    id: ShardId,
-    clock: Box<dyn Fn() -> Time>,
-    now: Time,
+    around: Surroundings,
+    mesh: Mesh<S>,
+    conns: Conns,
+    home: Home,
+    readers: Readers,
+    arrivals: Arrivals<S>,
     calendar: Calendar,
+    random: fastrand::Rng,
+    drain: Option<Drain>,
     /// When this turn woke up; `None` while asleep.
     awake_since: Option<Time>,
     /// When the last standstill was over.
     resumed: Option<Time>,
-    settings: Arc<Settings>,
-    node: Arc<NodeState>,
-    metrics: Arc<ShardMetrics>,
-    mesh: Mesh<S>,
-    hub: Hub,
-    groups: Groups,
-    counts: Counts,
-    budget: Budget,
-    publications: Publications,
-    conns: Slab<Connection>,
-    /// How many connections lived in each slot before.
-    generations: Vec<u32>,
-    timers: TimerWheel<ConnId>,
-    /// Whose deadline has come, and was not looked at yet.
-    due: VecDeque<ConnId>,
-    usage: Usage,
-    /// What was last reported to the node's budget, in bytes.
-    usage_reported: usize,
-    random: fastrand::Rng,
-    pauses: Pauses,
-    drain: Option<Drain>,
-    /// When the collected publications are flushed; now, without a coalescing window.
-    flush_at: Time,
-    adopt_next: u16,
     stopped: bool,
-
-    // Lists of this turn, kept for their memory.
-    accepted: Vec<(u16, S)>,
-    arrivals: Vec<(u16, S)>,
-    dirty: Vec<ConnId>,
-    resumable: Vec<ConnId>,
-    commands: Vec<Command>,
-    slow: Vec<ConnId>,
+    /// Kept for its memory.
     outputs: Outputs,
-    parts: Vec<Part>,
-}
-
-/// What the driver is told at the end of a turn.
-#[derive(Clone, Copy, Debug)]
-enum Command {
-    Receive(ConnId, bool),
-    Close(ConnId, Close),
 }
 
 impl<D: Driver> Shard<D> {
@@ -169,7 +121,7 @@ impl<D: Driver> Shard<D> {
     /// When the driver is broken.
     pub fn turn(&mut self, longest: Option<Duration>) -> io::Result<()> {
         let Self { driver, core } = self;
-        let (asleep_since, timeout) = (core.now, core.timeout(longest));
+        let (asleep_since, timeout) = (core.around.now, core.timeout(longest));
         driver.poll(timeout, |event| core.handle_event(event))?;
         core.wake_up();
         core.note_standstill(asleep_since, timeout);
@@ -180,9 +132,9 @@ impl<D: Driver> Shard<D> {
         core.resume_sessions();
         core.expire();
         core.settle(driver);
-        core.flush_outboxes(driver);
+        core.conns.flush(driver, &core.around);
         core.close_over_budget(driver);
-        core.run_commands(driver);
+        core.conns.run_commands(driver);
         core.mesh.ring();
         core.end_turn(driver.tables());
         Ok(())
@@ -204,23 +156,12 @@ impl<D: Driver> Shard<D> {
     #[must_use]
     pub fn is_at_rest(&self) -> bool {
         let core = &self.core;
-        core.conns.is_empty()
-            && core.timers.is_empty()
-            && core.pauses.is_empty()
-            && core.hub.next_expiry().is_none()
-            && core.groups.is_at_rest()
-            && core.accepted.is_empty()
-            && core.resumable.is_empty()
-            && core.dirty.is_empty()
-            && core.slow.is_empty()
-            && core.hub.subscribers() == 0
-            && core.publications.is_empty()
-            && core.counts.is_empty()
-            && core
-                .mesh
-                .unanswered(core.settings.rules.limits.mesh_credits_per_pair)
-                == 0
-            && core.usage.bytes() == 0
+        let credits = core.around.limits().mesh_credits_per_pair;
+        core.conns.is_at_rest()
+            && core.home.is_at_rest()
+            && core.readers.is_at_rest()
+            && core.arrivals.is_empty()
+            && core.mesh.unanswered(credits) == 0
     }
 
     /// How many messages of other shards wait. For tests.
@@ -233,26 +174,25 @@ impl<D: Driver> Shard<D> {
     /// publications one behind the other, and among those that are sent answers. For tests.
     #[must_use]
     pub fn largest_outbox_bytes(&self) -> (usize, usize) {
-        let largest = |readers: bool| {
-            let conns = self.core.conns.iter();
-            let conns = conns.filter(|(_, conn)| conn.is_sent_each() == readers);
-            conns.map(|(_, conn)| conn.pending()).max().unwrap_or(0)
-        };
-        (largest(true), largest(false))
+        let conns = &self.core.conns;
+        (
+            conns.largest_outbox_bytes(true),
+            conns.largest_outbox_bytes(false),
+        )
     }
 
     /// How many groups go on with their flush in the next turn: with a fan-out, and with answers
     /// to long polls. For tests.
     #[must_use]
     pub fn flushes_under_way(&self) -> (usize, usize) {
-        self.core.groups.flushes_under_way()
+        self.core.readers.flushes_under_way()
     }
 
     /// How many publications wait, for the group for which most do, behind a flush that takes
     /// several turns. For tests.
     #[must_use]
     pub fn largest_backlog(&self) -> usize {
-        self.core.groups.largest_backlog()
+        self.core.readers.largest_backlog()
     }
 
     /// Asserts what must hold between turns.
@@ -281,163 +221,63 @@ impl<S> Core<S> {
             wall,
             seed,
         } = parts;
-        let now = clock();
-        let limits = &settings.rules.limits;
-        let mut random = fastrand::Rng::with_seed(seed);
-        let topics_max = limits.topics_max.div_ceil(mesh.shards());
-        let hub = Hub::new(limits, topics_max, settings.hash_key, random.u64(..), now);
-        Self {
+        let around = Surroundings {
             id: mesh.me(),
-            clock,
-            now,
-            calendar: Calendar::new(wall),
-            awake_since: None,
-            resumed: None,
+            now: clock(),
+            settings,
             node,
             metrics,
+            clock,
+        };
+        let mut random = fastrand::Rng::with_seed(seed);
+        let (limits, key) = (around.limits(), around.settings.hash_key);
+        let topics_max = limits.topics_max.div_ceil(mesh.shards());
+        let hub = Hub::new(limits, topics_max, key, random.u64(..), around.now);
+        Self {
+            conns: Conns::new(around.now),
+            home: Home::new(hub),
+            readers: Readers::new(&around),
+            around,
             mesh,
-            hub,
-            groups: Groups::new(settings.hash_key, now),
-            counts: Counts::default(),
-            budget: Budget::new(limits.fanout_per_turn_max),
-            publications: Publications::default(),
-            conns: Slab::new(),
-            generations: Vec::new(),
-            timers: TimerWheel::new(now, TIMER_TICK),
-            due: VecDeque::new(),
-            usage: Usage::default(),
-            usage_reported: 0,
+            arrivals: Arrivals::new(),
+            calendar: Calendar::new(wall),
             random,
-            pauses: Pauses::default(),
             drain: None,
-            flush_at: now,
-            adopt_next: 0,
+            awake_since: None,
+            resumed: None,
             stopped: false,
-            accepted: Vec::new(),
-            arrivals: Vec::new(),
-            dirty: Vec::new(),
-            resumable: Vec::new(),
-            commands: Vec::new(),
-            slow: Vec::new(),
             outputs: Outputs::default(),
-            parts: Vec::new(),
-            settings,
         }
     }
 
     fn handle_event(&mut self, event: Event<'_, S>) {
         self.wake_up();
         match event {
-            Event::Accepted { listener, socket } => self.accepted.push((listener.0, socket)),
+            Event::Accepted { listener, socket } => self.arrivals.accepted(listener.0, socket),
             Event::AcceptFailed { error, .. } => self.accept_failed(&error),
             Event::Received { id, bytes } => self.received(id, bytes),
-            Event::Sent { id, bytes } => self.sent(id, bytes),
-            Event::Writable { id } => self.writable(id),
+            Event::Sent { id, bytes } => self.conns.sent(&self.around, id, bytes),
+            Event::Writable { id } => self.conns.writable(id),
             Event::Eof { id } => self.eof(id),
             Event::Closed { id, error } => self.closed(id, error),
             Event::Connected { .. } | Event::Woken => {}
         }
     }
 
-    fn accept_failed(&self, error: &io::Error) {
-        self.metrics.accept_failures.add(1);
-        tracing::warn!(shard = self.id.0, %error, "could not accept a connection");
-    }
-
     /// Reads the clock once a turn.
     fn wake_up(&mut self) {
         if self.awake_since.is_none() {
-            self.now = (self.clock)();
-            self.awake_since = Some(self.now);
+            self.around.now = self.around.clock();
+            self.awake_since = Some(self.around.now);
         }
     }
 
     /// Without a deadline nobody's time could run out meanwhile.
     fn note_standstill(&mut self, asleep_since: Time, timeout: Option<Duration>) {
         let meant = timeout.map(|timeout| asleep_since + timeout + STANDSTILL_MIN);
-        if meant.is_some_and(|meant| self.now > meant) {
-            self.resumed = Some(self.now);
+        if meant.is_some_and(|meant| self.around.now > meant) {
+            self.resumed = Some(self.around.now);
         }
-    }
-
-    /// Sockets of a listener that all shards share are handed around, since one shard would get
-    /// nearly all of them otherwise.
-    fn hand_around(&mut self) {
-        for (door, socket) in std::mem::take(&mut self.accepted) {
-            let to = self.next_adopter(door);
-            if to != self.id && self.mesh.has_credit(to) {
-                self.mesh.request(to, Request::Adopt { socket, door });
-            } else {
-                self.arrivals.push((door, socket));
-            }
-        }
-    }
-
-    fn open_arrivals<D: Driver<Socket = S>>(&mut self, driver: &mut D) {
-        for (door, socket) in std::mem::take(&mut self.arrivals) {
-            self.open(driver, door, socket);
-        }
-    }
-
-    fn next_adopter(&mut self, door: u16) -> ShardId {
-        if !self.settings.is_shared(door) {
-            return self.id;
-        }
-        let shards = u16::try_from(self.mesh.shards()).unwrap_or(u16::MAX);
-        self.adopt_next = (self.adopt_next + 1) % shards;
-        ShardId(self.adopt_next)
-    }
-
-    fn open<D: Driver<Socket = S>>(&mut self, driver: &mut D, door: u16, socket: S) {
-        let permit = self.node.enter();
-        if permit != Permit::Full {
-            self.metrics.refused_full.add(1);
-        }
-        if permit == Permit::None {
-            return;
-        }
-        let session = Session::new(&self.context(door, permit, None));
-        let slot = self
-            .conns
-            .insert(Connection::new(session, door, permit, self.now));
-        if slot == self.generations.len() {
-            self.generations.push(0);
-        }
-        let id = ConnId {
-            slot: slot_number(slot),
-            generation: self.generations[slot],
-        };
-        if let Err(error) = driver.open(id, socket) {
-            tracing::warn!(shard = self.id.0, %error, "could not take over an accepted socket");
-            self.free(id);
-            return;
-        }
-        self.metrics.connections_opened.add(1);
-        self.metrics.connections.add(1);
-        let rules = &self.settings.rules;
-        if rules.doors[usize::from(door)].proxy || !rules.trusted_proxies.is_empty() {
-            self.trust(id, driver.peer(id));
-        }
-        self.arm(id);
-    }
-
-    /// Notes whether the peer is a proxy that is believed. Whoever may open a Unix socket of a
-    /// `,proxy` listener is.
-    fn trust(&mut self, id: ConnId, peer: Option<Peer>) {
-        let rules = Arc::clone(&self.settings.rules);
-        let Some(conn) = self.conn_mut(id) else {
-            return;
-        };
-        let address = match peer {
-            Some(Peer::Inet(address)) if rules.trusts(address.ip()) => address,
-            Some(Peer::Unix) if rules.doors[usize::from(conn.door)].proxy => LOCAL,
-            _ => return,
-        };
-        conn.behind = Some(Box::new(Behind {
-            sender: address,
-            hides: false,
-            client: None,
-        }));
     }
 
     /// Everything that may produce more work within the turn, until none is left.
@@ -448,86 +288,72 @@ impl<S> Core<S> {
             self.flush_groups(driver);
             self.answer_publishes();
             self.resume_sessions();
-            let flushed = !self.is_flush_due() || self.budget.is_spent();
-            if self.resumable.is_empty() && flushed {
+            let is_due = self.readers.is_flush_due(self.around.now);
+            let is_flushed = !is_due || self.readers.is_spent();
+            if !self.conns.has_resumable() && is_flushed {
                 return;
             }
         }
     }
 
-    fn conn_mut(&mut self, id: ConnId) -> Option<&mut Connection> {
-        if *self.generations.get(id.index())? != id.generation {
-            return None;
-        }
-        self.conns.get_mut(id.index())
-    }
-
-    fn conn(&self, id: ConnId) -> Option<&Connection> {
-        if *self.generations.get(id.index())? != id.generation {
-            return None;
-        }
-        self.conns.get(id.index())
-    }
-
-    fn closed(&mut self, id: ConnId, error: Option<io::ErrorKind>) {
-        let Some(conn) = self.conn_mut(id) else {
-            return;
-        };
-        if error.is_some() && conn.state == State::Open {
-            conn.reason = CloseReason::Reset;
-        }
-        conn.state = State::Closed;
-        let reason = conn.reason;
-        self.metrics.closed(reason);
-        self.metrics.connections.add(-1);
-        self.leave_group(id);
-        self.free(id);
-    }
-
-    /// Frees the slot of a connection that the driver does not know any more.
-    fn free(&mut self, id: ConnId) {
-        let conn = self.conns.remove(id.index());
-        self.generations[id.index()] = id.generation.wrapping_add(1);
-        self.node.leave();
-        self.count_reader(conn.reads, -1);
-        if let Some(outbox) = &conn.outbox {
-            self.metrics
-                .dropped(crate::metrics::DropReason::Closed, outbox.publications());
-        }
-    }
-
     fn home_of(&self, topic: &TopicName) -> ShardId {
-        let hash = self.settings.hash_key.hash(topic.as_str());
+        let hash = self.around.settings.hash_key.hash(topic.as_str());
         let shards = self.mesh.shards() as u64;
         ShardId(u16::try_from(hash % shards).unwrap_or(0))
     }
 
-    fn run_commands<D: Driver<Socket = S>>(&mut self, driver: &mut D) {
-        for command in self.commands.drain(..) {
-            match command {
-                Command::Receive(id, on) => driver.receive(id, on),
-                Command::Close(id, how) => driver.close(id, how),
-            }
+    /// How long the driver may sleep.
+    fn timeout(&self, longest: Option<Duration>) -> Option<Duration> {
+        let next = self.next_deadline();
+        let next = next.map(|at| at.since(self.around.clock()));
+        match (next, longest) {
+            (Some(next), Some(longest)) => Some(next.min(longest)),
+            (next, longest) => next.or(longest),
         }
+    }
+
+    fn next_deadline(&self) -> Option<Time> {
+        if !self.arrivals.is_empty() {
+            return Some(Time::ZERO);
+        }
+        let deadlines = [
+            self.conns.next_deadline(),
+            self.home.next_deadline(),
+            self.readers.next_deadline(),
+            self.drain.as_ref().and_then(Drain::next_deadline),
+        ];
+        deadlines.into_iter().flatten().min()
+    }
+
+    /// Everything that is due now.
+    fn expire(&mut self) {
+        let now = self.around.now;
+        self.expire_sessions();
+        self.home.expire(now);
+        self.readers.expire(now);
+        self.conns.end_pauses(now);
+        self.answer_late_publishes();
+        self.close_drained();
     }
 
     fn end_turn(&mut self, tables: Tables) {
         let traffic = self.mesh.take_traffic();
-        let held = self.hub.held();
-        let metrics = &self.metrics;
+        let held = self.home.held();
+        let metrics = &self.around.metrics;
         metrics.mesh_messages.add(traffic.messages);
         metrics.mesh_wakes.add(traffic.wakes);
-        metrics.topics.set(gauge(self.hub.topics()));
-        metrics.subscriptions.set(gauge(self.groups.members()));
+        metrics.topics.set(gauge(self.home.topics()));
+        metrics.subscriptions.set(gauge(self.readers.members()));
         metrics.history_bytes.set(gauge(held.bytes));
         metrics.history_publications.set(gauge(held.publications));
-        metrics.outbox_bytes.set(gauge(self.usage.bytes()));
+        metrics.outbox_bytes.set(gauge(self.conns.outbox_bytes()));
         metrics.rings.set(gauge(tables.rings));
         let files = gauge(tables.direct_descriptors);
         metrics.direct_descriptors.set(files);
         metrics.turns.add(1);
-        self.budget = Budget::new(self.settings.rules.limits.fanout_per_turn_max);
-        let now = (self.clock)();
+        let sends = self.around.limits().fanout_per_turn_max;
+        self.readers.renew_budget(sends);
+        let now = self.around.clock();
         if let Some(since) = self.awake_since.take() {
             let busy = now.since(since);
             metrics
@@ -538,7 +364,7 @@ impl<S> Core<S> {
                 self.resumed = Some(now);
             }
         }
-        self.now = now;
+        self.around.now = now;
         // Each turn looks at everything: only where that is little.
         if cfg!(debug_assertions) && self.conns.len() <= 64 {
             self.check_invariants();
@@ -546,14 +372,10 @@ impl<S> Core<S> {
     }
 
     fn check_invariants(&self) {
-        self.hub.check_invariants();
-        self.groups
-            .check_invariants(|id| self.conn(id).and_then(|conn| conn.membership));
-        for (slot, conn) in &self.conns {
-            let open = conn.membership.is_none() || conn.state == State::Open;
-            assert!(open, "only open connections are subscribed: slot {slot}");
-            assert!(conn.outbox.as_ref().is_none_or(|outbox| !outbox.is_empty()));
-        }
+        self.home.check_invariants();
+        self.conns.check_invariants();
+        self.readers
+            .check_invariants(|id| self.conns.membership(id));
     }
 }
 

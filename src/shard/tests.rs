@@ -148,10 +148,10 @@ fn who_is_reset_at_the_end_of_a_node_is_subscribed_no_more() {
     let reader = world.connect();
     reader.write(UPGRADE.as_bytes());
     world.run();
-    assert_eq!(world.shard.core.groups.members(), 1);
+    assert_eq!(world.shard.core.readers.members(), 1);
     world.shard.core.reset_all();
     world.shard.core.check_invariants();
-    assert_eq!(world.shard.core.groups.members(), 0);
+    assert_eq!(world.shard.core.readers.members(), 0);
     world.run();
     assert!(reader.is_reset());
 }
@@ -345,7 +345,7 @@ fn pings_of_one_tick_are_spread_over_turns_and_others_are_heard_in_between() {
         world.net.advance(Duration::from_millis(1));
         let is_pinged = |peer: &&SimPeer| peer.readable() > 0;
         pinged.push(readers.iter().filter(is_pinged).count());
-        if world.shard.core.due.is_empty() {
+        if !world.shard.core.conns.is_behind() {
             break;
         }
         let timeout = world.shard.core.timeout(None);

@@ -26,14 +26,6 @@ pub(crate) const LONG_FILES: &[(&str, &str)] = &[
         "one request's life, each stage beside the next",
     ),
     (
-        "src/shard/dispatch.rs",
-        "every wish of a session, one arm and one function each",
-    ),
-    (
-        "src/shard/mod.rs",
-        "the turn, and the state that all its parts share",
-    ),
-    (
         "src/testing/node/subscriber.rs",
         "one simulated client, from its handshake to its end",
     ),

@@ -3,7 +3,7 @@
 //! They are private to `shard`; this shows no more of them than can be measured.
 
 use crate::base::{Chunk, Part};
-use crate::shard::outbox::{Outbox, Usage};
+use crate::shard::conns::outbox::{Outbox, Usage};
 
 /// The outboxes of a shard's connections, side by side.
 #[derive(Debug)]

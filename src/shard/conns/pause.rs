@@ -12,9 +12,10 @@
 
 use std::collections::VecDeque;
 
-use super::Core;
+use super::Conns;
 use super::connection::Gate;
 use crate::base::{ConnId, Time};
+use crate::shard::surroundings::Surroundings;
 
 /// When which connection's pause is over. Invariant: the earliest first.
 ///
@@ -45,30 +46,30 @@ impl Pauses {
     }
 }
 
-impl<S> Core<S> {
+impl Conns {
     /// What waits for this connection leaves, and what comes behind it waits for a moment more.
-    pub(super) fn pause_behind(&mut self, id: ConnId) {
-        if self.settings.rules.limits.upgrade_pause.is_zero() {
+    pub(super) fn pause_behind(&mut self, around: &Surroundings, id: ConnId) {
+        if around.limits().upgrade_pause.is_zero() {
             return;
         }
-        if let Some(conn) = self.conn_mut(id) {
+        if let Some(conn) = self.get_mut(id) {
             conn.pause_behind();
         }
     }
 
     /// The 101 was just sent: a turn may be long, so it is not counted from the turn's beginning.
-    pub(super) fn begin_pause(&mut self, id: ConnId) {
-        let over = (self.clock)() + self.settings.rules.limits.upgrade_pause;
-        if let Some(conn) = self.conn_mut(id) {
+    pub(super) fn begin_pause(&mut self, around: &Surroundings, id: ConnId) {
+        let over = around.clock() + around.limits().upgrade_pause;
+        if let Some(conn) = self.get_mut(id) {
             conn.gate = Gate::Paused;
             self.pauses.push(over, id);
         }
     }
 
     /// Whoever has waited long enough is sent what is there.
-    pub(super) fn end_pauses(&mut self) {
-        while let Some(id) = self.pauses.pop_due(self.now) {
-            let Some(conn) = self.conn_mut(id) else {
+    pub(crate) fn end_pauses(&mut self, now: Time) {
+        while let Some(id) = self.pauses.pop_due(now) {
+            let Some(conn) = self.get_mut(id) else {
                 continue;
             };
             if conn.gate == Gate::Paused {

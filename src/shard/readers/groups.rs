@@ -13,9 +13,10 @@ use std::time::Duration;
 
 use slab::Slab;
 
-pub(crate) use super::group::{Group, Left, Member, Membership, Pending, UnderWay};
+use super::group::{Group, Left, Pending, UnderWay};
 use crate::base::{ConnId, HashKey, Map, Time, TimerWheel, TopicName};
 use crate::session::Manner;
+use crate::shard::member::{Member, Membership};
 
 /// How coarse intervals of conflation are.
 const CONFLATE_TICK: Duration = Duration::from_millis(10);
@@ -260,6 +261,11 @@ impl Groups {
     /// Whether something is to be flushed.
     pub(crate) fn is_dirty(&self) -> bool {
         !self.dirty.is_empty() || !self.under_way.is_empty()
+    }
+
+    /// The group in a slot.
+    pub(crate) fn get(&self, group: u32) -> &Group {
+        &self.groups[group as usize]
     }
 
     /// The group in a slot.

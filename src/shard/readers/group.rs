@@ -3,28 +3,10 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::base::{Chunk, ConnId, Offset, Time, TopicName};
+use crate::base::{Chunk, ConnId, Time, TopicName};
 use crate::session::Manner;
+use crate::shard::member::{Member, Membership};
 use crate::wire::prepared::PreparedMessage;
-
-/// One subscriber in its group.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Member {
-    /// The connection.
-    pub(crate) conn: ConnId,
-    /// The first publication it has not got by recovery. Older ones are skipped, so recovery and
-    /// live delivery can neither overlap nor leave a gap.
-    pub(crate) from: Offset,
-}
-
-/// Where a connection is in the groups.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Membership {
-    /// The group's slot.
-    pub(crate) group: u32,
-    /// The member's place in it.
-    pub(crate) index: u32,
-}
 
 /// The subscribers of a topic that get the same bytes.
 #[derive(Debug)]
@@ -71,6 +53,16 @@ pub(crate) enum UnderWay {
         pending: Vec<Pending>,
         waiting: Vec<Member>,
     },
+}
+
+impl UnderWay {
+    /// Whether nothing is left of it.
+    pub(super) fn is_over(&self) -> bool {
+        match self {
+            Self::FanOut { chunks, .. } => chunks.is_empty(),
+            Self::Answers { waiting, .. } => waiting.is_empty(),
+        }
+    }
 }
 
 /// What a subscriber leaves behind.

@@ -3,10 +3,11 @@
 use super::Core;
 use crate::base::ShardId;
 use crate::mesh::{Answer, Control, Envelope, Message, Origin, Request};
+use crate::shard::delivery::Delivery;
 
 impl<S> Core<S> {
     /// Handles every message that waits.
-    pub(super) fn read_inbox(&mut self) {
+    pub(crate) fn read_inbox(&mut self) {
         self.mesh.open_inbox();
         while let Some(Envelope { from, message }) = self.mesh.receive() {
             match (message, from) {
@@ -27,7 +28,7 @@ impl<S> Core<S> {
                 self.publish_here(origin, draft);
             }
             Request::Subscribe { conn, topic, after } => {
-                let result = self.hub.subscribe(&topic, from, after, self.now);
+                let result = self.home.subscribe(&topic, from, after, self.around.now);
                 self.mesh.answer(
                     from,
                     Answer::Subscribed {
@@ -38,11 +39,11 @@ impl<S> Core<S> {
                 );
             }
             Request::Unsubscribe { topic, subscribers } => {
-                self.hub.unsubscribe(&topic, from, subscribers);
+                self.home.unsubscribe(&topic, from, subscribers);
                 self.mesh.answer(from, Answer::Unsubscribed);
             }
             Request::Read { conn, topic, after } => {
-                let recovery = self.hub.read(&topic, after, self.now);
+                let recovery = self.home.read(&topic, after, self.around.now);
                 self.mesh.answer(from, Answer::Read { conn, recovery });
             }
             Request::Deliver {
@@ -50,11 +51,15 @@ impl<S> Core<S> {
                 topic,
                 message,
                 received,
-            } => {
-                self.deliver(from, delivery, &topic, message, received);
-            }
+            } => self.deliver(Delivery {
+                home: from,
+                number: delivery,
+                topic,
+                message,
+                received,
+            }),
             Request::Adopt { socket, door } => {
-                self.arrivals.push((door, socket));
+                self.arrivals.adopt(door, socket);
                 self.mesh.answer(from, Answer::Adopted);
             }
         }

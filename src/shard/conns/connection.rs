@@ -4,12 +4,15 @@
 
 use std::net::SocketAddr;
 
-use super::groups::Membership;
 use super::outbox::{Charged, Outbox};
 use crate::base::Time;
 use crate::mesh::Permit;
 use crate::metrics::CloseReason;
 use crate::session::{Proxy, Reader, Session};
+use crate::shard::member::Membership;
+
+/// Bytes that a session has not been given; eight bytes of a connection where there are none.
+pub(crate) type Unread = Box<Vec<u8>>;
 
 /// A connection, from `open` to its `Closed`.
 ///
@@ -34,8 +37,7 @@ pub(crate) struct Connection {
     pub(crate) membership: Option<Membership>,
     pub(crate) session: Session,
     /// Bytes that arrived while the session could not take them.
-    #[expect(clippy::box_collection, reason = "eight bytes where there is none")]
-    pub(crate) unread: Option<Box<Vec<u8>>>,
+    pub(crate) unread: Option<Unread>,
     /// Who speaks, if the peer is a trusted proxy; `None` if not, since the driver knows it then.
     pub(crate) behind: Option<Box<Behind>>,
     /// When the timer wheel asks next. Invariant: the wheel has an entry for this moment.

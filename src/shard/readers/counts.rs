@@ -2,9 +2,9 @@
 
 use slab::Slab;
 
-use super::slot_number;
 use crate::base::ShardId;
 use crate::mesh::Delivered;
+use crate::shard::slot_number;
 
 /// The counts of publications that are being given to this shard's subscribers.
 #[derive(Debug, Default)]
@@ -24,9 +24,9 @@ struct Count {
 
 /// A count that is complete, and where to report it.
 #[derive(Debug)]
-pub(super) struct Done {
-    pub(super) home: ShardId,
-    pub(super) delivered: Delivered,
+pub(crate) struct Done {
+    pub(crate) home: ShardId,
+    pub(crate) delivered: Delivered,
 }
 
 impl Counts {

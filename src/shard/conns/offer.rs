@@ -2,30 +2,16 @@
 //!
 //! For a subscriber whose socket takes the bytes at once an offer is one send and nothing else.
 
+use super::Conns;
 use super::connection::{Connection, Gate, State};
-use super::counts::Counts;
-use super::groups::{Member, Pending};
 use super::outbox::{Charged, Usage};
 use crate::base::{ConnId, Part};
 use crate::io::driver::{Driver, SEND_BATCH_BYTES_MAX, SendStatus};
-
-/// What one chunk's way through a group has come to.
-#[derive(Default)]
-pub(super) struct Tally {
-    /// Subscribers that were given the whole chunk.
-    pub(super) whole: u32,
-    /// Subscribers for whom the policy dropped the whole chunk.
-    pub(super) dropped: u32,
-    /// Bytes that the system took at once, and in how many sends.
-    pub(super) sent_bytes: u64,
-    pub(super) sends: u64,
-    /// Publications and bytes given to subscribers who joined in the middle of the turn.
-    pub(super) late: u64,
-    pub(super) late_bytes: u64,
-}
+use crate::shard::member::Member;
+use crate::shard::tally::Tally;
 
 /// A chunk on its way through a group.
-pub(super) struct Offer<'a> {
+struct Offer<'a> {
     part: &'a Part,
     /// Made when the first subscriber has to wait.
     charged: Option<Charged>,
@@ -35,41 +21,70 @@ pub(super) struct Offer<'a> {
 
 /// What became of an offer to one subscriber.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Taken {
+enum Taken {
     /// It was sent, or waits.
     Queued,
     /// The subscriber has too much waiting.
     TooSlow,
 }
 
-/// A subscriber who joined in the middle of the turn has the front of the chunk already, by
-/// recovery. Its outbox cannot be full: it has just begun.
-pub(super) fn offer_tail<D: Driver>(
-    driver: &mut D,
-    offer: &mut Offer<'_>,
-    conn: &mut Connection,
-    member: Member,
-    run: &[Pending],
-    counts: &mut Counts,
-    tally: &mut Tally,
-) {
-    let (start, frames) = offer.part.chunk.seek(member.from);
-    if frames == 0 {
-        return;
+impl Conns {
+    /// Offers publications to members, one after the other. Whose outbox has no room is noted
+    /// as slow.
+    pub(crate) fn offer<D: Driver>(
+        &mut self,
+        driver: &mut D,
+        outbox_bytes_max: usize,
+        part: &Part,
+        members: &[Member],
+    ) -> Tally {
+        let mut tally = Tally::default();
+        let Some(first) = part.chunk.frames().first().map(|frame| frame.offset) else {
+            return tally;
+        };
+        let mut offer = Offer::new(part, &self.usage, outbox_bytes_max);
+        for member in members {
+            let conn = &mut self.slab[member.conn.index()];
+            if member.from > first {
+                offer.tail(driver, conn, *member, &mut tally);
+            } else if offer.to(driver, conn, member.conn, 0, &mut tally) == Taken::Queued {
+                tally.whole += 1;
+            } else {
+                tally.dropped += 1;
+                self.slow.push(member.conn);
+            }
+            if conn.outbox.is_some() && !conn.dirty {
+                conn.dirty = true;
+                self.dirty.push(member.conn);
+            }
+        }
+        tally
     }
-    if offer.to(driver, conn, member.conn, start, tally) == Taken::TooSlow {
-        conn.push(offer.charged(), start);
+
+    /// Gives the same bytes to these, whatever waits for them.
+    pub(crate) fn give<D: Driver>(
+        &mut self,
+        driver: &mut D,
+        outbox_bytes_max: usize,
+        part: &Part,
+        conns: &[ConnId],
+    ) -> Tally {
+        let mut offer = Offer::new(part, &self.usage, outbox_bytes_max);
+        let mut tally = Tally::default();
+        for id in conns {
+            let conn = &mut self.slab[id.index()];
+            offer.whole(driver, conn, *id, &mut tally);
+            if conn.outbox.is_some() && !conn.dirty {
+                conn.dirty = true;
+                self.dirty.push(*id);
+            }
+        }
+        tally
     }
-    let tail = run[run.len() - frames..].iter();
-    for count in tail.filter_map(|pending| pending.count) {
-        counts.add(count, 1, 0);
-    }
-    tally.late += frames as u64;
-    tally.late_bytes += u64::from(offer.part.len() - start);
 }
 
 impl<'a> Offer<'a> {
-    pub(super) fn new(part: &'a Part, usage: &'a Usage, outbox_bytes_max: usize) -> Self {
+    fn new(part: &'a Part, usage: &'a Usage, outbox_bytes_max: usize) -> Self {
         Self {
             part,
             charged: None,
@@ -78,8 +93,28 @@ impl<'a> Offer<'a> {
         }
     }
 
+    /// A subscriber who joined in the middle of the turn has the front of the chunk already, by
+    /// recovery. Its outbox cannot be full: it has just begun.
+    fn tail<D: Driver>(
+        &mut self,
+        driver: &mut D,
+        conn: &mut Connection,
+        member: Member,
+        tally: &mut Tally,
+    ) {
+        let (start, frames) = self.part.chunk.seek(member.from);
+        if frames == 0 {
+            return;
+        }
+        if self.to(driver, conn, member.conn, start, tally) == Taken::TooSlow {
+            conn.push(self.charged(), start);
+        }
+        tally.tails.push(frames);
+        tally.tail_bytes += u64::from(self.part.len() - start);
+    }
+
     /// The whole chunk to one subscriber, whatever waits for it.
-    pub(super) fn whole<D: Driver>(
+    fn whole<D: Driver>(
         &mut self,
         driver: &mut D,
         conn: &mut Connection,
@@ -96,7 +131,7 @@ impl<'a> Offer<'a> {
 
     /// Offers the chunk from `start` on to one subscriber.
     #[inline]
-    pub(super) fn to<D: Driver>(
+    fn to<D: Driver>(
         &mut self,
         driver: &mut D,
         conn: &mut Connection,

@@ -1,0 +1,123 @@
+//! What a connection is to the node: who speaks on it, and what it reads.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use super::Conns;
+use super::connection::{Behind, State};
+use crate::base::ConnId;
+use crate::io::Peer;
+use crate::metrics::ShardMetrics;
+use crate::session::Reader;
+use crate::shard::member::Membership;
+use crate::shard::surroundings::Surroundings;
+
+/// Stands for a proxy on this host that came by a Unix socket.
+const LOCAL: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+
+impl Conns {
+    /// Notes whether the peer is a proxy that is believed. Whoever may open a Unix socket of a
+    /// `,proxy` listener is.
+    pub(crate) fn trust(&mut self, around: &Surroundings, id: ConnId, peer: Option<Peer>) {
+        let rules = &around.settings.rules;
+        let Some(conn) = self.get_mut(id) else {
+            return;
+        };
+        let address = match peer {
+            Some(Peer::Inet(address)) if rules.trusts(address.ip()) => address,
+            Some(Peer::Unix) if rules.doors[usize::from(conn.door)].proxy => LOCAL,
+            _ => return,
+        };
+        conn.behind = Some(Box::new(Behind {
+            sender: address,
+            hides: false,
+            client: None,
+        }));
+    }
+
+    /// A PROXY header has named the client of a connection, or hides it.
+    pub(crate) fn relayed(&mut self, id: ConnId, client: Option<SocketAddr>) {
+        if let Some(behind) = self.behind(id) {
+            behind.sender = client.unwrap_or(behind.sender);
+            behind.hides = client.is_none();
+        }
+    }
+
+    pub(crate) fn set_client(&mut self, id: ConnId, client: Option<SocketAddr>) {
+        if let Some(behind) = self.behind(id) {
+            behind.client = client;
+        }
+    }
+
+    fn behind(&mut self, id: ConnId) -> Option<&mut Behind> {
+        self.get_mut(id)?.behind.as_deref_mut()
+    }
+
+    pub(crate) fn upgraded(&self, around: &Surroundings, id: ConnId) {
+        let Some(conn) = self.get(id) else { return };
+        let took = around.now.since(conn.accepted);
+        around.metrics.handshakes.add(1);
+        around.metrics.http_response(101);
+        around.metrics.handshake_seconds.observe(took);
+    }
+
+    /// It reads in this way from now on, or does not any more. Says whether it is there.
+    pub(crate) fn reads(
+        &mut self,
+        around: &Surroundings,
+        id: ConnId,
+        reader: Option<Reader>,
+    ) -> bool {
+        let Some(conn) = self.get_mut(id) else {
+            return false;
+        };
+        let before = std::mem::replace(&mut conn.reads, reader);
+        count(&around.metrics, before, -1);
+        count(&around.metrics, reader, 1);
+        true
+    }
+
+    /// A topic's home is asked to subscribe it.
+    pub(crate) fn begin_subscribe(&mut self, id: ConnId) {
+        if let Some(conn) = self.get_mut(id) {
+            conn.subscribing = true;
+        }
+    }
+
+    /// The home has answered. Says whether it still waits for that.
+    pub(crate) fn end_subscribe(&mut self, id: ConnId) -> bool {
+        self.get_mut(id)
+            .is_some_and(|conn| std::mem::take(&mut conn.subscribing) && conn.state == State::Open)
+    }
+
+    pub(crate) fn membership(&self, id: ConnId) -> Option<Membership> {
+        self.get(id)?.membership
+    }
+
+    pub(crate) fn take_membership(&mut self, id: ConnId) -> Option<Membership> {
+        self.get_mut(id)?.membership.take()
+    }
+
+    pub(crate) fn set_membership(&mut self, id: ConnId, membership: Option<Membership>) {
+        if let Some(conn) = self.get_mut(id) {
+            conn.membership = membership;
+        }
+    }
+
+    /// Whether a held poll that was taken out of its group has not been answered since, nor asked
+    /// again.
+    pub(crate) fn waits_for_answer(&self, id: ConnId) -> bool {
+        self.get(id)
+            .is_some_and(|conn| conn.membership.is_none() && conn.reads == Some(Reader::Held))
+    }
+}
+
+/// So many more read in this way.
+pub(super) fn count(metrics: &ShardMetrics, reader: Option<Reader>, n: i64) {
+    match reader {
+        Some(Reader::WebSocket) => metrics.websockets.add(n),
+        Some(Reader::Events) => metrics.event_streams.add(n),
+        Some(Reader::Lines) => metrics.line_streams.add(n),
+        Some(Reader::Held) => metrics.long_polls.add(n),
+        None => {}
+    }
+}
