@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 
 use super::outbox::{Charged, Outbox};
 use crate::base::Time;
+use crate::io::driver::SendStatus;
 use crate::mesh::Permit;
 use crate::metrics::CloseReason;
 use crate::session::{Proxy, Reader, Session};
@@ -93,6 +94,16 @@ pub(crate) enum Gate {
     Paused,
 }
 
+/// What became of bytes that the driver was offered.
+#[must_use]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Took {
+    /// So many are the system's; `None` if that is not known yet, or nobody is there.
+    pub(crate) sent: Option<usize>,
+    /// Whether others are still wanted, so that they have to be kept.
+    pub(crate) is_short: bool,
+}
+
 impl Connection {
     pub(crate) fn new(session: Session, door: u16, permit: Permit, now: Time) -> Self {
         Self {
@@ -175,15 +186,33 @@ impl Connection {
         self.outbox.get_or_insert_default().push(charged, start);
     }
 
-    /// Forgets bytes that the system took of those that it was offered, and the outbox with the
-    /// last one. Says whether a pause is behind them, which the caller begins.
-    #[must_use]
-    pub(crate) fn advance(&mut self, bytes: usize, offered: usize) -> bool {
-        self.gate = if bytes < offered {
-            Gate::Blocked
-        } else {
-            Gate::Open
+    /// Notes what became of bytes that the driver was offered, now or when it answers for those
+    /// that were in flight.
+    #[inline]
+    pub(crate) fn took(&mut self, status: SendStatus, offered: usize) -> Took {
+        let (sent, is_short) = match status {
+            SendStatus::Sent(bytes) => {
+                let is_short = bytes < offered;
+                let gate = if is_short { Gate::Blocked } else { Gate::Open };
+                // Mostly it is so already, and the fan-out leaves every line clean that it can.
+                if self.gate != gate {
+                    self.gate = gate;
+                }
+                (Some(bytes), is_short)
+            }
+            SendStatus::Pending => {
+                self.in_flight = u32::try_from(offered).unwrap_or(u32::MAX);
+                (None, true)
+            }
+            SendStatus::Gone => (None, false),
         };
+        Took { sent, is_short }
+    }
+
+    /// Forgets bytes that the system took, and the outbox with the last one. Says whether a pause
+    /// is behind them, which the caller begins.
+    #[must_use]
+    pub(crate) fn advance(&mut self, bytes: usize) -> bool {
         let Some(outbox) = &mut self.outbox else {
             return false;
         };

@@ -88,28 +88,12 @@ impl Conns {
             if depth > 0 && !pauses {
                 around.metrics.outbox_depth_bytes.observe_value(depth);
             }
-            self.after_send(around, id, offered, status);
+            if let Some(bytes) = conn.took(status, offered).sent {
+                self.was_sent(around, id, bytes);
+            }
         }
         parts.clear();
         self.parts = parts;
-    }
-
-    fn after_send(
-        &mut self,
-        around: &Surroundings,
-        id: ConnId,
-        offered: usize,
-        status: SendStatus,
-    ) {
-        match status {
-            SendStatus::Sent(bytes) => self.was_sent(around, id, bytes, offered),
-            SendStatus::Pending => {
-                if let Some(conn) = self.get_mut(id) {
-                    conn.in_flight = u32::try_from(offered).unwrap_or(u32::MAX);
-                }
-            }
-            SendStatus::Gone => {}
-        }
     }
 
     /// A send that was pending has come back.
@@ -118,15 +102,17 @@ impl Conns {
             return;
         };
         let offered = mem::take(&mut conn.in_flight) as usize;
-        self.was_sent(around, id, bytes, offered);
+        if let Some(bytes) = conn.took(SendStatus::Sent(bytes), offered).sent {
+            self.was_sent(around, id, bytes);
+        }
     }
 
-    fn was_sent(&mut self, around: &Surroundings, id: ConnId, bytes: usize, offered: usize) {
+    fn was_sent(&mut self, around: &Surroundings, id: ConnId, bytes: usize) {
         around.metrics.sent_bytes.add(bytes as u64);
         let Some(conn) = self.get_mut(id) else {
             return;
         };
-        let pauses = conn.advance(bytes, offered);
+        let pauses = conn.advance(bytes);
         if bytes > 0 && conn.state == State::Finishing {
             // An answer that is long for its link is still read.
             conn.finish_by = around.now + around.limits().close_linger;

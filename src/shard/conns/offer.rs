@@ -3,10 +3,10 @@
 //! For a subscriber whose socket takes the bytes at once an offer is one send and nothing else.
 
 use super::Conns;
-use super::connection::{Connection, Gate, State};
+use super::connection::{Connection, State};
 use super::outbox::{Charged, Usage};
 use crate::base::{ConnId, Part};
-use crate::io::driver::{Driver, SEND_BATCH_BYTES_MAX, SendStatus};
+use crate::io::driver::{Driver, SEND_BATCH_BYTES_MAX};
 use crate::shard::member::Member;
 use crate::shard::tally::Tally;
 
@@ -183,15 +183,13 @@ impl<'a> Offer<'a> {
             outbox.batch(&mut parts);
             let offered: usize = parts.iter().map(|part| part.len() as usize).sum();
             tally.sends += 1;
-            match driver.send(id, &parts) {
-                SendStatus::Sent(sent) => {
-                    tally.sent_bytes += sent as u64;
-                    // Without a pause, since that was skipped.
-                    let _ = conn.advance(sent, offered);
-                }
-                SendStatus::Pending => conn.in_flight = u32::try_from(offered).unwrap_or(u32::MAX),
-                SendStatus::Gone => return,
-            }
+            let status = driver.send(id, &parts);
+            let Some(sent) = conn.took(status, offered).sent else {
+                return;
+            };
+            tally.sent_bytes += sent as u64;
+            // Without a pause, since that was skipped.
+            let _ = conn.advance(sent);
         }
     }
 
@@ -215,21 +213,14 @@ impl<'a> Offer<'a> {
             )
         };
         tally.sends += 1;
-        let len = self.part.len() - start;
-        match status {
-            SendStatus::Sent(sent) => {
-                tally.sent_bytes += sent as u64;
-                let sent = u32::try_from(sent).unwrap_or(u32::MAX);
-                if sent < len {
-                    conn.gate = Gate::Blocked;
-                    conn.push(self.charged(), start + sent);
-                }
-            }
-            SendStatus::Pending => {
-                conn.in_flight = len;
-                conn.push(self.charged(), start);
-            }
-            SendStatus::Gone => {}
+        let took = conn.took(status, (self.part.len() - start) as usize);
+        let sent = took.sent.unwrap_or(0);
+        tally.sent_bytes += sent as u64;
+        if took.is_short {
+            conn.push(
+                self.charged(),
+                start + u32::try_from(sent).unwrap_or(u32::MAX),
+            );
         }
     }
 
