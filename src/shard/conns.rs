@@ -11,6 +11,7 @@ mod offer;
 pub(crate) mod outbox;
 mod pause;
 mod roles;
+mod speaker;
 mod timers;
 mod unread;
 
@@ -156,7 +157,7 @@ impl Conns {
         Some(Standing {
             door: conn.door,
             permit: conn.permit,
-            proxy: conn.proxy(),
+            proxy: conn.speaker.proxy(),
             is_backed_up: conn.outbox.is_some(),
         })
     }

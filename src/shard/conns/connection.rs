@@ -2,14 +2,13 @@
 //!
 //! Kept small, since there are very many: what only a busy connection needs is behind a box.
 
-use std::net::SocketAddr;
-
 use super::outbox::{Charged, Outbox};
+use super::speaker::Speaker;
 use crate::base::Time;
 use crate::io::driver::SendStatus;
 use crate::mesh::Permit;
 use crate::metrics::CloseReason;
-use crate::session::{Proxy, Reader, Session};
+use crate::session::{Reader, Session};
 use crate::shard::member::Membership;
 
 /// Bytes that a session has not been given; eight bytes of a connection where there are none.
@@ -39,8 +38,7 @@ pub(crate) struct Connection {
     pub(crate) session: Session,
     /// Bytes that arrived while the session could not take them.
     pub(crate) unread: Option<Unread>,
-    /// Who speaks, if the peer is a trusted proxy; `None` if not, since the driver knows it then.
-    pub(crate) behind: Option<Box<Behind>>,
+    pub(crate) speaker: Speaker,
     /// When the timer wheel asks next. Invariant: the wheel has an entry for this moment.
     pub(crate) wakes_at: Time,
     /// When a close that was begun is cut short; [`Time::NEVER`] while open.
@@ -60,17 +58,6 @@ pub(crate) struct Connection {
 
 // There are very many of them.
 const _: () = assert!(size_of::<Connection>() <= 120);
-
-/// Who speaks on a connection whose peer is a proxy that is believed.
-#[derive(Debug)]
-pub(crate) struct Behind {
-    /// The proxy, or the client that its PROXY header named.
-    pub(crate) sender: SocketAddr,
-    /// Its PROXY header is for a client without an address.
-    pub(crate) hides: bool,
-    /// Whom the last request's headers named. A proxy sends requests of many on one connection.
-    pub(crate) client: Option<SocketAddr>,
-}
 
 /// Where a connection is in its life.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -111,7 +98,7 @@ impl Connection {
             outbox: None,
             unread: None,
             membership: None,
-            behind: None,
+            speaker: Speaker::Peer,
             wakes_at: Time::NEVER,
             finish_by: Time::NEVER,
             accepted: now,
@@ -127,15 +114,6 @@ impl Connection {
             subscribing: false,
             reads: None,
         }
-    }
-
-    /// Who speaks for others here, if that is believed.
-    pub(crate) fn proxy(&self) -> Option<Proxy> {
-        let behind = self.behind.as_ref()?;
-        Some(Proxy {
-            address: behind.sender.ip(),
-            hides: behind.hides,
-        })
     }
 
     /// Bytes in the outbox.

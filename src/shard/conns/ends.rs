@@ -133,11 +133,10 @@ impl Conns {
         if conn.outbox.as_ref().is_some_and(|outbox| outbox.is_empty()) {
             conn.outbox = None;
         }
-        let behind = conn.behind.as_deref();
         Some(Cut {
             pending_bytes,
             dropped,
-            client: behind.map(|behind| Peer::Inet(behind.client.unwrap_or(behind.sender))),
+            client: conn.speaker.address().map(Peer::Inet),
             membership: conn.membership,
         })
     }

@@ -1,18 +1,16 @@
 //! What a connection is to the node: who speaks on it, and what it reads.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 
 use super::Conns;
-use super::connection::{Behind, State};
+use super::connection::State;
+use super::speaker::Speaker;
 use crate::base::ConnId;
 use crate::io::Peer;
 use crate::metrics::ShardMetrics;
 use crate::session::Reader;
 use crate::shard::member::Membership;
 use crate::shard::surroundings::Surroundings;
-
-/// Stands for a proxy on this host that came by a Unix socket.
-const LOCAL: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
 impl Conns {
     /// Notes whether the peer is a proxy that is believed. Whoever may open a Unix socket of a
@@ -22,34 +20,28 @@ impl Conns {
         let Some(conn) = self.get_mut(id) else {
             return;
         };
-        let address = match peer {
-            Some(Peer::Inet(address)) if rules.trusts(address.ip()) => address,
-            Some(Peer::Unix) if rules.doors[usize::from(conn.door)].proxy => LOCAL,
-            _ => return,
+        let is_trusted = match peer {
+            Some(Peer::Inet(address)) => rules.trusts(address.ip()),
+            Some(Peer::Unix) => rules.doors[usize::from(conn.door)].proxy,
+            None => false,
         };
-        conn.behind = Some(Box::new(Behind {
-            sender: address,
-            hides: false,
-            client: None,
-        }));
+        if let Some(peer) = peer.filter(|_| is_trusted) {
+            conn.speaker = Speaker::trusted(peer);
+        }
     }
 
     /// A PROXY header has named the client of a connection, or hides it.
     pub(crate) fn relayed(&mut self, id: ConnId, client: Option<SocketAddr>) {
-        if let Some(behind) = self.behind(id) {
-            behind.sender = client.unwrap_or(behind.sender);
-            behind.hides = client.is_none();
+        if let Some(conn) = self.get_mut(id) {
+            conn.speaker.relayed(client);
         }
     }
 
+    /// A request's headers have named its client.
     pub(crate) fn set_client(&mut self, id: ConnId, client: Option<SocketAddr>) {
-        if let Some(behind) = self.behind(id) {
-            behind.client = client;
+        if let Some(conn) = self.get_mut(id) {
+            conn.speaker.set_client(client);
         }
-    }
-
-    fn behind(&mut self, id: ConnId) -> Option<&mut Behind> {
-        self.get_mut(id)?.behind.as_deref_mut()
     }
 
     pub(crate) fn upgraded(&self, around: &Surroundings, id: ConnId) {
