@@ -18,7 +18,10 @@ fn reading(line: &str, headers: &str) -> String {
             after,
             conflate,
             ..
-        } => format!("{form:?} {} {conflate:?}", from(after)),
+        } => {
+            assert!(form.is_chunked(), "a request of HTTP/1.1");
+            format!("{:?}s {} {conflate:?}", form.content(), from(after))
+        }
         Route::LongPoll {
             after,
             known,
@@ -151,5 +154,5 @@ fn a_client_of_http_1_0_gets_no_chunks() {
     let Route::Stream { form, .. } = routed.route else {
         panic!("{routed:?}");
     };
-    assert_eq!(form, WireForm::BareLines);
+    assert_eq!(form, WireForm::BARE_LINES);
 }

@@ -197,11 +197,7 @@ impl<'a> Asked<'a> {
         }
         Ok(Route::WebSocket {
             topic,
-            form: if self.is_json()? {
-                WireForm::Json
-            } else {
-                WireForm::Plain
-            },
+            form: WireForm::messages(self.is_json()?),
             after: self.start()?.after,
             conflate: read::conflation(&self.query, self.limits)?,
             may_publish: identity.may_publish(self.policy) && !self.is_admin_elsewhere(),

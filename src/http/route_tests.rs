@@ -294,45 +294,45 @@ fn a_websocket_begins_where_it_asks() {
     let position = |text: &str| Some(After::Position(text.parse().expect("a position")));
     let id = "Last-Event-ID: x7f3:18\r\n";
     for (query, headers, expected) in [
-        ("", "", Ok((WireForm::Plain, None))),
-        ("?format=json", "", Ok((WireForm::Json, None))),
+        ("", "", Ok((WireForm::PLAIN, None))),
+        ("?format=json", "", Ok((WireForm::JSON, None))),
         (
             "?after=earliest",
             "",
-            Ok((WireForm::Plain, Some(After::Earliest))),
+            Ok((WireForm::PLAIN, Some(After::Earliest))),
         ),
         (
             "?after=x7f3:17&x",
             "",
-            Ok((WireForm::Plain, position("x7f3:17"))),
+            Ok((WireForm::PLAIN, position("x7f3:17"))),
         ),
         (
             "?after=x7f3%3A17",
             "",
-            Ok((WireForm::Plain, position("x7f3:17"))),
+            Ok((WireForm::PLAIN, position("x7f3:17"))),
         ),
-        ("", id, Ok((WireForm::Plain, position("x7f3:18")))),
+        ("", id, Ok((WireForm::PLAIN, position("x7f3:18")))),
         (
             "?after=x7f3:17",
             id,
-            Ok((WireForm::Plain, position("x7f3:18"))),
+            Ok((WireForm::PLAIN, position("x7f3:18"))),
         ),
         (
             "?after=x7f3:17",
             "Last-Event-ID:\r\n",
-            Ok((WireForm::Plain, position("x7f3:17"))),
+            Ok((WireForm::PLAIN, position("x7f3:17"))),
         ),
         (
             "?after=x7f3:16&after=x7f3:17",
             "",
-            Ok((WireForm::Plain, position("x7f3:17"))),
+            Ok((WireForm::PLAIN, position("x7f3:17"))),
         ),
         (
             "",
             "Last-Event-ID: a:1\r\nLast-Event-ID: a:1\r\n",
-            Ok((WireForm::Plain, Some(After::Unknown))),
+            Ok((WireForm::PLAIN, Some(After::Unknown))),
         ),
-        ("?after=", "", Ok((WireForm::Plain, None))),
+        ("?after=", "", Ok((WireForm::PLAIN, None))),
         ("?after=17", "", Err(400)),
         ("?after=X:17", "", Err(400)),
         ("?after=Earliest", "", Err(400)),
@@ -343,7 +343,7 @@ fn a_websocket_begins_where_it_asks() {
         ("?conflate=5ms", "", Err(400)),
         ("", "Origin: http://evil.com\r\n", Err(403)),
         ("", "Content-Length: 5\r\n", Err(400)),
-        ("", "Content-Length: 0\r\n", Ok((WireForm::Plain, None))),
+        ("", "Content-Length: 0\r\n", Ok((WireForm::PLAIN, None))),
         ("", "Sec-WebSocket-Version: 8\r\n", Err(426)),
     ] {
         assert_eq!(of(query, headers), expected, "{query} {headers}");

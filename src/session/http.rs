@@ -155,7 +155,7 @@ impl HttpSession {
         Some(match becomes {
             Becomes::WebSocket(switch, may_publish) => {
                 switch.answer(cx, out);
-                if manner.form() == Some(WireForm::Json) {
+                if manner.form() == Some(WireForm::JSON) {
                     let greeting = answer::greeting(recovery.position, recovery.recovered);
                     frame::encode(&mut out.bytes, Opcode::Text, greeting.as_bytes());
                 }
@@ -163,7 +163,7 @@ impl HttpSession {
                 State::WebSocket(WebSocketSession::subscriber(cx, topic, may_publish))
             }
             Becomes::Stream => {
-                let form = manner.form().unwrap_or(WireForm::Lines);
+                let form = manner.form().unwrap_or(WireForm::LINES);
                 State::Stream(StreamSession::begin(cx, &exchange, form, recovery, out))
             }
             Becomes::Held { timeout } => {
@@ -296,7 +296,7 @@ impl HttpSession {
     pub(super) fn manner(&self) -> Manner {
         match &self.stage {
             Stage::Subscribing(subscription) => subscription.manner,
-            _ => Manner::Each(WireForm::Plain),
+            _ => Manner::Each(WireForm::PLAIN),
         }
     }
 

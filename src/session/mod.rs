@@ -250,7 +250,7 @@ impl Session {
     pub fn manner(&self) -> Manner {
         match &self.state {
             State::Http(http) => http.manner(),
-            _ => Manner::Each(WireForm::Plain),
+            _ => Manner::Each(WireForm::PLAIN),
         }
     }
 

@@ -11,6 +11,7 @@ use crate::hub::Recovery;
 use crate::metrics::CloseReason;
 use crate::wire::close::CloseCode;
 use crate::wire::form::Content;
+use crate::wire::frame::Opcode;
 use crate::wire::http::{LAST_CHUNK, Response};
 use crate::wire::prepared::WireForm;
 use crate::wire::{answer, events};
@@ -50,7 +51,7 @@ impl StreamSession {
     ) -> Self {
         let head = exchange.dress.apply(head(form));
         head.write(&mut out.bytes, &cx.date, false, false, exchange.version);
-        form.wrap(&mut out.bytes, &greeting(form, recovery));
+        form.wrap(&mut out.bytes, Opcode::Text, &greeting(form, recovery));
         out.act(Action::Answered(head.status()));
         let reader = match form.content() {
             Content::Line => Reader::Lines,
@@ -76,7 +77,7 @@ impl StreamSession {
         self.next = cx.now + cx.limits().ping_interval;
         // Where bytes wait already, more of them are no sign of life.
         if !cx.is_backed_up {
-            self.form.wrap(&mut out.bytes, self.sign_of_life());
+            self.say(self.sign_of_life(), out);
             out.act(Action::Pinged);
         }
     }
@@ -127,7 +128,11 @@ impl StreamSession {
             Content::Line => [json.as_bytes(), b"\n"].concat(),
             _ => events::close(&json, retry),
         };
-        self.form.wrap(&mut out.bytes, &content);
+        self.say(&content, out);
+    }
+
+    fn say(&self, text: &[u8], out: &mut Outputs) {
+        self.form.wrap(&mut out.bytes, Opcode::Text, text);
     }
 
     /// Ends the body and the connection.

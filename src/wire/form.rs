@@ -1,29 +1,13 @@
 //! In which form a reader gets its publications: what is written, and what it is wrapped in.
 
-use std::io::Write as _;
-
 use super::frame::{self, Opcode};
 use super::http;
 
 /// How a subscriber wants its publications.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub enum WireForm {
-    /// One WebSocket message with the payload unchanged.
-    Plain,
-    /// One WebSocket text message with the JSON object of the publication.
-    Json,
-    /// Server-sent events with the payload, chunked.
-    Events,
-    /// Server-sent events with the JSON object, chunked.
-    JsonEvents,
-    /// One JSON object a line, chunked.
-    Lines,
-    /// As [`WireForm::Events`], for clients that know no chunks (HTTP/1.0).
-    BareEvents,
-    /// As [`WireForm::JsonEvents`], for clients that know no chunks.
-    BareJsonEvents,
-    /// As [`WireForm::Lines`], for clients that know no chunks.
-    BareLines,
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct WireForm {
+    content: Content,
+    envelope: Envelope,
 }
 
 /// What a form writes of a publication.
@@ -43,33 +27,54 @@ pub enum Content {
 
 /// What a form wraps each publication in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Envelope {
+pub enum Envelope {
     /// A WebSocket frame.
     Frame,
     /// A chunk of an HTTP body.
     Chunk,
-    /// Nothing.
+    /// Nothing: a body without chunks, for clients that know none (HTTP/1.0).
     Bare,
 }
 
+/// All forms that there are. Of the other pairs a client could make nothing.
 impl WireForm {
-    /// How many forms there are.
-    pub const COUNT: usize = 8;
+    /// One WebSocket message with the payload unchanged.
+    pub const PLAIN: Self = Self::new(Content::Payload, Envelope::Frame);
+    /// One WebSocket text message with the JSON object of the publication.
+    pub const JSON: Self = Self::new(Content::Json, Envelope::Frame);
+    /// Server-sent events with the payload, chunked.
+    pub const EVENTS: Self = Self::new(Content::Event, Envelope::Chunk);
+    /// Server-sent events with the JSON object, chunked.
+    pub const JSON_EVENTS: Self = Self::new(Content::JsonEvent, Envelope::Chunk);
+    /// One JSON object a line, chunked.
+    pub const LINES: Self = Self::new(Content::Line, Envelope::Chunk);
+    /// Server-sent events with the payload.
+    pub const BARE_EVENTS: Self = Self::new(Content::Event, Envelope::Bare);
+    /// Server-sent events with the JSON object.
+    pub const BARE_JSON_EVENTS: Self = Self::new(Content::JsonEvent, Envelope::Bare);
+    /// One JSON object a line.
+    pub const BARE_LINES: Self = Self::new(Content::Line, Envelope::Bare);
 
-    /// The form's place in a table of all forms.
+    const fn new(content: Content, envelope: Envelope) -> Self {
+        Self { content, envelope }
+    }
+}
+
+impl WireForm {
+    /// The form of a WebSocket's messages.
     #[must_use]
-    pub const fn index(self) -> usize {
-        self as usize
+    pub fn messages(json: bool) -> Self {
+        if json { Self::JSON } else { Self::PLAIN }
     }
 
     /// The form of server-sent events.
     #[must_use]
     pub fn events(json: bool, chunked: bool) -> Self {
         match (json, chunked) {
-            (false, true) => Self::Events,
-            (true, true) => Self::JsonEvents,
-            (false, false) => Self::BareEvents,
-            (true, false) => Self::BareJsonEvents,
+            (false, true) => Self::EVENTS,
+            (true, true) => Self::JSON_EVENTS,
+            (false, false) => Self::BARE_EVENTS,
+            (true, false) => Self::BARE_JSON_EVENTS,
         }
     }
 
@@ -77,51 +82,36 @@ impl WireForm {
     #[must_use]
     pub fn lines(chunked: bool) -> Self {
         if chunked {
-            Self::Lines
+            Self::LINES
         } else {
-            Self::BareLines
+            Self::BARE_LINES
         }
     }
 
     /// What is written of a publication.
     #[must_use]
     pub fn content(self) -> Content {
-        match self {
-            Self::Plain => Content::Payload,
-            Self::Json => Content::Json,
-            Self::Events | Self::BareEvents => Content::Event,
-            Self::JsonEvents | Self::BareJsonEvents => Content::JsonEvent,
-            Self::Lines | Self::BareLines => Content::Line,
-        }
+        self.content
     }
 
     /// Whether a publication's JSON object is written.
     #[must_use]
     pub fn is_json(self) -> bool {
-        !matches!(self.content(), Content::Payload | Content::Event)
+        !matches!(self.content, Content::Payload | Content::Event)
     }
 
     /// Whether its bytes are chunks of an HTTP body.
     #[must_use]
     pub fn is_chunked(self) -> bool {
-        self.envelope() == Envelope::Chunk
+        self.envelope == Envelope::Chunk
     }
 
-    /// Appends `content` as one unit; as a text message if it is a WebSocket's.
-    pub fn wrap(self, out: &mut Vec<u8>, content: &[u8]) {
-        match self.envelope() {
-            Envelope::Frame => frame::encode(out, Opcode::Text, content),
+    /// Appends `content` as one unit; as a message of this kind if it is a WebSocket's.
+    pub fn wrap(self, out: &mut Vec<u8>, opcode: Opcode, content: &[u8]) {
+        match self.envelope {
+            Envelope::Frame => frame::encode(out, opcode, content),
             Envelope::Chunk => http::push_chunk(out, content),
-            // Writing into a vector does not fail.
-            Envelope::Bare => drop(out.write_all(content)),
-        }
-    }
-
-    fn envelope(self) -> Envelope {
-        match self {
-            Self::Plain | Self::Json => Envelope::Frame,
-            Self::Events | Self::JsonEvents | Self::Lines => Envelope::Chunk,
-            Self::BareEvents | Self::BareJsonEvents | Self::BareLines => Envelope::Bare,
+            Envelope::Bare => out.extend_from_slice(content),
         }
     }
 }

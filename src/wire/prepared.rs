@@ -2,6 +2,7 @@
 //!
 //! Owns the payload and its wire bytes; knows nothing of who receives them.
 
+use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 
 use base64::Engine as _;
@@ -12,7 +13,7 @@ use serde_json::value::RawValue;
 use super::events;
 use super::form::Content;
 pub use super::form::WireForm;
-use super::frame::{self, Opcode};
+use super::frame::Opcode;
 use crate::base::{Chunk, Epoch, FrameEnd, Offset, Position, Time, TopicName};
 
 /// As what a payload was published.
@@ -24,6 +25,16 @@ pub enum PayloadKind {
     Json,
     /// Any bytes.
     Binary,
+}
+
+impl PayloadKind {
+    /// Which kind of WebSocket message writes this of it.
+    fn opcode(self, content: Content) -> Opcode {
+        match (content, self) {
+            (Content::Payload, Self::Binary) => Opcode::Binary,
+            _ => Opcode::Text,
+        }
+    }
 }
 
 /// A publication on its way to its topic's home, without a place in the topic yet.
@@ -63,9 +74,22 @@ pub struct PreparedMessage {
     /// Where the payload begins in `plain`.
     payload_start: u32,
     json: OnceLock<Box<str>>,
-    /// The other forms' bytes, in the order of `WireForm`.
-    others: [OnceLock<Chunk>; WireForm::COUNT - 1],
+    others: Encodings,
 }
+
+/// The other forms that somebody wanted, one behind the other.
+type Encodings = OnceLock<Box<Encoding>>;
+
+/// A publication's bytes in one form.
+#[derive(Debug)]
+struct Encoding {
+    form: WireForm,
+    chunk: Chunk,
+    next: Encodings,
+}
+
+// A history keeps very many of them.
+const _: () = assert!(size_of::<PreparedMessage>() <= 72 && size_of::<Encoding>() <= 32);
 
 impl PreparedMessage {
     /// Encodes the plain form; the others follow when somebody asks.
@@ -81,11 +105,7 @@ impl PreparedMessage {
             kind,
             payload,
         } = sequenced;
-        let opcode = match kind {
-            PayloadKind::Text | PayloadKind::Json => Opcode::Text,
-            PayloadKind::Binary => Opcode::Binary,
-        };
-        let plain = framed(offset, opcode, &payload);
+        let plain = unit(offset, WireForm::PLAIN, kind, &payload);
         let payload_start = (plain.bytes().len() - payload.len()) as u32;
         Arc::new(Self {
             epoch,
@@ -94,7 +114,7 @@ impl PreparedMessage {
             plain,
             payload_start,
             json: OnceLock::new(),
-            others: Default::default(),
+            others: Encodings::new(),
         })
     }
 
@@ -127,9 +147,16 @@ impl PreparedMessage {
 
     /// The wire bytes of a form: a chunk of one frame.
     pub fn chunk(&self, form: WireForm) -> &Chunk {
-        match form.index().checked_sub(1) {
-            None => &self.plain,
-            Some(place) => self.others[place].get_or_init(|| self.encode(form, self.json())),
+        if form == WireForm::PLAIN {
+            return &self.plain;
+        }
+        let mut cell = &self.others;
+        loop {
+            let encoding = cell.get_or_init(|| Box::new(self.encoding(form)));
+            if encoding.form == form {
+                return &encoding.chunk;
+            }
+            cell = &encoding.next;
         }
     }
 
@@ -148,17 +175,26 @@ impl PreparedMessage {
         self.json.get_or_init(|| self.to_json(None).into())
     }
 
+    fn encoding(&self, form: WireForm) -> Encoding {
+        let json = if form.is_json() { self.json() } else { "" };
+        Encoding {
+            form,
+            chunk: self.encode(form, json),
+            next: Encodings::new(),
+        }
+    }
+
+    /// Its bytes in a form, with this JSON object.
     fn encode(&self, form: WireForm, json: &str) -> Chunk {
-        let content = match form.content() {
-            Content::Payload => return self.plain.clone(),
-            Content::Json => json.as_bytes().to_vec(),
-            Content::Event => events::publication(self.position(), self.kind, self.payload()),
-            Content::JsonEvent => events::event(Some(self.position()), None, json),
-            Content::Line => [json.as_bytes(), b"\n"].concat(),
+        let (position, payload) = (self.position(), self.payload());
+        let content: Cow<'_, [u8]> = match form.content() {
+            Content::Payload => payload.into(),
+            Content::Json => json.as_bytes().into(),
+            Content::Event => events::publication(position, self.kind, payload).into(),
+            Content::JsonEvent => events::event(Some(position), None, json).into(),
+            Content::Line => [json.as_bytes(), b"\n"].concat().into(),
         };
-        let mut bytes = Vec::with_capacity(content.len() + 16);
-        form.wrap(&mut bytes, &content);
-        unit(self.offset, bytes)
+        unit(self.offset, form, self.kind, &content)
     }
 
     fn to_json(&self, conflated: Option<u32>) -> String {
@@ -221,14 +257,10 @@ fn on_one_line(json: String) -> String {
         })
 }
 
-fn framed(offset: Offset, opcode: Opcode, payload: &[u8]) -> Chunk {
-    let mut bytes = Vec::with_capacity(frame::header_len(payload.len()) + payload.len());
-    frame::encode(&mut bytes, opcode, payload);
-    unit(offset, bytes)
-}
-
 /// A chunk of one publication.
-fn unit(offset: Offset, bytes: Vec<u8>) -> Chunk {
+fn unit(offset: Offset, form: WireForm, kind: PayloadKind, content: &[u8]) -> Chunk {
+    let mut bytes = Vec::new();
+    form.wrap(&mut bytes, kind.opcode(form.content()), content);
     let end = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
     Chunk::publications(bytes, vec![FrameEnd { offset, end }])
 }
@@ -344,32 +376,33 @@ mod tests {
         let message = message(7, PayloadKind::Text, b"a\nb");
         let text = |form| String::from_utf8_lossy(message.chunk(form).bytes()).into_owned();
         assert_eq!(
-            text(WireForm::Lines),
+            text(WireForm::LINES),
             "1b\r\n{\"offset\":7,\"text\":\"a\\nb\"}\n\r\n"
         );
         assert_eq!(
-            text(WireForm::BareLines),
+            text(WireForm::BARE_LINES),
             "{\"offset\":7,\"text\":\"a\\nb\"}\n"
         );
-        assert_eq!(text(WireForm::BareEvents), "data: a\ndata: b\nid: 1:7\n\n");
+        assert_eq!(text(WireForm::BARE_EVENTS), "data: a\ndata: b\nid: 1:7\n\n");
         assert_eq!(
-            text(WireForm::JsonEvents),
+            text(WireForm::JSON_EVENTS),
             "2a\r\ndata: {\"offset\":7,\"text\":\"a\\nb\"}\nid: 1:7\n\n\r\n"
         );
-        let chunk = message.chunk(WireForm::Events);
-        assert!(chunk.is_same(message.chunk(WireForm::Events)));
+        for form in [WireForm::EVENTS, WireForm::LINES, WireForm::PLAIN] {
+            assert!(message.chunk(form).is_same(message.chunk(form)));
+        }
     }
 
     #[test]
     fn a_conflated_publication_says_for_how_many_it_stands() {
         let message = message(7, PayloadKind::Text, b"a");
-        let chunk = message.conflated_chunk(WireForm::BareLines, 3);
+        let chunk = message.conflated_chunk(WireForm::BARE_LINES, 3);
         assert_eq!(
             chunk.bytes(),
             b"{\"offset\":7,\"text\":\"a\",\"conflated\":3}\n"
         );
-        let plain = message.conflated_chunk(WireForm::Plain, 3);
-        assert!(plain.is_same(message.chunk(WireForm::Plain)));
+        let plain = message.conflated_chunk(WireForm::PLAIN, 3);
+        assert!(plain.is_same(message.chunk(WireForm::PLAIN)));
     }
 
     #[test]
@@ -378,7 +411,7 @@ mod tests {
             let payload = vec![b'x'; len];
             let message = message(1, PayloadKind::Text, &payload);
             assert_eq!(message.payload(), payload);
-            assert_eq!(message.chunk(WireForm::Plain).bytes()[0], 0x81);
+            assert_eq!(message.chunk(WireForm::PLAIN).bytes()[0], 0x81);
         }
     }
 
@@ -387,13 +420,13 @@ mod tests {
         let messages: Vec<_> = (1..=5)
             .map(|i| message(i, PayloadKind::Text, &[b'a'; 8]))
             .collect();
-        let chunks = contiguous(&messages, WireForm::Plain, 25);
+        let chunks = contiguous(&messages, WireForm::PLAIN, 25);
         let offsets: Vec<Vec<u64>> = chunks
             .iter()
             .map(|c| c.frames().iter().map(|f| f.offset.0).collect())
             .collect();
         assert_eq!(offsets, [vec![1, 2], vec![3, 4], vec![5]]);
-        assert!(chunks[2].is_same(messages[4].chunk(WireForm::Plain)));
-        assert_eq!(contiguous(&messages, WireForm::Plain, 1).len(), 5);
+        assert!(chunks[2].is_same(messages[4].chunk(WireForm::PLAIN)));
+        assert_eq!(contiguous(&messages, WireForm::PLAIN, 1).len(), 5);
     }
 }

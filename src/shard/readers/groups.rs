@@ -400,8 +400,8 @@ mod tests {
     use crate::wire::prepared::PreparedMessage;
     use crate::wire::prepared::WireForm;
 
-    const PLAIN: Manner = Manner::Each(WireForm::Plain);
-    const JSON: Manner = Manner::Each(WireForm::Json);
+    const PLAIN: Manner = Manner::Each(WireForm::PLAIN);
+    const JSON: Manner = Manner::Each(WireForm::JSON);
 
     fn conn(slot: u32) -> ConnId {
         ConnId {
@@ -484,7 +484,7 @@ mod tests {
         let topic = TopicName::new("a").unwrap();
         let interval = Duration::from_millis(100);
         let at = |ms| Time::ZERO + Duration::from_millis(ms);
-        groups.join(&topic, Manner::new(WireForm::Plain, interval), member(0));
+        groups.join(&topic, Manner::new(WireForm::PLAIN, interval), member(0));
 
         groups.deliver(&topic, &pending(), at(1), drop);
         let id = groups.pop_dirty().expect("the first one comes at once");
@@ -576,7 +576,7 @@ mod tests {
     fn a_superseded_publication_is_counted_no_more() {
         let mut groups = Groups::new(HashKey(0, 0), Time::ZERO);
         let topic = TopicName::new("a").unwrap();
-        let manner = Manner::new(WireForm::Plain, Duration::from_secs(1));
+        let manner = Manner::new(WireForm::PLAIN, Duration::from_secs(1));
         groups.join(&topic, manner, member(0));
         let mut superseded = Vec::new();
         for _ in 0..2 {

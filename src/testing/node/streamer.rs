@@ -24,12 +24,12 @@ use crate::wire::prepared::WireForm;
 const USER_TIMEOUT: Duration = Duration::from_secs(8);
 
 const FORMS: [WireForm; 6] = [
-    WireForm::Events,
-    WireForm::JsonEvents,
-    WireForm::Lines,
-    WireForm::BareEvents,
-    WireForm::BareJsonEvents,
-    WireForm::BareLines,
+    WireForm::EVENTS,
+    WireForm::JSON_EVENTS,
+    WireForm::LINES,
+    WireForm::BARE_EVENTS,
+    WireForm::BARE_JSON_EVENTS,
+    WireForm::BARE_LINES,
 ];
 
 /// A reader of one topic.

@@ -73,9 +73,9 @@ impl Subscriber {
         peer: SimPeer,
         manner: Manner,
     ) -> Self {
-        let form = *pick(cx.rng, &[WireForm::Plain, WireForm::Json]);
+        let form = *pick(cx.rng, &[WireForm::PLAIN, WireForm::JSON]);
         let (form, asked) = if manner.temper.witness {
-            (WireForm::Json, Asked::Next)
+            (WireForm::JSON, Asked::Next)
         } else {
             (form, Asked::draw(cx, topic))
         };

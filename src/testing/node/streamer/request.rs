@@ -56,9 +56,9 @@ pub(super) fn check_head(head: &Head, form: WireForm) {
 
 pub(super) fn opened(form: WireForm) -> Seen {
     match form {
-        WireForm::Events => Seen::EventStreams,
-        WireForm::JsonEvents => Seen::JsonEventStreams,
-        WireForm::Lines => Seen::LineStreams,
+        WireForm::EVENTS => Seen::EventStreams,
+        WireForm::JSON_EVENTS => Seen::JsonEventStreams,
+        WireForm::LINES => Seen::LineStreams,
         _ => Seen::BareStreams,
     }
 }
