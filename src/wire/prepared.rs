@@ -63,7 +63,7 @@ pub struct Sequenced {
     pub payload: Vec<u8>,
 }
 
-/// A publication with its wire forms, each of which is made at most once.
+/// A publication with its wire forms, each of which is kept once it is made.
 #[derive(Debug)]
 pub struct PreparedMessage {
     epoch: Epoch,
@@ -152,7 +152,7 @@ impl PreparedMessage {
         }
         let mut cell = &self.others;
         loop {
-            let encoding = cell.get_or_init(|| Box::new(self.encoding(form)));
+            let encoding = made(cell, || Box::new(self.encoding(form)));
             if encoding.form == form {
                 return &encoding.chunk;
             }
@@ -172,7 +172,7 @@ impl PreparedMessage {
 
     /// The JSON object of the publication, as docs/transports.md describes it.
     pub fn json(&self) -> &str {
-        self.json.get_or_init(|| self.to_json(None).into())
+        made::<Box<str>>(&self.json, || self.to_json(None).into_boxed_str())
     }
 
     fn encoding(&self, form: WireForm) -> Encoding {
@@ -213,6 +213,19 @@ impl PreparedMessage {
             (_, _) => object.base64 = Some(STANDARD.encode(payload)),
         }
         on_one_line(serde_json::to_string(&object).unwrap_or_default())
+    }
+}
+
+/// What is in a cell, or is made for it. Shards ask side by side, and none waits while another one
+/// is making it: who comes second drops its own, which is rare and costs less than to sleep.
+fn made<T>(cell: &OnceLock<T>, make: impl FnOnce() -> T) -> &T {
+    match cell.get() {
+        Some(made) => made,
+        None => {
+            let made = make();
+            // All that is done inside is a move.
+            cell.get_or_init(|| made)
+        }
     }
 }
 
@@ -316,6 +329,10 @@ fn join(run: &[Arc<PreparedMessage>], form: WireForm) -> Chunk {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Barrier, mpsc};
+    use std::thread;
+    use std::time::Duration;
+
     use super::*;
 
     fn message(offset: u64, kind: PayloadKind, payload: &[u8]) -> Arc<PreparedMessage> {
@@ -390,6 +407,47 @@ mod tests {
         );
         for form in [WireForm::EVENTS, WireForm::LINES, WireForm::PLAIN] {
             assert!(message.chunk(form).is_same(message.chunk(form)));
+        }
+    }
+
+    #[test]
+    fn whoever_asks_while_another_is_encoding_does_not_wait() {
+        // Only a failure takes so long.
+        const PATIENCE: Duration = Duration::from_secs(10);
+        let cell = OnceLock::new();
+        let (tell, told) = mpsc::channel();
+        thread::scope(|scope| {
+            let cell = &cell;
+            let first = made(cell, || {
+                scope.spawn(move || tell.send(*made(cell, || "second")));
+                assert_eq!(told.recv_timeout(PATIENCE), Ok("second"));
+                "first"
+            });
+            assert_eq!(*first, "second", "both go on with the same");
+        });
+    }
+
+    #[test]
+    fn shards_that_ask_for_several_forms_at_once_get_the_same_bytes() {
+        let forms = [WireForm::JSON, WireForm::EVENTS, WireForm::LINES];
+        for _ in 0..100 {
+            let message = &message(7, PayloadKind::Text, b"a");
+            let start = &Barrier::new(forms.len());
+            let ask = |first: usize| {
+                start.wait();
+                let turned = forms.iter().cycle().skip(first).take(forms.len());
+                let ask = |form: &WireForm| message.chunk(*form).bytes().len();
+                assert!(turned.map(ask).all(|len| len > 0));
+                forms.map(|form| message.chunk(form).clone())
+            };
+            let chunks: Vec<_> = thread::scope(|scope| {
+                let threads = [0, 1, 2].map(|first| scope.spawn(move || ask(first)));
+                threads.map(|thread| thread.join().unwrap()).into()
+            });
+            for of_shard in &chunks {
+                let same = of_shard.iter().zip(&chunks[0]);
+                same.for_each(|(a, b)| assert!(a.is_same(b)));
+            }
         }
     }
 
