@@ -9,7 +9,7 @@ use crate::wire::prepared::{Draft, PreparedMessage};
 
 /// A message and its sender; `None` is the main thread.
 #[derive(Debug)]
-pub struct Envelope<S> {
+pub struct Letter<S> {
     /// The shard that sent it.
     pub from: Option<ShardId>,
     /// What it says.

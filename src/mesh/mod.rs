@@ -18,7 +18,7 @@ use std::sync::Arc;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
 pub use doorbell::Doorbell;
-pub use message::{Answer, Control, Delivered, Envelope, Message, Origin, Request};
+pub use message::{Answer, Control, Delivered, Letter, Message, Origin, Request};
 pub use node::{NodeState, Permit};
 
 use crate::base::ShardId;
@@ -28,9 +28,9 @@ use crate::io::Wake;
 #[derive(Debug)]
 pub struct Mesh<S> {
     me: ShardId,
-    inbox: Receiver<Envelope<S>>,
+    inbox: Receiver<Letter<S>>,
     bell: Arc<Doorbell>,
-    peers: Vec<Peer<S>>,
+    lanes: Vec<Lane<S>>,
     /// Messages that came in and went out, for the metrics.
     traffic: Traffic,
 }
@@ -44,9 +44,11 @@ pub struct Traffic {
     pub wakes: u64,
 }
 
+/// The way to another shard.
 #[derive(Debug)]
-struct Peer<S> {
-    outbox: Sender<Envelope<S>>,
+struct Lane<S> {
+    /// Of its inbox.
+    entrance: Sender<Letter<S>>,
     bell: Arc<Doorbell>,
     /// Requests that may still be sent. Invariant: credits + requests unanswered = the pair's bound.
     credits: u32,
@@ -60,8 +62,8 @@ struct Peer<S> {
 /// What is needed to reach one shard: made before its thread is started.
 #[derive(Debug)]
 pub struct Joint<S> {
-    outbox: Sender<Envelope<S>>,
-    inbox: Receiver<Envelope<S>>,
+    entrance: Sender<Letter<S>>,
+    inbox: Receiver<Letter<S>>,
     bell: Arc<Doorbell>,
 }
 
@@ -69,9 +71,9 @@ impl<S> Joint<S> {
     /// The joint of a shard that `waker` wakes.
     #[must_use]
     pub fn new(waker: Box<dyn Wake>) -> Self {
-        let (outbox, inbox) = unbounded();
+        let (entrance, inbox) = unbounded();
         Self {
-            outbox,
+            entrance,
             inbox,
             bell: Arc::new(Doorbell::new(waker)),
         }
@@ -81,7 +83,7 @@ impl<S> Joint<S> {
     #[must_use]
     pub fn remote(&self) -> Remote<S> {
         Remote {
-            outbox: self.outbox.clone(),
+            entrance: self.entrance.clone(),
             bell: Arc::clone(&self.bell),
         }
     }
@@ -90,7 +92,7 @@ impl<S> Joint<S> {
 /// Commands to a shard from the main thread.
 #[derive(Debug)]
 pub struct Remote<S> {
-    outbox: Sender<Envelope<S>>,
+    entrance: Sender<Letter<S>>,
     bell: Arc<Doorbell>,
 }
 
@@ -98,8 +100,8 @@ impl<S> Remote<S> {
     /// Sends a command and wakes the shard; does nothing if the shard has ended.
     pub fn send(&self, control: Control) {
         if self
-            .outbox
-            .send(Envelope {
+            .entrance
+            .send(Letter {
                 from: None,
                 message: Message::Control(control),
             })
@@ -115,17 +117,17 @@ impl<S> Mesh<S> {
     /// `credits` is how many requests one shard may have unanswered at another.
     #[must_use]
     pub fn connect(joints: Vec<Joint<S>>, credits: u32) -> Vec<Self> {
-        let peers = |_: usize| joints.iter().map(|joint| joint.peer(credits)).collect();
-        let peers: Vec<Vec<Peer<S>>> = (0..joints.len()).map(peers).collect();
+        let lanes = |_: usize| joints.iter().map(|joint| joint.lane(credits)).collect();
+        let lanes: Vec<Vec<Lane<S>>> = (0..joints.len()).map(lanes).collect();
         joints
             .into_iter()
-            .zip(peers)
+            .zip(lanes)
             .zip(0..)
-            .map(|((joint, peers), i)| Self {
+            .map(|((joint, lanes), i)| Self {
                 me: ShardId(i),
                 inbox: joint.inbox,
                 bell: joint.bell,
-                peers,
+                lanes,
                 traffic: Traffic::default(),
             })
             .collect()
@@ -140,14 +142,14 @@ impl<S> Mesh<S> {
     /// How many shards there are.
     #[must_use]
     pub fn shards(&self) -> usize {
-        self.peers.len()
+        self.lanes.len()
     }
 
     /// Whether a request to `to` may be sent now, without overtaking one that waits.
     #[must_use]
     pub fn has_credit(&self, to: ShardId) -> bool {
-        let peer = &self.peers[to.index()];
-        peer.credits > 0 && peer.waiting.is_empty()
+        let lane = &self.lanes[to.index()];
+        lane.credits > 0 && lane.waiting.is_empty()
     }
 
     /// Sends a request for which [`Mesh::has_credit`] was true.
@@ -156,7 +158,7 @@ impl<S> Mesh<S> {
         debug_assert!(self.has_credit(to), "a request without a credit");
         let me = self.me;
         self.traffic.messages += 1;
-        self.peers[to.index()].request(me, request);
+        self.lanes[to.index()].request(me, request);
     }
 
     /// Sends a request that must not get lost, as soon as there is a credit for it.
@@ -164,7 +166,7 @@ impl<S> Mesh<S> {
         if self.has_credit(to) {
             self.request(to, request);
         } else {
-            self.peers[to.index()].waiting.push_back(request);
+            self.lanes[to.index()].waiting.push_back(request);
         }
     }
 
@@ -172,21 +174,21 @@ impl<S> Mesh<S> {
     pub fn answer(&mut self, to: ShardId, answer: Answer) {
         debug_assert!(to != self.me, "a shard does not send to itself");
         self.traffic.messages += 1;
-        let envelope = Envelope {
+        let letter = Letter {
             from: Some(self.me),
             message: Message::Answer(answer),
         };
-        self.peers[to.index()].send(envelope);
+        self.lanes[to.index()].send(letter);
     }
 
     /// The next message, if there is one. An answer gives its credits back here, and requests
     /// that waited for them go out.
-    pub fn receive(&mut self) -> Option<Envelope<S>> {
-        let envelope = self.inbox.try_recv().ok()?;
-        if let (Some(from), Message::Answer(answer)) = (envelope.from, &envelope.message) {
+    pub fn receive(&mut self) -> Option<Letter<S>> {
+        let letter = self.inbox.try_recv().ok()?;
+        if let (Some(from), Message::Answer(answer)) = (letter.from, &letter.message) {
             self.give_back(from, answer.credits());
         }
-        Some(envelope)
+        Some(letter)
     }
 
     /// Says that the inbox is about to be emptied: a message that comes later rings again.
@@ -202,9 +204,9 @@ impl<S> Mesh<S> {
 
     /// Wakes every shard that was sent something, once.
     pub fn ring(&mut self) {
-        for peer in self.peers.iter_mut().filter(|peer| peer.rings) {
-            peer.rings = false;
-            self.traffic.wakes += u64::from(peer.bell.ring());
+        for lane in self.lanes.iter_mut().filter(|lane| lane.rings) {
+            lane.rings = false;
+            self.traffic.wakes += u64::from(lane.bell.ring());
         }
     }
 
@@ -216,28 +218,28 @@ impl<S> Mesh<S> {
     /// Requests that are not answered yet or wait to be sent, over all pairs.
     #[must_use]
     pub fn unanswered(&self, credits: u32) -> usize {
-        let of = |peer: &Peer<S>| (credits - peer.credits) as usize + peer.waiting.len();
-        self.peers.iter().map(of).sum()
+        let of = |lane: &Lane<S>| (credits - lane.credits) as usize + lane.waiting.len();
+        self.lanes.iter().map(of).sum()
     }
 
     fn give_back(&mut self, from: ShardId, credits: u32) {
         let me = self.me;
-        let peer = &mut self.peers[from.index()];
-        peer.credits += credits;
-        while peer.credits > 0 {
-            let Some(request) = peer.waiting.pop_front() else {
+        let lane = &mut self.lanes[from.index()];
+        lane.credits += credits;
+        while lane.credits > 0 {
+            let Some(request) = lane.waiting.pop_front() else {
                 return;
             };
             self.traffic.messages += 1;
-            peer.request(me, request);
+            lane.request(me, request);
         }
     }
 }
 
 impl<S> Joint<S> {
-    fn peer(&self, credits: u32) -> Peer<S> {
-        Peer {
-            outbox: self.outbox.clone(),
+    fn lane(&self, credits: u32) -> Lane<S> {
+        Lane {
+            entrance: self.entrance.clone(),
             bell: Arc::clone(&self.bell),
             credits,
             waiting: VecDeque::new(),
@@ -246,18 +248,18 @@ impl<S> Joint<S> {
     }
 }
 
-impl<S> Peer<S> {
+impl<S> Lane<S> {
     fn request(&mut self, me: ShardId, request: Request<S>) {
         self.credits -= 1;
-        self.send(Envelope {
+        self.send(Letter {
             from: Some(me),
             message: Message::Request(request),
         });
     }
 
     /// A shard that has ended takes nothing any more, and nobody waits for its answers then.
-    fn send(&mut self, envelope: Envelope<S>) {
-        self.rings |= self.outbox.send(envelope).is_ok();
+    fn send(&mut self, letter: Letter<S>) {
+        self.rings |= self.entrance.send(letter).is_ok();
     }
 }
 

@@ -2,14 +2,14 @@
 
 use super::Core;
 use crate::base::ShardId;
-use crate::mesh::{Answer, Control, Envelope, Message, Origin, Request};
+use crate::mesh::{Answer, Control, Letter, Message, Origin, Request};
 use crate::shard::delivery::Delivery;
 
 impl<S> Core<S> {
     /// Handles every message that waits.
     pub(crate) fn read_inbox(&mut self) {
         self.mesh.open_inbox();
-        while let Some(Envelope { from, message }) = self.mesh.receive() {
+        while let Some(Letter { from, message }) = self.mesh.receive() {
             match (message, from) {
                 (Message::Request(request), Some(from)) => self.requested(from, request),
                 (Message::Answer(answer), _) => self.answered(answer),
