@@ -13,6 +13,7 @@ mod incoming;
 mod manner;
 mod output;
 mod proxied;
+mod socket;
 mod stream;
 mod switch;
 mod websocket;
@@ -175,7 +176,7 @@ impl Session {
         match &mut self.state {
             State::Proxied(proxied) => proxied.handle_timeout(out),
             State::Http(http) => http.handle_timeout(cx, out),
-            State::WebSocket(ws) => ws.handle_timeout(cx, out),
+            State::WebSocket(ws) => ws.socket.handle_timeout(cx, out),
             State::Stream(stream) => stream.handle_timeout(cx, out),
             State::Held(held) => {
                 let next = held.handle_timeout(cx, out);
@@ -189,7 +190,7 @@ impl Session {
         match &mut self.state {
             State::Proxied(proxied) => proxied.handle_eof(out),
             State::Http(http) => http.handle_eof(out),
-            State::WebSocket(ws) => ws.handle_eof(out),
+            State::WebSocket(ws) => ws.socket.handle_eof(out),
             State::Stream(stream) => stream.handle_eof(out),
             State::Held(held) => held.handle_eof(out),
         }
@@ -201,7 +202,7 @@ impl Session {
             State::Proxied(_) | State::Http(_) => {
                 out.act(Action::Abort(CloseReason::SlowConsumer));
             }
-            State::WebSocket(ws) => ws.handle_slow(cx, out),
+            State::WebSocket(ws) => ws.socket.handle_slow(cx, out),
             State::Stream(stream) => stream.handle_slow(out),
             State::Held(held) => held.handle_slow(out),
         }
@@ -212,7 +213,7 @@ impl Session {
         match &mut self.state {
             State::Proxied(_) => out.finish_draining(),
             State::Http(http) => http.handle_drain(out),
-            State::WebSocket(ws) => ws.handle_drain(cx, retry_ms, out),
+            State::WebSocket(ws) => ws.socket.handle_drain(cx, retry_ms, out),
             State::Stream(stream) => stream.handle_drain(retry_ms, out),
             State::Held(held) => {
                 let next = held.handle_drain(cx, out);
@@ -229,7 +230,7 @@ impl Session {
             State::Proxied(_) | State::Stream(_) => true,
             State::Held(_) => false,
             State::Http(http) => http.takes_bytes(),
-            State::WebSocket(ws) => ws.takes_bytes(limits),
+            State::WebSocket(ws) => ws.socket.takes_bytes(limits),
         }
     }
 
@@ -239,7 +240,7 @@ impl Session {
         match &self.state {
             State::Proxied(proxied) => proxied.deadline(),
             State::Http(http) => http.deadline(),
-            State::WebSocket(ws) => ws.deadline(),
+            State::WebSocket(ws) => ws.socket.deadline(),
             State::Stream(stream) => stream.deadline(),
             State::Held(held) => held.deadline(),
         }
