@@ -24,7 +24,7 @@ pub use origin::{AllowedOrigin, AllowedOriginError, Cors};
 pub use payload::payload_kind;
 pub use policy::{Door, Policy};
 pub use route::route;
-pub use routed::{Dress, Handshake, Page, Route, Routed};
+pub use routed::{Dress, Page, Reading, Route, Routed, Upgrade};
 
 use crate::wire::http::HttpError;
 

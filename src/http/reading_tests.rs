@@ -13,12 +13,12 @@ fn reading(line: &str, headers: &str) -> String {
         Some(After::Unknown) => "unknown".to_owned(),
     };
     match routed.route {
-        Route::Stream {
+        Route::Stream(Reading {
             form,
             after,
             conflate,
             ..
-        } => {
+        }) => {
             assert!(form.is_chunked(), "a request of HTTP/1.1");
             format!("{:?}s {} {conflate:?}", form.content(), from(after))
         }
@@ -151,7 +151,7 @@ fn a_topic_is_read_by_the_transport_that_is_asked_for() {
 fn a_client_of_http_1_0_gets_no_chunks() {
     let text = "GET /topics/a?mode=stream HTTP/1.0\r\nHost: localhost\r\n\r\n";
     let routed = ask_text(&open(), &LOOPBACK, text).expect("allowed");
-    let Route::Stream { form, .. } = routed.route else {
+    let Route::Stream(Reading { form, .. }) = routed.route else {
         panic!("{routed:?}");
     };
     assert_eq!(form, WireForm::BARE_LINES);

@@ -12,7 +12,7 @@ use super::authority::Authority;
 use super::origin::REQUEST_METHOD;
 use super::query::{Name, Query};
 use super::read::{self, Mode, Start};
-use super::routed::{Dress, Handshake, Page, Route, Routed};
+use super::routed::{Dress, Page, Reading, Route, Routed, Upgrade};
 use super::target::{self, Target};
 use super::{Cors, Door, Policy, bad_request, origin, payload};
 use crate::base::TopicName;
@@ -195,14 +195,14 @@ impl<'a> Asked<'a> {
                 "'Upgrade: websocket' and 'mode=' are two transports: use one",
             ));
         }
-        Ok(Route::WebSocket {
+        let reading = Reading {
             topic,
             form: WireForm::messages(self.is_json()?),
             after: self.start()?.after,
             conflate: read::conflation(&self.query, self.limits)?,
-            may_publish: identity.may_publish(self.policy) && !self.is_admin_elsewhere(),
-            handshake: self.handshake(key),
-        })
+        };
+        let may_publish = identity.may_publish(self.policy) && !self.is_admin_elsewhere();
+        Ok(Route::WebSocket(reading, self.upgrade(key, may_publish)))
     }
 
     /// GET of a topic without an upgrade: its page, or what is published to it.
@@ -246,12 +246,12 @@ impl<'a> Asked<'a> {
                 });
             }
         };
-        Ok(Route::Stream {
+        Ok(Route::Stream(Reading {
             topic,
             form,
             after,
             conflate,
-        })
+        }))
     }
 
     fn echo(&self) -> Result<Route, HttpError> {
@@ -262,9 +262,7 @@ impl<'a> Asked<'a> {
         self.check_origin()?;
         let key = handshake::check(self.head)?;
         self.identity()?.check_may_subscribe(self.policy)?;
-        Ok(Route::Echo {
-            handshake: self.handshake(key),
-        })
+        Ok(Route::Echo(self.upgrade(key, true)))
     }
 
     /// A page of the node itself: at the admin door for all who reach it, else for whoever is on
@@ -323,12 +321,15 @@ impl<'a> Asked<'a> {
     }
 
     /// The answer to a handshake. The publish key is not repeated in it, wherever a client puts it.
-    fn handshake(&self, key: AcceptKey) -> Handshake {
+    fn upgrade(&self, key: AcceptKey, may_speak: bool) -> Upgrade {
         let secret = self.policy.publish_key.as_ref();
         let is_secret = |name: &str| secret.is_some_and(|secret| secret.matches(name.as_bytes()));
         let chosen = subprotocol::chosen(self.head, &self.policy.subprotocols, is_secret);
-        let protocol = chosen.map(Into::into);
-        Handshake { key, protocol }
+        Upgrade {
+            key,
+            protocol: chosen.map(Into::into),
+            may_speak,
+        }
     }
 
     fn is_admin_elsewhere(&self) -> bool {

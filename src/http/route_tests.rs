@@ -287,7 +287,7 @@ fn head_and_keep_alive_are_told() {
 #[test]
 fn a_websocket_begins_where_it_asks() {
     let of = |query: &str, headers: &str| match websocket(&open(), &LOOPBACK, query, headers) {
-        Ok(Route::WebSocket { form, after, .. }) => Ok((form, after)),
+        Ok(Route::WebSocket(reading, _)) => Ok((reading.form, reading.after)),
         Ok(other) => panic!("{other:?}"),
         Err(status) => Err(status),
     };
@@ -367,10 +367,10 @@ fn a_websocket_may_be_asked_for_by_its_whole_url() {
         let routed = ask(&open(), &LOOPBACK, &line, UPGRADE);
         let status = match routed {
             Ok(Routed {
-                route: Route::WebSocket { topic: name, .. },
+                route: Route::WebSocket(reading, _),
                 ..
             }) => {
-                assert_eq!(name, topic("a"), "{target}");
+                assert_eq!(reading.topic, topic("a"), "{target}");
                 101
             }
             other => other.expect_err("no other route").status(),
@@ -487,7 +487,7 @@ fn who_may_publish_and_who_may_subscribe() {
             "{policy:?} {headers}"
         );
         let found = websocket(&policy, &LOOPBACK, "", headers).map(|route| match route {
-            Route::WebSocket { may_publish, .. } => may_publish,
+            Route::WebSocket(_, upgrade) => upgrade.may_speak,
             other => panic!("{other:?}"),
         });
         assert_eq!(found, socket, "{policy:?} {headers}");
@@ -610,7 +610,7 @@ fn with_an_admin_address_pages_and_publishing_are_there_only() {
     }
     for (door, expected) in [(public, false), (ADMIN, true)] {
         let route = websocket(&policy, &door, "", "").expect("may subscribe");
-        assert!(matches!(route, Route::WebSocket { may_publish, .. } if may_publish == expected));
+        assert!(matches!(route, Route::WebSocket(_, upgrade) if upgrade.may_speak == expected));
     }
 }
 
@@ -621,7 +621,7 @@ fn echo_is_there_only_if_asked_for() {
         ..open()
     };
     let routed = ask(&policy, &LOOPBACK, "GET /echo", UPGRADE).expect("fine");
-    assert!(matches!(routed.route, Route::Echo { .. }));
+    assert!(matches!(routed.route, Route::Echo(_)));
     assert_eq!(status(&policy, &LOOPBACK, "GET /echo", ""), 426);
     assert_eq!(status(&policy, &LOOPBACK, "POST /echo", BODY), 405);
     let evil = format!("{UPGRADE}Origin: http://evil.com\r\n");

@@ -62,32 +62,10 @@ pub enum Route {
         /// The topic.
         topic: TopicName,
     },
-    /// Become a WebSocket that is subscribed to this topic.
-    WebSocket {
-        /// The topic.
-        topic: TopicName,
-        /// How publications are written.
-        form: WireForm,
-        /// Where to begin; without it, with the next publication.
-        after: Option<After>,
-        /// Of each interval of this length only the newest publication; of zero, each one.
-        conflate: Duration,
-        /// Whether the client's messages are published.
-        may_publish: bool,
-        /// What the answer says.
-        handshake: Handshake,
-    },
+    /// Become a WebSocket that reads a topic.
+    WebSocket(Reading, Upgrade),
     /// Answer with one publication behind the other, as events or lines.
-    Stream {
-        /// The topic.
-        topic: TopicName,
-        /// How publications are written.
-        form: WireForm,
-        /// Where to begin; without it, with the next publication.
-        after: Option<After>,
-        /// Of each interval of this length only the newest publication; of zero, each one.
-        conflate: Duration,
-    },
+    Stream(Reading),
     /// Answer as soon as there is something behind a position.
     LongPoll {
         /// The topic.
@@ -109,10 +87,7 @@ pub enum Route {
         known: Known,
     },
     /// Become a WebSocket that sends back what it gets.
-    Echo {
-        /// What the answer says.
-        handshake: Handshake,
-    },
+    Echo(Upgrade),
     /// Whether the process answers.
     Health,
     /// Whether the node takes new connections.
@@ -128,13 +103,28 @@ pub enum Route {
     Options(Response),
 }
 
-/// What the answer to an opening handshake says.
+/// What a reader wants of a topic.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Handshake {
-    /// That its key was read.
+pub struct Reading {
+    /// The topic.
+    pub topic: TopicName,
+    /// How publications are written.
+    pub form: WireForm,
+    /// Where to begin; without it, with the next publication.
+    pub after: Option<After>,
+    /// Of each interval of this length only the newest publication; of zero, each one.
+    pub conflate: Duration,
+}
+
+/// What a request to become a WebSocket gets.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Upgrade {
+    /// What tells the client that its key was read.
     pub key: AcceptKey,
     /// The subprotocol that was chosen.
     pub protocol: Option<Box<str>>,
+    /// Whether the client's messages are taken.
+    pub may_speak: bool,
 }
 
 /// What the node has for browsers.

@@ -6,17 +6,15 @@ use std::time::Duration;
 use super::answers;
 use super::held::HeldSession;
 use super::incoming::{Body, Incoming};
+use super::socket::Switch;
 use super::stream::{self, StreamSession};
-use super::switch::Switch;
 use super::websocket::WebSocketSession;
 use super::{Action, Context, Manner, Outputs, Question, Reply, State};
 use crate::base::{After, Time, TopicName};
 use crate::config::Limits;
-use crate::http::{self, Dress, Known, Route, Routed};
+use crate::http::{self, Dress, Known, Reading, Route, Routed};
 use crate::hub::{PublishOutcome, Recovery};
 use crate::metrics::CloseReason;
-use crate::wire::answer;
-use crate::wire::frame::{self, Opcode};
 use crate::wire::http::{
     BodyReader, CONTINUE, Framing, HeadLimits, HeadParser, HttpError, Method, RequestHead,
     Response, Version,
@@ -93,12 +91,9 @@ struct Subscription {
 /// What a session is once it is subscribed.
 #[derive(Debug)]
 enum Becomes {
-    /// And whether its messages are published.
-    WebSocket(Switch, bool),
-    Stream,
-    Held {
-        timeout: Duration,
-    },
+    WebSocket(Switch, WireForm),
+    Stream(WireForm),
+    Held { timeout: Duration },
 }
 
 impl HttpSession {
@@ -148,22 +143,15 @@ impl HttpSession {
             return None;
         };
         let Subscription {
-            exchange,
-            manner,
-            becomes,
+            exchange, becomes, ..
         } = *subscription;
         Some(match becomes {
-            Becomes::WebSocket(switch, may_publish) => {
-                switch.answer(cx, out);
-                if manner.form() == Some(WireForm::JSON) {
-                    let greeting = answer::greeting(recovery.position, recovery.recovered);
-                    frame::encode(&mut out.bytes, Opcode::Text, greeting.as_bytes());
-                }
-                let topic = topic.clone();
-                State::WebSocket(WebSocketSession::subscriber(cx, topic, may_publish))
+            Becomes::WebSocket(switch, form) => {
+                let on = (topic.clone(), form);
+                let ws = WebSocketSession::subscriber(cx, &switch, on, recovery, out);
+                State::WebSocket(ws)
             }
-            Becomes::Stream => {
-                let form = manner.form().unwrap_or(WireForm::LINES);
+            Becomes::Stream(form) => {
                 State::Stream(StreamSession::begin(cx, &exchange, form, recovery, out))
             }
             Becomes::Held { timeout } => {
@@ -184,7 +172,7 @@ impl HttpSession {
                 let is_known = subscription.exchange.known.has(recovery.position);
                 timeout.is_zero() || is_new && !is_known
             }
-            Becomes::WebSocket(..) | Becomes::Stream => false,
+            Becomes::WebSocket(..) | Becomes::Stream(_) => false,
         }
     }
 
@@ -404,31 +392,18 @@ impl HttpSession {
     ) -> Option<State> {
         match route {
             Route::Publish { topic } => self.publish(cx, head, topic, exchange, body, out),
-            Route::WebSocket {
-                topic,
-                form,
-                after,
-                conflate,
-                may_publish,
-                handshake,
-            } => {
-                let switch = Switch::new(cx, head, handshake);
-                let becomes = Becomes::WebSocket(switch, may_publish);
-                let manner = Manner::new(form, conflate);
-                self.subscribe(topic, after, exchange, manner, becomes, out);
+            Route::WebSocket(reading, upgrade) => {
+                let switch = Switch::new(cx, head, upgrade);
+                let becomes = Becomes::WebSocket(switch, reading.form);
+                self.read_on(reading, exchange, becomes, out);
             }
-            Route::Stream { form, .. } if exchange.head_only => {
-                let response = stream::head(form);
+            Route::Stream(reading) if exchange.head_only => {
+                let response = stream::head(reading.form);
                 self.respond(cx, exchange, response, out);
             }
-            Route::Stream {
-                topic,
-                form,
-                after,
-                conflate,
-            } => {
-                let manner = Manner::new(form, conflate);
-                self.subscribe(topic, after, exchange, manner, Becomes::Stream, out);
+            Route::Stream(reading) => {
+                let becomes = Becomes::Stream(reading.form);
+                self.read_on(reading, exchange, becomes, out);
             }
             Route::LongPoll {
                 topic,
@@ -449,9 +424,9 @@ impl HttpSession {
                 self.stage = Stage::Waiting(exchange);
                 out.act(Action::Read { topic, after });
             }
-            Route::Echo { handshake } => {
-                Switch::new(cx, head, handshake).answer(cx, out);
-                return Some(State::WebSocket(WebSocketSession::echo(cx)));
+            Route::Echo(upgrade) => {
+                let switch = Switch::new(cx, head, upgrade);
+                return Some(State::WebSocket(WebSocketSession::echo(cx, &switch, out)));
             }
             Route::Health => self.ask(Question::Health, exchange, out),
             Route::Ready { drain_404 } => self.ask(Question::Ready { drain_404 }, exchange, out),
@@ -478,10 +453,7 @@ impl HttpSession {
         }
         let stays = matches!(
             routed.route,
-            Route::WebSocket { .. }
-                | Route::Echo { .. }
-                | Route::Stream { .. }
-                | Route::LongPoll { .. }
+            Route::WebSocket(..) | Route::Echo(_) | Route::Stream(_) | Route::LongPoll { .. }
         );
         if stays && !cx.takes_upgrades {
             return Err(answers::unavailable(
@@ -562,6 +534,19 @@ impl HttpSession {
             }
             Err(error) => self.respond(cx, exchange, error.to_response(), out),
         }
+    }
+
+    /// Subscribes a reader that is to be.
+    fn read_on(
+        &mut self,
+        reading: Reading,
+        exchange: Exchange,
+        becomes: Becomes,
+        out: &mut Outputs,
+    ) {
+        let manner = Manner::new(reading.form, reading.conflate);
+        let Reading { topic, after, .. } = reading;
+        self.subscribe(topic, after, exchange, manner, becomes, out);
     }
 
     fn subscribe(

@@ -15,7 +15,6 @@ mod output;
 mod proxied;
 mod socket;
 mod stream;
-mod switch;
 mod websocket;
 
 use std::sync::Arc;

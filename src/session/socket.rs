@@ -1,13 +1,20 @@
-//! A WebSocket as RFC 6455 has it, whatever it is for: messages, pings, the closing handshake.
+//! A WebSocket as RFC 6455 has it, whatever it is for: its 101, messages, pings, and the closing
+//! handshake.
 //!
-//! Owns what every WebSocket needs; what its messages mean is its owner's.
+//! Owns what every WebSocket needs; what its messages mean is its owner's. How long what follows
+//! the 101 waits behind a proxy is the shard's.
 
-use super::{Action, Context, Outputs};
+use std::time::Duration;
+
+use super::{Action, Context, Outputs, Reader};
 use crate::base::Time;
 use crate::config::Limits;
+use crate::http::Upgrade;
 use crate::metrics::CloseReason;
 use crate::wire::close::CloseCode;
 use crate::wire::frame::{self, Opcode};
+use crate::wire::handshake;
+use crate::wire::http::RequestHead;
 use crate::wire::message::{Decoder, Incoming, MessageLimits, ProtocolError, Role};
 
 /// A WebSocket, from its 101 to its close.
@@ -19,7 +26,7 @@ pub(super) struct Socket {
     phase: Phase,
     /// Something came in since the last ping.
     heard: bool,
-    /// Whether its client may say anything; kept for the owner, where it costs no memory.
+    /// Whether its client's messages are taken; the owner's, kept here where it costs no memory.
     pub(super) may_speak: bool,
     /// Messages that wait for an answer.
     unanswered: u16,
@@ -37,22 +44,47 @@ enum Phase {
     Over,
 }
 
+/// A WebSocket that is to be, until its 101.
+#[derive(Debug)]
+pub(super) struct Switch {
+    upgrade: Upgrade,
+    behind_proxy: bool,
+}
+
+impl Switch {
+    pub(super) fn new(cx: &Context, head: &RequestHead, upgrade: Upgrade) -> Self {
+        Self {
+            upgrade,
+            behind_proxy: cx.is_behind_proxy(head),
+        }
+    }
+
+    /// Answers with the 101; the first ping goes out after so long. Proxies read to the end of a
+    /// 101 and hand that on; Apache, with HTTP/2 in front, holds what it has read with it back
+    /// until more comes. So there it leaves by itself.
+    pub(super) fn answer(&self, cx: &Context, first_ping: Duration, out: &mut Outputs) -> Socket {
+        let Upgrade { key, protocol, .. } = &self.upgrade;
+        handshake::write_response(&mut out.bytes, &cx.date, key, protocol.as_deref());
+        if self.behind_proxy {
+            out.apart = out.bytes.len();
+        }
+        out.act(Action::Upgraded);
+        out.act(Action::Reads(Some(Reader::WebSocket)));
+        Socket {
+            decoder: Decoder::default(),
+            next: cx.now + first_ping,
+            phase: Phase::Open,
+            heard: true,
+            may_speak: self.upgrade.may_speak,
+            unanswered: 0,
+        }
+    }
+}
+
 /// A whole message: text or binary, and its payload.
 pub(super) type Message = (Opcode, Vec<u8>);
 
 impl Socket {
-    /// A WebSocket whose first ping goes out after so long.
-    pub(super) fn new(first_ping: Time, may_speak: bool) -> Self {
-        Self {
-            decoder: Decoder::default(),
-            next: first_ping,
-            phase: Phase::Open,
-            heard: true,
-            may_speak,
-            unanswered: 0,
-        }
-    }
-
     /// Takes bytes up to the end of a message at most; says how many, and which it was.
     pub(super) fn handle_bytes(
         &mut self,

@@ -1,15 +1,16 @@
 //! A client that speaks WebSocket messages, on a topic or on `/echo`.
 
-use super::socket::{Message, Socket};
+use super::socket::{Message, Socket, Switch};
 use super::{Action, Context, Outputs};
 use crate::base::TopicName;
 use crate::config::Limits;
-use crate::hub::PublishOutcome;
+use crate::hub::{PublishOutcome, Recovery};
 use crate::metrics::CloseReason;
+use crate::wire::answer;
 use crate::wire::close::CloseCode;
 use crate::wire::frame::{self, Opcode};
 use crate::wire::message::MessageLimits;
-use crate::wire::prepared::{Draft, PayloadKind};
+use crate::wire::prepared::{Draft, PayloadKind, WireForm};
 
 /// Wishes of one call, so that a buffer full of tiny frames is handled in steps.
 const ACTIONS_PER_CALL_MAX: usize = 64;
@@ -30,18 +31,30 @@ pub(super) struct WebSocketSession {
 }
 
 impl WebSocketSession {
-    /// A subscriber. Its first ping comes at a random moment of the first interval.
-    pub(super) fn subscriber(cx: &Context, topic: TopicName, may_publish: bool) -> Self {
+    /// A subscriber is told where it is, if its form has positions. Its first ping comes at a
+    /// random moment of the first interval.
+    pub(super) fn subscriber(
+        cx: &Context,
+        switch: &Switch,
+        (topic, form): (TopicName, WireForm),
+        recovery: &Recovery,
+        out: &mut Outputs,
+    ) -> Self {
+        let socket = switch.answer(cx, cx.first_ping(), out);
+        if form.is_json() {
+            let greeting = answer::greeting(recovery.position, recovery.recovered);
+            form.wrap(&mut out.bytes, Opcode::Text, greeting.as_bytes());
+        }
         Self {
-            socket: Socket::new(cx.now + cx.first_ping(), may_publish),
+            socket,
             topic: Some(topic),
         }
     }
 
     /// A client of `/echo`.
-    pub(super) fn echo(cx: &Context) -> Self {
+    pub(super) fn echo(cx: &Context, switch: &Switch, out: &mut Outputs) -> Self {
         Self {
-            socket: Socket::new(cx.now + cx.limits().ping_interval, true),
+            socket: switch.answer(cx, cx.limits().ping_interval, out),
             topic: None,
         }
     }
