@@ -5,14 +5,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::http::{Exchange, HttpSession};
+use super::exchange::Exchange;
 use super::output::Reader;
 use super::{Action, Context, Outputs};
 use crate::base::{Position, Time};
-use crate::http::{Dress, Known};
+use crate::http::Known;
 use crate::hub::Recovery;
 use crate::metrics::{CloseReason, PollAnswer};
-use crate::wire::http::Version;
 use crate::wire::prepared::PreparedMessage;
 
 /// A long poll without an answer.
@@ -22,20 +21,12 @@ pub(super) struct HeldSession {
     until: Time,
     /// Where the topic was when it began, and is as long as nothing is published.
     position: Position,
-    /// What is not the same for most: `None` for a request of HTTP/1.1 whose connection stays
-    /// open, of a page of our own origin or no page, and without `If-None-Match`.
+    /// What is not the same for most; `None` for a [common](Exchange::COMMON) one.
     special: Option<Box<Exchange>>,
 }
 
-/// What is the same for most.
-const COMMON: Exchange = Exchange {
-    version: Version::Http11,
-    keep_alive: true,
-    head_only: false,
-    known: Known::NOTHING,
-    dress: Dress::PLAIN,
-    topic: None,
-};
+/// An answer, and what it has to look like.
+pub(super) type Answer = (Exchange, Recovery);
 
 impl HeldSession {
     pub(super) fn begin(
@@ -49,7 +40,7 @@ impl HeldSession {
         Self {
             until: cx.now + timeout,
             position,
-            special: (exchange != COMMON).then(|| Box::new(exchange)),
+            special: (exchange != Exchange::COMMON).then(|| Box::new(exchange)),
         }
     }
 
@@ -59,43 +50,37 @@ impl HeldSession {
     }
 
     /// It was sent the answer that most others got too, and awaits the next request.
-    pub(super) fn was_answered(cx: &Context, out: &mut Outputs) -> HttpSession {
+    pub(super) fn was_answered(out: &mut Outputs) {
         out.act(Action::Reads(None));
         out.act(Action::Polled(PollAnswer::News));
         out.act(Action::Answered(200));
-        HttpSession::between_requests(cx)
     }
 
     /// These publications are new.
     pub(super) fn handle_publications(
         &mut self,
-        cx: &Context,
         publications: &[Arc<PreparedMessage>],
         out: &mut Outputs,
-    ) -> Option<HttpSession> {
+    ) -> Option<Answer> {
         let last = publications.last()?;
         let recovery = Recovery {
             position: last.position(),
             recovered: true,
             publications: publications.to_vec(),
         };
-        self.answer(cx, &recovery, out)
+        self.answer(recovery, out)
     }
 
-    pub(super) fn handle_timeout(
-        &mut self,
-        cx: &Context,
-        out: &mut Outputs,
-    ) -> Option<HttpSession> {
+    pub(super) fn handle_timeout(&mut self, cx: &Context, out: &mut Outputs) -> Option<Answer> {
         if cx.now < self.until {
             return None;
         }
-        self.answer_nothing(cx, out)
+        self.answer_nothing(out)
     }
 
     /// The node goes away: what there is to say is said now.
-    pub(super) fn handle_drain(&mut self, cx: &Context, out: &mut Outputs) -> Option<HttpSession> {
-        self.answer_nothing(cx, out)
+    pub(super) fn handle_drain(&mut self, out: &mut Outputs) -> Option<Answer> {
+        self.answer_nothing(out)
     }
 
     /// A client that does not wait for the answer has gone.
@@ -118,33 +103,27 @@ impl HeldSession {
         self.until == Time::NEVER
     }
 
-    fn answer_nothing(&mut self, cx: &Context, out: &mut Outputs) -> Option<HttpSession> {
+    fn answer_nothing(&mut self, out: &mut Outputs) -> Option<Answer> {
         let recovery = Recovery {
             position: self.position,
             recovered: true,
             publications: Vec::new(),
         };
-        self.answer(cx, &recovery, out)
+        self.answer(recovery, out)
     }
 
-    fn answer(
-        &mut self,
-        cx: &Context,
-        recovery: &Recovery,
-        out: &mut Outputs,
-    ) -> Option<HttpSession> {
+    fn answer(&mut self, recovery: Recovery, out: &mut Outputs) -> Option<Answer> {
         if self.is_over() {
             return None;
         }
         self.until = Time::NEVER;
-        let mut exchange = self.special.take().map_or(COMMON, |special| *special);
+        let special = self.special.take();
+        let mut exchange = special.map_or(Exchange::COMMON, |special| *special);
         // What came while it was held the client cannot have had, whatever tags it has made up.
         if !recovery.publications.is_empty() {
             exchange.known = Known::NOTHING;
         }
         out.act(Action::Reads(None));
-        let mut http = HttpSession::new(cx);
-        http.answer_poll(cx, exchange, recovery, out);
-        Some(http)
+        Some((exchange, recovery))
     }
 }

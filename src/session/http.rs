@@ -1,23 +1,20 @@
 //! A client that speaks HTTP/1: one request after the other, until one becomes a WebSocket or a
 //! stream, or is held.
 
-use std::time::Duration;
-
 use super::answers;
-use super::held::HeldSession;
+use super::exchange::Exchange;
 use super::incoming::{Body, Incoming};
 use super::socket::Switch;
-use super::stream::{self, StreamSession};
-use super::websocket::WebSocketSession;
-use super::{Action, Context, Manner, Outputs, Question, Reply, State};
+use super::stream;
+use super::subscription::{Becomes, Subscription};
+use super::{Action, Context, Manner, Outputs, Question, Reply};
 use crate::base::{After, Time, TopicName};
 use crate::config::Limits;
-use crate::http::{self, Dress, Known, Reading, Route, Routed};
+use crate::http::{self, Reading, Route, Routed};
 use crate::hub::{PublishOutcome, Recovery};
 use crate::metrics::CloseReason;
 use crate::wire::http::{
-    BodyReader, CONTINUE, Framing, HeadLimits, HeadParser, HttpError, Method, RequestHead,
-    Response, Version,
+    BodyReader, CONTINUE, Framing, HeadLimits, HeadParser, HttpError, Method, RequestHead, Response,
 };
 use crate::wire::prepared::{Draft, WireForm};
 
@@ -47,55 +44,6 @@ enum Stage {
     Over,
 }
 
-/// What of a request is needed for its answer.
-#[derive(PartialEq, Eq, Debug)]
-pub(super) struct Exchange {
-    pub(super) version: Version,
-    pub(super) keep_alive: bool,
-    pub(super) head_only: bool,
-    /// The answers to a poll that the client has.
-    pub(super) known: Known,
-    pub(super) dress: Dress,
-    pub(super) topic: Option<TopicName>,
-}
-
-impl Exchange {
-    /// Of a request that nobody could read: its answer is the last one.
-    const UNKNOWN: Self = Self {
-        version: Version::Http11,
-        keep_alive: false,
-        head_only: false,
-        known: Known::NOTHING,
-        dress: Dress::PLAIN,
-        topic: None,
-    };
-
-    /// Of the request with this head.
-    fn of(head: &RequestHead) -> Self {
-        Self {
-            version: head.version(),
-            keep_alive: head.wants_keep_alive(),
-            head_only: head.method() == &Method::Head,
-            ..Self::UNKNOWN
-        }
-    }
-}
-
-#[derive(Debug)]
-struct Subscription {
-    exchange: Exchange,
-    manner: Manner,
-    becomes: Becomes,
-}
-
-/// What a session is once it is subscribed.
-#[derive(Debug)]
-enum Becomes {
-    WebSocket(Switch, WireForm),
-    Stream(WireForm),
-    Held { timeout: Duration },
-}
-
 impl HttpSession {
     pub(super) fn new(cx: &Context) -> Self {
         Self {
@@ -115,13 +63,25 @@ impl HttpSession {
         }
     }
 
-    /// Takes bytes, says how many, and what it becomes if that was an upgrade.
+    /// A session whose client gets the answer to a poll that was held.
+    pub(super) fn answering(
+        cx: &Context,
+        exchange: Exchange,
+        recovery: &Recovery,
+        out: &mut Outputs,
+    ) -> Self {
+        let mut http = Self::new(cx);
+        http.answer_poll(cx, exchange, recovery, out);
+        http
+    }
+
+    /// Takes bytes, says how many, and whether it becomes an echo with them.
     pub(super) fn handle_bytes(
         &mut self,
         cx: &Context,
         bytes: &[u8],
         out: &mut Outputs,
-    ) -> (usize, Option<State>) {
+    ) -> (usize, Option<Switch>) {
         match &mut self.stage {
             Stage::Head => self.read_head(cx, bytes, out),
             Stage::Body(..) => self.read_body(cx, bytes, out),
@@ -129,50 +89,22 @@ impl HttpSession {
         }
     }
 
-    /// Says what it becomes.
-    pub(super) fn handle_subscribed(
-        &mut self,
-        cx: &Context,
-        topic: &TopicName,
-        recovery: &Recovery,
-        out: &mut Outputs,
-    ) -> Option<State> {
-        let Stage::Subscribing(subscription) = std::mem::replace(&mut self.stage, Stage::Over)
-        else {
-            debug_assert!(false, "a subscription that nobody asked for");
-            return None;
-        };
-        let Subscription {
-            exchange, becomes, ..
-        } = *subscription;
-        Some(match becomes {
-            Becomes::WebSocket(switch, form) => {
-                let on = (topic.clone(), form);
-                let ws = WebSocketSession::subscriber(cx, &switch, on, recovery, out);
-                State::WebSocket(ws)
+    /// The subscription that is under way; it is there now.
+    pub(super) fn take_subscription(&mut self) -> Option<Subscription> {
+        match std::mem::replace(&mut self.stage, Stage::Over) {
+            Stage::Subscribing(subscription) => Some(*subscription),
+            _ => {
+                debug_assert!(false, "a subscription that nobody asked for");
+                None
             }
-            Becomes::Stream(form) => {
-                State::Stream(StreamSession::begin(cx, &exchange, form, recovery, out))
-            }
-            Becomes::Held { timeout } => {
-                let position = recovery.position;
-                State::Held(HeldSession::begin(cx, exchange, position, timeout, out))
-            }
-        })
+        }
     }
 
     /// Whether the answer to a subscribe is all that a long poll waits for.
     pub(super) fn is_answered_by(&self, recovery: &Recovery) -> bool {
-        let Stage::Subscribing(subscription) = &self.stage else {
-            return false;
-        };
-        match subscription.becomes {
-            Becomes::Held { timeout } => {
-                let is_new = !recovery.recovered || !recovery.publications.is_empty();
-                let is_known = subscription.exchange.known.has(recovery.position);
-                timeout.is_zero() || is_new && !is_known
-            }
-            Becomes::WebSocket(..) | Becomes::Stream(_) => false,
+        match &self.stage {
+            Stage::Subscribing(subscription) => subscription.is_answered_by(recovery),
+            _ => false,
         }
     }
 
@@ -190,7 +122,7 @@ impl HttpSession {
     }
 
     /// Answers a poll, or a long poll that was held.
-    pub(super) fn answer_poll(
+    fn answer_poll(
         &mut self,
         cx: &Context,
         exchange: Exchange,
@@ -293,7 +225,7 @@ impl HttpSession {
         cx: &Context,
         bytes: &[u8],
         out: &mut Outputs,
-    ) -> (usize, Option<State>) {
+    ) -> (usize, Option<Switch>) {
         if self.head.is_empty() {
             // From the first byte on the head has its own time, however long the connection idled.
             self.deadline = cx.now + cx.limits().handshake_timeout;
@@ -310,7 +242,7 @@ impl HttpSession {
         }
     }
 
-    fn request(&mut self, cx: &Context, head: RequestHead, out: &mut Outputs) -> Option<State> {
+    fn request(&mut self, cx: &Context, head: RequestHead, out: &mut Outputs) -> Option<Switch> {
         self.head = HeadParser::new();
         tell_client(cx, &head, out);
         let mut exchange = Exchange::of(&head);
@@ -354,7 +286,7 @@ impl HttpSession {
         incoming: Incoming,
         body: Vec<u8>,
         out: &mut Outputs,
-    ) -> Option<State> {
+    ) -> Option<Switch> {
         let Incoming {
             head,
             exchange,
@@ -375,7 +307,7 @@ impl HttpSession {
         cx: &Context,
         mut incoming: Incoming,
         out: &mut Outputs,
-    ) -> Option<State> {
+    ) -> Option<Switch> {
         incoming.exchange.keep_alive = false;
         self.carry_out(cx, incoming, Vec::new(), out)
     }
@@ -389,7 +321,7 @@ impl HttpSession {
         mut exchange: Exchange,
         body: Vec<u8>,
         out: &mut Outputs,
-    ) -> Option<State> {
+    ) -> Option<Switch> {
         match route {
             Route::Publish { topic } => self.publish(cx, head, topic, exchange, body, out),
             Route::WebSocket(reading, upgrade) => {
@@ -412,7 +344,7 @@ impl HttpSession {
                 timeout,
             } => {
                 exchange.known = known;
-                let becomes = Becomes::Held { timeout };
+                let becomes = Becomes::Held(timeout);
                 self.subscribe(topic, after, exchange, Manner::Once, becomes, out);
             }
             Route::Poll {
@@ -425,8 +357,7 @@ impl HttpSession {
                 out.act(Action::Read { topic, after });
             }
             Route::Echo(upgrade) => {
-                let switch = Switch::new(cx, head, upgrade);
-                return Some(State::WebSocket(WebSocketSession::echo(cx, &switch, out)));
+                return Some(Switch::new(cx, head, upgrade));
             }
             Route::Health => self.ask(Question::Health, exchange, out),
             Route::Ready { drain_404 } => self.ask(Question::Ready { drain_404 }, exchange, out),
@@ -484,7 +415,7 @@ impl HttpSession {
         cx: &Context,
         bytes: &[u8],
         out: &mut Outputs,
-    ) -> (usize, Option<State>) {
+    ) -> (usize, Option<Switch>) {
         let Stage::Body(_, reader) = &mut self.stage else {
             return (bytes.len(), None);
         };

@@ -5,7 +5,7 @@
 //! this one; the request is answered when it is whole.
 
 use super::Context;
-use super::http::Exchange;
+use super::exchange::Exchange;
 use crate::http::Route;
 use crate::wire::http::{BodyReader, Expectation, Framing, HttpError, RequestHead, Response};
 

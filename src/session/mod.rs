@@ -7,6 +7,7 @@
 
 mod answers;
 mod context;
+mod exchange;
 mod held;
 mod http;
 mod incoming;
@@ -15,6 +16,7 @@ mod output;
 mod proxied;
 mod socket;
 mod stream;
+mod subscription;
 mod websocket;
 
 use std::sync::Arc;
@@ -79,8 +81,10 @@ impl Session {
                 taken
             }
             State::Http(http) => {
-                let (taken, next) = http.handle_bytes(cx, bytes, out);
-                self.become_next(next);
+                let (taken, echo) = http.handle_bytes(cx, bytes, out);
+                if let Some(switch) = echo {
+                    self.state = State::WebSocket(WebSocketSession::echo(cx, &switch, out));
+                }
                 taken
             }
             State::WebSocket(ws) => ws.handle_bytes(cx, bytes, out),
@@ -103,8 +107,9 @@ impl Session {
         let State::Http(http) = &mut self.state else {
             return;
         };
-        let next = http.handle_subscribed(cx, topic, recovery, out);
-        self.become_next(next);
+        if let Some(subscription) = http.take_subscription() {
+            self.state = subscription.begin(cx, topic, recovery, out);
+        }
     }
 
     /// Whether the answer to a subscribe is all that it waits for: then it is not subscribed, but
@@ -129,8 +134,8 @@ impl Session {
         out: &mut Outputs,
     ) {
         if let State::Held(held) = &mut self.state {
-            let next = held.handle_publications(cx, publications, out);
-            self.become_http(next);
+            let answer = held.handle_publications(publications, out);
+            self.answer_held(cx, answer, out);
         }
     }
 
@@ -143,7 +148,8 @@ impl Session {
     /// It was sent that answer: it is not subscribed any more.
     pub fn was_answered(&mut self, cx: &Context, out: &mut Outputs) {
         if let State::Held(_) = &self.state {
-            self.become_http(Some(HeldSession::was_answered(cx, out)));
+            HeldSession::was_answered(out);
+            self.state = State::Http(Box::new(HttpSession::between_requests(cx)));
         }
     }
 
@@ -178,8 +184,8 @@ impl Session {
             State::WebSocket(ws) => ws.socket.handle_timeout(cx, out),
             State::Stream(stream) => stream.handle_timeout(cx, out),
             State::Held(held) => {
-                let next = held.handle_timeout(cx, out);
-                self.become_http(next);
+                let answer = held.handle_timeout(cx, out);
+                self.answer_held(cx, answer, out);
             }
         }
     }
@@ -215,8 +221,8 @@ impl Session {
             State::WebSocket(ws) => ws.socket.handle_drain(cx, retry_ms, out),
             State::Stream(stream) => stream.handle_drain(retry_ms, out),
             State::Held(held) => {
-                let next = held.handle_drain(cx, out);
-                self.become_http(next);
+                let answer = held.handle_drain(out);
+                self.answer_held(cx, answer, out);
             }
         }
     }
@@ -254,14 +260,12 @@ impl Session {
         }
     }
 
-    fn become_next(&mut self, next: Option<State>) {
-        if let Some(next) = next {
-            self.state = next;
+    /// A long poll that has its answer is HTTP again.
+    fn answer_held(&mut self, cx: &Context, answer: Option<held::Answer>, out: &mut Outputs) {
+        if let Some((exchange, recovery)) = answer {
+            let http = HttpSession::answering(cx, exchange, &recovery, out);
+            self.state = State::Http(Box::new(http));
         }
-    }
-
-    fn become_http(&mut self, next: Option<HttpSession>) {
-        self.become_next(next.map(|http| State::Http(Box::new(http))));
     }
 }
 

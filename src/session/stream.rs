@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 
-use super::http::Exchange;
+use super::exchange::Exchange;
 use super::output::Reader;
 use super::{Action, Context, Outputs};
 use crate::base::{Offset, Position, Time};
