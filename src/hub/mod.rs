@@ -7,16 +7,14 @@
 //! Sequencing is apart from applying: [`Hub::sequence`] gives the next offset and changes
 //! nothing else, [`Hub::apply`] alone touches history, so that one day a broker may sequence.
 
+mod answer;
 mod history;
-mod outcome;
-mod recovery;
 mod topic;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use outcome::PublishOutcome;
-pub use recovery::Recovery;
+pub use answer::{PublishOutcome, Recovery};
 pub use topic::{Interest, Topic};
 
 use crate::base::{

@@ -1,6 +1,9 @@
-//! What a publisher is told.
+//! The hub's two answers, as values: what a publisher is told, and what a reader is.
+
+use std::sync::Arc;
 
 use crate::base::Position;
+use crate::wire::prepared::PreparedMessage;
 
 /// What became of a publish.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -22,4 +25,16 @@ pub enum PublishOutcome {
     Busy,
     /// There is no room for another topic.
     TopicsFull,
+}
+
+/// The answer to a reader that comes back.
+#[derive(Clone, Debug)]
+pub struct Recovery {
+    /// Where the topic is now: the reader is there once it has the publications.
+    pub position: Position,
+    /// Whether nothing is missing between the position asked for and the first publication.
+    pub recovered: bool,
+    /// What is kept behind the position asked for, oldest first; all that is kept if it was
+    /// not recovered. If none was asked for: nothing to a subscriber, the newest to a poll.
+    pub publications: Vec<Arc<PreparedMessage>>,
 }
