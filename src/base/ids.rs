@@ -65,6 +65,19 @@ impl fmt::Display for ConnId {
     }
 }
 
+/// What a session calls one of its wishes; its answer is told by the same name. Of those that wait
+/// for an answer no two of a connection have the same.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Tag(pub u32);
+
+impl Tag {
+    /// The name of the wish after this one.
+    #[must_use]
+    pub fn next(self) -> Self {
+        Self(self.0.wrapping_add(1))
+    }
+}
+
 /// A subscriber anywhere on the node.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct SubscriberId {

@@ -12,7 +12,7 @@ pub mod wheel;
 
 pub use chunk::{Chunk, FrameEnd, Part};
 pub use clock::Time;
-pub use ids::{ConnId, ListenerId, ShardId, SubscriberId};
+pub use ids::{ConnId, ListenerId, ShardId, SubscriberId, Tag};
 pub use map::{HashKey, Map};
 pub use position::{After, Epoch, Offset, Position, PositionError};
 pub use topic::{TopicName, TopicNameError};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::base::{After, ConnId, ShardId, Time, TopicName};
+use crate::base::{After, ConnId, ShardId, Tag, Time, TopicName};
 use crate::hub::{PublishOutcome, Recovery, TopicsFull};
 use crate::wire::prepared::{Draft, PreparedMessage};
 
@@ -33,14 +33,14 @@ pub enum Request<S> {
     /// To the topic's home: give it an offset and deliver it. Answered by `Published`.
     Publish {
         /// Who waits for the answer.
-        conn: ConnId,
+        origin: Origin,
         /// What, and where to.
         draft: Draft,
     },
     /// To the topic's home: count one more subscriber on my shard. Answered by `Subscribed`.
     Subscribe {
         /// The subscriber.
-        conn: ConnId,
+        origin: Origin,
         /// Of what.
         topic: TopicName,
         /// From where.
@@ -56,7 +56,7 @@ pub enum Request<S> {
     /// To the topic's home: what follows a position? Answered by `Read`.
     Read {
         /// Who asks.
-        conn: ConnId,
+        origin: Origin,
         /// Of what.
         topic: TopicName,
         /// From where; without it, the newest publication.
@@ -88,14 +88,14 @@ pub enum Answer {
     /// To `Publish`.
     Published {
         /// Who waits.
-        conn: ConnId,
+        origin: Origin,
         /// What became of it.
         outcome: PublishOutcome,
     },
     /// To `Subscribe`.
     Subscribed {
         /// The subscriber.
-        conn: ConnId,
+        origin: Origin,
         /// Of what.
         topic: TopicName,
         /// Where it is, and what it missed.
@@ -106,7 +106,7 @@ pub enum Answer {
     /// To `Read`.
     Read {
         /// Who asked.
-        conn: ConnId,
+        origin: Origin,
         /// What follows.
         recovery: Recovery,
     },
@@ -142,13 +142,16 @@ pub struct Delivered {
     pub dropped: u32,
 }
 
-/// Who waits for a publish's outcome.
+/// Who waits for what a topic's home has to say. It is told untouched who asked, and how they call
+/// it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Origin {
-    /// The shard where it came in.
+    /// The shard where the wish came in.
     pub shard: ShardId,
     /// The connection there.
     pub conn: ConnId,
+    /// Its name for the wish.
+    pub tag: Tag,
 }
 
 /// Commands of the main thread.

@@ -7,8 +7,8 @@ use super::incoming::{Body, Incoming};
 use super::socket::Switch;
 use super::stream;
 use super::subscription::{Becomes, Subscription};
-use super::{Action, Context, Manner, Outputs, Question, Reply};
-use crate::base::{After, Time, TopicName};
+use super::{Action, Context, Joins, Manner, Outputs, Question, Reply};
+use crate::base::{After, Tag, Time, TopicName};
 use crate::config::Limits;
 use crate::http::{self, Reading, Route, Routed};
 use crate::hub::{PublishOutcome, Recovery};
@@ -16,7 +16,7 @@ use crate::metrics::CloseReason;
 use crate::wire::http::{
     BodyReader, CONTINUE, Framing, HeadLimits, HeadParser, HttpError, Method, RequestHead, Response,
 };
-use crate::wire::prepared::{Draft, WireForm};
+use crate::wire::prepared::Draft;
 
 /// A client between its connection's first byte and its upgrade or last answer.
 #[derive(Debug)]
@@ -24,6 +24,8 @@ pub(super) struct HttpSession {
     head: HeadParser,
     stage: Stage,
     deadline: Time,
+    /// Of the last wish.
+    tag: Tag,
     /// No request after the one under way.
     last: bool,
     /// The client will send no more.
@@ -50,6 +52,7 @@ impl HttpSession {
             head: HeadParser::new(),
             stage: Stage::Head,
             deadline: cx.now + cx.limits().handshake_timeout,
+            tag: Tag::default(),
             last: false,
             ended: false,
         }
@@ -89,36 +92,50 @@ impl HttpSession {
         }
     }
 
-    /// The subscription that is under way; it is there now.
-    pub(super) fn take_subscription(&mut self) -> Option<Subscription> {
+    /// The subscription is there: whose it is, or what became of it.
+    pub(super) fn handle_subscribed(
+        &mut self,
+        cx: &Context,
+        tag: Tag,
+        recovery: &Recovery,
+        out: &mut Outputs,
+    ) -> Result<Subscription, Joins> {
+        let Some(subscription) = self.take_subscription(tag) else {
+            return Err(Joins::Gone);
+        };
+        if subscription.is_answered_by(recovery) {
+            self.answer_poll(cx, subscription.exchange, recovery, out);
+            return Err(Joins::Answered);
+        }
+        Ok(subscription)
+    }
+
+    /// The subscription that is under way, if it is still waited for.
+    fn take_subscription(&mut self, tag: Tag) -> Option<Subscription> {
         match std::mem::replace(&mut self.stage, Stage::Over) {
-            Stage::Subscribing(subscription) => Some(*subscription),
-            _ => {
-                debug_assert!(false, "a subscription that nobody asked for");
+            Stage::Subscribing(subscription) => {
+                debug_assert_eq!(tag, self.tag, "the only wish");
+                Some(*subscription)
+            }
+            other => {
+                self.stage = other;
                 None
             }
         }
     }
 
-    /// Whether the answer to a subscribe is all that a long poll waits for.
-    pub(super) fn is_answered_by(&self, recovery: &Recovery) -> bool {
-        match &self.stage {
-            Stage::Subscribing(subscription) => subscription.is_answered_by(recovery),
-            _ => false,
-        }
-    }
-
     /// What a poll asked for.
-    pub(super) fn handle_read(&mut self, cx: &Context, recovery: &Recovery, out: &mut Outputs) {
-        let exchange = match std::mem::replace(&mut self.stage, Stage::Over) {
-            Stage::Waiting(exchange) => exchange,
-            Stage::Subscribing(subscription) => subscription.exchange,
-            Stage::Head | Stage::Body(..) | Stage::Over => {
-                debug_assert!(false, "an answer that nobody waits for");
-                return;
-            }
-        };
-        self.answer_poll(cx, exchange, recovery, out);
+    pub(super) fn handle_read(
+        &mut self,
+        cx: &Context,
+        tag: Tag,
+        recovery: &Recovery,
+        out: &mut Outputs,
+    ) {
+        debug_assert_eq!(tag, self.tag, "the only wish");
+        if let Some(exchange) = self.take_waiting() {
+            self.answer_poll(cx, exchange, recovery, out);
+        }
     }
 
     /// Answers a poll, or a long poll that was held.
@@ -134,36 +151,43 @@ impl HttpSession {
         self.respond(cx, exchange, response, out);
     }
 
-    pub(super) fn handle_topics_full(&mut self, cx: &Context, out: &mut Outputs) {
-        let Stage::Subscribing(subscription) = std::mem::replace(&mut self.stage, Stage::Over)
-        else {
-            debug_assert!(false, "a refusal that nobody asked for");
-            return;
-        };
-        self.respond(cx, subscription.exchange, answers::no_room_for_topic(), out);
+    pub(super) fn handle_topics_full(&mut self, cx: &Context, tag: Tag, out: &mut Outputs) {
+        if let Some(subscription) = self.take_subscription(tag) {
+            self.respond(cx, subscription.exchange, answers::no_room_for_topic(), out);
+        }
     }
 
     pub(super) fn handle_published(
         &mut self,
         cx: &Context,
+        tag: Tag,
         outcome: &PublishOutcome,
         out: &mut Outputs,
     ) {
-        let Stage::Waiting(exchange) = std::mem::replace(&mut self.stage, Stage::Over) else {
-            debug_assert!(false, "an outcome that nobody waits for");
-            return;
-        };
-        let topic = exchange.topic.as_ref().map_or("", TopicName::as_str);
-        let response = answers::published(topic, outcome);
-        self.respond(cx, exchange, response, out);
+        debug_assert_eq!(tag, self.tag, "the only wish");
+        if let Some(exchange) = self.take_waiting() {
+            let topic = exchange.topic.as_ref().map_or("", TopicName::as_str);
+            let response = answers::published(topic, outcome);
+            self.respond(cx, exchange, response, out);
+        }
     }
 
     pub(super) fn handle_reply(&mut self, cx: &Context, reply: &Reply, out: &mut Outputs) {
-        let Stage::Waiting(exchange) = std::mem::replace(&mut self.stage, Stage::Over) else {
-            debug_assert!(false, "a reply that nobody asked for");
-            return;
-        };
-        self.respond(cx, exchange, answers::reply(reply), out);
+        if let Some(exchange) = self.take_waiting() {
+            self.respond(cx, exchange, answers::reply(reply), out);
+        }
+    }
+
+    /// The request whose answer is on its way.
+    fn take_waiting(&mut self) -> Option<Exchange> {
+        match std::mem::replace(&mut self.stage, Stage::Over) {
+            Stage::Waiting(exchange) => Some(exchange),
+            other => {
+                debug_assert!(false, "an answer that nobody waits for");
+                self.stage = other;
+                None
+            }
+        }
     }
 
     pub(super) fn handle_timeout(&mut self, cx: &Context, out: &mut Outputs) {
@@ -209,14 +233,6 @@ impl HttpSession {
         match self.stage {
             Stage::Head | Stage::Body(..) => self.deadline,
             Stage::Waiting(_) | Stage::Subscribing(_) | Stage::Over => Time::NEVER,
-        }
-    }
-
-    /// How the subscription that is under way wants publications.
-    pub(super) fn manner(&self) -> Manner {
-        match &self.stage {
-            Stage::Subscribing(subscription) => subscription.manner,
-            _ => Manner::Each(WireForm::PLAIN),
         }
     }
 
@@ -354,7 +370,8 @@ impl HttpSession {
             } => {
                 exchange.known = known;
                 self.stage = Stage::Waiting(exchange);
-                out.act(Action::Read { topic, after });
+                let tag = self.next_tag();
+                out.act(Action::Read { tag, topic, after });
             }
             Route::Echo(upgrade) => {
                 return Some(Switch::new(cx, head, upgrade));
@@ -456,12 +473,13 @@ impl HttpSession {
             Ok(kind) => {
                 exchange.topic = Some(topic.clone());
                 self.stage = Stage::Waiting(exchange);
-                out.act(Action::Publish(Draft {
+                let draft = Draft {
                     topic,
                     kind,
                     payload,
                     received: cx.now,
-                }));
+                };
+                out.act(Action::Publish(self.next_tag(), draft));
             }
             Err(error) => self.respond(cx, exchange, error.to_response(), out),
         }
@@ -494,7 +512,13 @@ impl HttpSession {
             manner,
             becomes,
         }));
-        out.act(Action::Subscribe { topic, after });
+        let tag = self.next_tag();
+        out.act(Action::Subscribe { tag, topic, after });
+    }
+
+    fn next_tag(&mut self) -> Tag {
+        self.tag = self.tag.next();
+        self.tag
     }
 
     fn ask(&mut self, question: Question, exchange: Exchange, out: &mut Outputs) {

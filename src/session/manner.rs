@@ -1,8 +1,22 @@
-//! How a reader gets a topic's publications.
+//! How a reader gets a topic's publications, and whether.
 
 use std::time::Duration;
 
 use crate::wire::prepared::WireForm;
+
+/// What becomes of a subscription that is there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Joins {
+    /// It is a subscriber's, who gets publications like this from now on.
+    Member {
+        /// How.
+        manner: Manner,
+    },
+    /// The answer was all that was waited for.
+    Answered,
+    /// Nobody waits for it any more.
+    Gone,
+}
 
 /// How a reader gets publications.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

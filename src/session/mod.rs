@@ -22,7 +22,7 @@ mod websocket;
 use std::sync::Arc;
 
 pub use context::{Context, Proxy, Rules};
-pub use manner::Manner;
+pub use manner::{Joins, Manner};
 pub use output::{Action, Outputs, Question, Reader, Reply};
 
 use self::held::HeldSession;
@@ -30,11 +30,11 @@ use self::http::HttpSession;
 use self::proxied::Proxied;
 use self::stream::StreamSession;
 use self::websocket::WebSocketSession;
-use crate::base::{Time, TopicName};
+use crate::base::{Tag, Time, TopicName};
 use crate::config::Limits;
 use crate::hub::{PublishOutcome, Recovery};
 use crate::metrics::CloseReason;
-use crate::wire::prepared::{PreparedMessage, WireForm};
+use crate::wire::prepared::PreparedMessage;
 
 /// One client.
 #[derive(Debug)]
@@ -96,33 +96,32 @@ impl Session {
         }
     }
 
-    /// The subscription is there: `recovery` says from where.
+    /// The subscription is there: `recovery` says from where. Only a [member](Joins::Member) keeps
+    /// it, and for what becomes of the others the caller gives it back.
     pub fn handle_subscribed(
         &mut self,
         cx: &Context,
-        topic: &TopicName,
+        (tag, topic): (Tag, &TopicName),
         recovery: &Recovery,
         out: &mut Outputs,
-    ) {
+    ) -> Joins {
         let State::Http(http) = &mut self.state else {
-            return;
+            return Joins::Gone;
         };
-        if let Some(subscription) = http.take_subscription() {
-            self.state = subscription.begin(cx, topic, recovery, out);
+        match http.handle_subscribed(cx, tag, recovery, out) {
+            Ok(subscription) => {
+                let manner = subscription.manner;
+                self.state = subscription.begin(cx, topic, recovery, out);
+                Joins::Member { manner }
+            }
+            Err(joins) => joins,
         }
     }
 
-    /// Whether the answer to a subscribe is all that it waits for: then it is not subscribed, but
-    /// told by [`Session::handle_read`].
-    #[must_use]
-    pub fn is_answered_by(&self, recovery: &Recovery) -> bool {
-        matches!(&self.state, State::Http(http) if http.is_answered_by(recovery))
-    }
-
     /// What it asked to read.
-    pub fn handle_read(&mut self, cx: &Context, recovery: &Recovery, out: &mut Outputs) {
+    pub fn handle_read(&mut self, cx: &Context, tag: Tag, recovery: &Recovery, out: &mut Outputs) {
         if let State::Http(http) = &mut self.state {
-            http.handle_read(cx, recovery, out);
+            http.handle_read(cx, tag, recovery, out);
         }
     }
 
@@ -154,17 +153,23 @@ impl Session {
     }
 
     /// The subscription was refused: there is no room for another topic.
-    pub fn handle_topics_full(&mut self, cx: &Context, out: &mut Outputs) {
+    pub fn handle_topics_full(&mut self, cx: &Context, tag: Tag, out: &mut Outputs) {
         if let State::Http(http) = &mut self.state {
-            http.handle_topics_full(cx, out);
+            http.handle_topics_full(cx, tag, out);
         }
     }
 
     /// A publish has come to an end.
-    pub fn handle_published(&mut self, cx: &Context, outcome: &PublishOutcome, out: &mut Outputs) {
+    pub fn handle_published(
+        &mut self,
+        cx: &Context,
+        tag: Tag,
+        outcome: &PublishOutcome,
+        out: &mut Outputs,
+    ) {
         match &mut self.state {
             State::Proxied(_) | State::Stream(_) | State::Held(_) => {}
-            State::Http(http) => http.handle_published(cx, outcome, out),
+            State::Http(http) => http.handle_published(cx, tag, outcome, out),
             State::WebSocket(ws) => ws.handle_published(cx, outcome, out),
         }
     }
@@ -248,15 +253,6 @@ impl Session {
             State::WebSocket(ws) => ws.socket.deadline(),
             State::Stream(stream) => stream.deadline(),
             State::Held(held) => held.deadline(),
-        }
-    }
-
-    /// How the subscription that is under way wants publications.
-    #[must_use]
-    pub fn manner(&self) -> Manner {
-        match &self.state {
-            State::Http(http) => http.manner(),
-            _ => Manner::Each(WireForm::PLAIN),
         }
     }
 

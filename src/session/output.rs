@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use crate::base::{After, TopicName};
+use crate::base::{After, Tag, TopicName};
 use crate::http::Page;
 use crate::metrics::{CloseReason, Format, PollAnswer};
 use crate::wire::prepared::Draft;
@@ -44,21 +44,24 @@ impl Outputs {
 pub enum Action {
     /// Answered by `handle_read`, without a subscription.
     Read {
+        /// By this name.
+        tag: Tag,
         /// What.
         topic: TopicName,
         /// From where; without it, the newest publication.
         after: Option<After>,
     },
-    /// Answered by `handle_subscribed` or `handle_topics_full`; by `handle_read`, without a
-    /// subscription, if the session [is answered by](super::Session::is_answered_by) the recovery.
+    /// Answered by `handle_subscribed` or `handle_topics_full`.
     Subscribe {
+        /// By this name.
+        tag: Tag,
         /// To what.
         topic: TopicName,
         /// From where.
         after: Option<After>,
     },
     /// Answered by `handle_published`.
-    Publish(Draft),
+    Publish(Tag, Draft),
     /// Answered by `handle_reply`, at once.
     Ask(Question),
     /// It was answered with 101.

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use super::{Action, Context, Outputs, Reader};
-use crate::base::Time;
+use crate::base::{Tag, Time};
 use crate::config::Limits;
 use crate::http::Upgrade;
 use crate::metrics::CloseReason;
@@ -24,12 +24,11 @@ pub(super) struct Socket {
     /// The next ping, the pong's deadline, or the end of the closing handshake.
     next: Time,
     phase: Phase,
-    /// Something came in since the last ping.
-    heard: bool,
     /// Whether its client's messages are taken; the owner's, kept here where it costs no memory.
     pub(super) may_speak: bool,
-    /// Messages that wait for an answer.
+    /// Messages that wait for an answer, and what the last one of them is called.
     unanswered: u16,
+    tag: Tag,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -38,6 +37,8 @@ enum Phase {
     Open,
     /// A ping went out, and its answer is due at `next`.
     Pinged,
+    /// The same, and something has come in since.
+    Heard,
     /// We have said our close and wait for the peer's until `next`.
     Closing(CloseReason),
     /// Everything is said.
@@ -74,9 +75,9 @@ impl Switch {
             decoder: Decoder::default(),
             next: cx.now + first_ping,
             phase: Phase::Open,
-            heard: true,
             may_speak: self.upgrade.may_speak,
             unanswered: 0,
+            tag: Tag::default(),
         }
     }
 }
@@ -92,7 +93,9 @@ impl Socket {
         bytes: &mut [u8],
         out: &mut Outputs,
     ) -> (usize, Option<Message>) {
-        self.heard = true;
+        if self.phase == Phase::Pinged {
+            self.phase = Phase::Heard;
+        }
         let len = bytes.len();
         match self.decoder.handle_bytes(Role::Server, limits, bytes) {
             Ok(step) => {
@@ -120,11 +123,11 @@ impl Socket {
             Phase::Open => {
                 frame::encode(&mut out.bytes, Opcode::Ping, b"");
                 out.act(Action::Pinged);
-                (self.phase, self.heard) = (Phase::Pinged, false);
+                self.phase = Phase::Pinged;
                 self.next = cx.now + pong_timeout;
             }
             // Whatever comes in shows that the peer lives, a pong or anything else.
-            Phase::Pinged if self.heard => {
+            Phase::Heard => {
                 self.phase = Phase::Open;
                 self.next = cx.now + ping_interval.saturating_sub(pong_timeout);
             }
@@ -150,7 +153,7 @@ impl Socket {
     pub(super) fn handle_eof(&mut self, out: &mut Outputs) {
         let reason = match self.phase {
             Phase::Closing(reason) => reason,
-            Phase::Open | Phase::Pinged | Phase::Over => CloseReason::Eof,
+            Phase::Open | Phase::Pinged | Phase::Heard | Phase::Over => CloseReason::Eof,
         };
         self.phase = Phase::Over;
         out.act(Action::Finish(reason));
@@ -168,9 +171,11 @@ impl Socket {
         self.close(cx, code, &text, reason, out);
     }
 
-    /// A message that was taken waits for an answer.
-    pub(super) fn await_answer(&mut self) {
+    /// A message that was taken waits for an answer by this name.
+    pub(super) fn await_answer(&mut self) -> Tag {
         self.unanswered += 1;
+        self.tag = self.tag.next();
+        self.tag
     }
 
     /// One of them has its answer.
@@ -235,7 +240,7 @@ impl Socket {
     fn closed_by_peer(&mut self, code: Option<CloseCode>, out: &mut Outputs) {
         let reason = match self.phase {
             Phase::Closing(reason) => reason,
-            Phase::Open | Phase::Pinged | Phase::Over => {
+            Phase::Open | Phase::Pinged | Phase::Heard | Phase::Over => {
                 match code {
                     Some(code) => frame::encode_close(&mut out.bytes, code, ""),
                     None => frame::encode(&mut out.bytes, Opcode::Close, b""),

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Action, Context, Outputs, Question, Reply, Rules, Session};
-use crate::base::{After, Epoch, Offset, Position, Time};
+use super::{Action, Context, Joins, Outputs, Question, Reply, Rules, Session};
+use crate::base::{After, Epoch, Offset, Position, Tag, Time};
 use crate::config::{Anonymous, ForeignTokens, Limits};
 use crate::http::{Door, Policy};
 use crate::hub::{PublishOutcome, Recovery};
@@ -20,6 +20,8 @@ struct Pair {
     cx: Context,
     sent: Vec<u8>,
     wishes: Vec<String>,
+    /// The names of those that were not answered.
+    asked: Vec<Tag>,
     /// What it did not take yet.
     unread: Vec<u8>,
 }
@@ -36,6 +38,7 @@ impl Pair {
             cx,
             sent: Vec::new(),
             wishes: Vec::new(),
+            asked: Vec::new(),
             unread: Vec::new(),
         }
     }
@@ -55,6 +58,15 @@ impl Pair {
         handle(&mut self.session, &self.cx, &mut out);
         self.sent.extend_from_slice(&out.bytes);
         self.wishes.extend(out.actions.iter().map(wish));
+        for tag in out.actions.iter().filter_map(tag_of) {
+            assert!(!self.asked.contains(&tag), "{tag:?} is the name of another");
+            self.asked.push(tag);
+        }
+    }
+
+    /// The oldest wish without an answer, which it gets now.
+    fn next_asked(&mut self) -> Tag {
+        self.asked.remove(0)
     }
 
     /// Gives it bytes, as far as it takes them.
@@ -83,17 +95,37 @@ impl Pair {
     }
 
     fn subscribe(&mut self, offset: u64, recovered: bool) {
-        let topic = "t".parse_topic();
-        let recovery = Recovery {
+        self.join(&Recovery {
             position: position(offset),
             recovered,
             publications: Vec::new(),
-        };
-        self.handle(|session, cx, out| session.handle_subscribed(cx, &topic, &recovery, out));
+        });
+    }
+
+    /// The topic's home answers a subscribe.
+    fn join(&mut self, recovery: &Recovery) -> Joins {
+        let (tag, topic) = (self.next_asked(), "t".parse_topic());
+        let mut joins = Joins::Gone;
+        self.handle(|session, cx, out| {
+            joins = session.handle_subscribed(cx, (tag, &topic), recovery, out);
+        });
+        joins
+    }
+
+    fn refuse_topic(&mut self) {
+        let tag = self.next_asked();
+        self.handle(|session, cx, out| session.handle_topics_full(cx, tag, out));
+    }
+
+    /// The topic's home answers a read.
+    fn tell(&mut self, recovery: &Recovery) {
+        let tag = self.next_asked();
+        self.handle(|session, cx, out| session.handle_read(cx, tag, recovery, out));
     }
 
     fn publish(&mut self, outcome: PublishOutcome) {
-        self.handle(|session, cx, out| session.handle_published(cx, &outcome, out));
+        let tag = self.next_asked();
+        self.handle(|session, cx, out| session.handle_published(cx, tag, &outcome, out));
     }
 
     fn eof(&mut self) {
@@ -183,19 +215,28 @@ fn context(anonymous: Anonymous) -> Context {
 /// A wish in one line.
 fn wish(action: &Action) -> String {
     match action {
-        Action::Subscribe { topic, after } => match after {
+        Action::Subscribe { topic, after, .. } => match after {
             None => format!("subscribe {topic}"),
             Some(After::Earliest) => format!("subscribe {topic} after earliest"),
             Some(After::Unknown) => format!("subscribe {topic} after something"),
             Some(After::Position(position)) => format!("subscribe {topic} after {position}"),
         },
-        Action::Publish(draft) => {
+        Action::Publish(_, draft) => {
             let payload = draft.payload.escape_ascii();
             format!("publish {} {:?} {payload}", draft.topic, draft.kind)
         }
-        Action::Read { topic, after } => format!("read {topic} {after:?}"),
+        Action::Read { topic, after, .. } => format!("read {topic} {after:?}"),
         Action::Answered(status) => format!("answered {status}"),
         other => format!("{other:?}"),
+    }
+}
+
+fn tag_of(action: &Action) -> Option<Tag> {
+    match action {
+        Action::Subscribe { tag, .. } | Action::Publish(tag, _) | Action::Read { tag, .. } => {
+            Some(*tag)
+        }
+        _ => None,
     }
 }
 
@@ -283,7 +324,7 @@ fn an_upgrade_is_refused_while_draining_when_full_and_without_room_for_the_topic
     ] {
         pair.read(upgrade("/topics/t").as_bytes());
         if code == "topics_full" {
-            pair.handle(|session, cx, out| session.handle_topics_full(cx, out));
+            pair.refuse_topic();
         }
         let answer = pair.text();
         assert_eq!(status(&answer), "503");

@@ -133,12 +133,12 @@ impl WebSocketSession {
             Opcode::Text => PayloadKind::Text,
             _ => PayloadKind::Binary,
         };
-        self.socket.await_answer();
-        out.act(Action::Publish(Draft {
+        let draft = Draft {
             topic: topic.clone(),
             kind,
             payload,
             received: cx.now,
-        }));
+        };
+        out.act(Action::Publish(self.socket.await_answer(), draft));
     }
 }

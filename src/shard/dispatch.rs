@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 use super::Core;
 use super::conns::{Hearing, Standing};
-use crate::base::ConnId;
+use crate::base::{ConnId, Tag};
 use crate::http::Page;
 use crate::io::Close;
 use crate::mesh::{Origin, Permit};
@@ -83,13 +83,16 @@ impl<S> Core<S> {
 
     fn act(&mut self, id: ConnId, action: Action) {
         match action {
-            Action::Read { topic, after } => self.read(id, topic, after),
-            Action::Subscribe { topic, after } => self.subscribe(id, topic, after),
-            Action::Publish(draft) => {
-                let origin = Origin {
-                    shard: self.around.id,
-                    conn: id,
-                };
+            Action::Read { tag, topic, after } => {
+                let origin = self.origin(id, tag);
+                self.read(origin, topic, after);
+            }
+            Action::Subscribe { tag, topic, after } => {
+                let origin = self.origin(id, tag);
+                self.subscribe(origin, topic, after);
+            }
+            Action::Publish(tag, draft) => {
+                let origin = self.origin(id, tag);
                 self.publish(origin, draft);
             }
             Action::Ask(question) => self.answer_question(id, question),
@@ -109,6 +112,16 @@ impl<S> Core<S> {
             }
             Action::MessageIn => self.around.metrics.received_messages.add(1),
             Action::Pinged => self.around.metrics.pings_sent.add(1),
+        }
+    }
+
+    /// A connection wants something of a topic, whose home may be anywhere.
+    fn origin(&mut self, conn: ConnId, tag: Tag) -> Origin {
+        self.asked.begin(conn, tag);
+        Origin {
+            shard: self.around.id,
+            conn,
+            tag,
         }
     }
 

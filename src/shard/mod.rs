@@ -8,6 +8,7 @@
 //! the other, here or on the shard where the topic lives.
 
 mod arrivals;
+mod asked;
 mod calendar;
 pub(crate) mod conns;
 mod delivery;
@@ -27,6 +28,7 @@ use std::time::Duration;
 pub use settings::{Pages, Settings};
 
 use self::arrivals::Arrivals;
+use self::asked::Asked;
 use self::calendar::Calendar;
 use self::conns::Conns;
 use self::drain::Drain;
@@ -83,6 +85,7 @@ struct Core<S> {
     home: Home,
     readers: Readers,
     arrivals: Arrivals<S>,
+    asked: Asked,
     calendar: Calendar,
     random: fastrand::Rng,
     drain: Option<Drain>,
@@ -161,6 +164,7 @@ impl<D: Driver> Shard<D> {
             && core.home.is_at_rest()
             && core.readers.is_at_rest()
             && core.arrivals.is_empty()
+            && core.asked.is_empty()
             && core.mesh.unanswered(credits) == 0
     }
 
@@ -240,6 +244,7 @@ impl<S> Core<S> {
             around,
             mesh,
             arrivals: Arrivals::new(),
+            asked: Asked::default(),
             calendar: Calendar::new(wall),
             random,
             drain: None,

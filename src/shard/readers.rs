@@ -46,6 +46,12 @@ impl Readers {
         self.groups.join(topic, manner, member)
     }
 
+    /// The name of a topic that its subscribers here share; this one if there is none.
+    pub(super) fn name_of(&self, topic: &TopicName) -> TopicName {
+        let shared = self.groups.interned(topic);
+        shared.unwrap_or_else(|| topic.clone())
+    }
+
     /// Removes a subscriber.
     pub(super) fn leave(&mut self, at: Membership) -> Left {
         self.groups.leave(at)

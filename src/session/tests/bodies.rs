@@ -127,11 +127,7 @@ fn meet(pair: &mut Pair, wish: &str, ending: &mut Ending) {
             let reply = Reply::Text(200, "ok\n".to_owned());
             pair.handle(|session, cx, out| session.handle_reply(cx, &reply, out));
         }
-        "read" | "subscribe"
-            if pair.session.is_answered_by(&nothing) || wish.starts_with("read") =>
-        {
-            pair.handle(|session, cx, out| session.handle_read(cx, &nothing, out));
-        }
+        "read" => pair.tell(&nothing),
         "subscribe" => pair.subscribe(3, true),
         "publish" => pair.publish(published(4)),
         "Polled" | "Upgraded" | "Reads" => {}

@@ -34,7 +34,7 @@ fn head(request: &str) -> String {
                 let reply = Reply::Text(200, "ok\n".to_owned());
                 pair.handle(|session, cx, out| session.handle_reply(cx, &reply, out));
             }
-            "read" => pair.handle(|session, cx, out| session.handle_read(cx, &recovery(3), out)),
+            "read" => pair.tell(&recovery(3)),
             "subscribe" => pair.subscribe(3, true),
             "publish" => pair.publish(published(4)),
             _ => {}

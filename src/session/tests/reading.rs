@@ -1,7 +1,8 @@
 //! Topics read by HTTP: polls, long polls that are held, event streams and streams of lines.
 
 use super::*;
-use crate::wire::prepared::{PayloadKind, PreparedMessage, Sequenced};
+use crate::session::Manner;
+use crate::wire::prepared::{PayloadKind, PreparedMessage, Sequenced, WireForm};
 
 fn get(target: &str, headers: &str) -> String {
     format!("GET {target} HTTP/1.1\r\nHost: a.test\r\n{headers}\r\n")
@@ -31,21 +32,8 @@ fn body(answer: &str) -> &str {
 }
 
 impl Pair {
-    /// The topic's home answers a subscribe, as a shard would pass it on.
-    fn recover(&mut self, recovery: &Recovery) {
-        let topic = "t".parse_topic();
-        let told = self.session.is_answered_by(recovery);
-        self.handle(|session, cx, out| {
-            if told {
-                session.handle_read(cx, recovery, out);
-            } else {
-                session.handle_subscribed(cx, &topic, recovery, out);
-            }
-        });
-    }
-
     fn told(&mut self, recovery: &Recovery) -> String {
-        self.handle(|session, cx, out| session.handle_read(cx, recovery, out));
+        self.tell(recovery);
         self.text()
     }
 }
@@ -105,10 +93,32 @@ fn a_long_poll_that_has_something_to_say_is_not_held() {
     ] {
         let mut pair = Pair::new();
         pair.read(get(target, "").as_bytes());
-        pair.recover(&recovery);
+        assert_eq!(pair.join(&recovery), Joins::Answered, "{target}");
         let answer = pair.text();
         assert_eq!(status(&answer), "200", "{target}");
         assert!(pair.session.takes_bytes(&Limits::default()));
+    }
+}
+
+#[test]
+fn whose_a_subscription_is_the_session_says() {
+    let (lines, second) = (WireForm::LINES, Duration::from_secs(1));
+    for (mode, manner) in [
+        ("sse", Manner::Each(WireForm::EVENTS)),
+        ("stream&conflate=1s", Manner::Newest(lines, second)),
+        ("longpoll", Manner::Once),
+    ] {
+        let mut pair = Pair::new();
+        let target = format!("/topics/t?mode={mode}");
+        pair.read(get(&target, "").as_bytes());
+        let joins = pair.join(&recovery(9, 0, true));
+        assert_eq!(joins, Joins::Member { manner }, "{mode}");
+
+        let mut gone = Pair::new();
+        gone.read(get(&target, "").as_bytes());
+        gone.eof();
+        assert_eq!(gone.join(&recovery(9, 0, true)), Joins::Gone, "{mode}");
+        assert_eq!(gone.text(), "", "{mode}");
     }
 }
 
@@ -117,7 +127,7 @@ fn a_long_poll_is_held_until_something_comes_or_its_time_is_over() {
     let held = || {
         let mut pair = Pair::new();
         pair.read(get("/topics/t?mode=longpoll&timeout=3s", "").as_bytes());
-        pair.recover(&recovery(9, 0, true));
+        pair.join(&recovery(9, 0, true));
         assert_eq!(pair.text(), "");
         assert!(!pair.session.takes_bytes(&Limits::default()));
         assert!(pair.session.takes_shared_answer());
@@ -193,7 +203,7 @@ fn a_long_poll_is_held_by_any_tag_that_is_true() {
         let mut pair = Pair::new();
         let headers = format!("If-None-Match: {tags}\r\n");
         pair.read(get("/topics/t?mode=longpoll", &headers).as_bytes());
-        pair.recover(&recovery(9, behind, true));
+        pair.join(&recovery(9, behind, true));
         assert_eq!(pair.sent.is_empty(), held, "{tags}");
         if held {
             pair.time_out();
@@ -208,7 +218,7 @@ fn what_comes_to_a_held_poll_is_no_304_whatever_tags_it_made_up() {
         let mut pair = Pair::new();
         let headers = format!("If-None-Match: {tags}\r\n");
         pair.read(get("/topics/t?mode=longpoll", &headers).as_bytes());
-        pair.recover(&recovery(9, 0, true));
+        pair.join(&recovery(9, 0, true));
         pair.handle(|session, cx, out| session.handle_publications(cx, &[message(10)], out));
         assert_eq!(status(&pair.text()), "200", "{tags}");
     }
@@ -221,7 +231,7 @@ fn an_id_of_something_else_is_a_reset_and_no_error() {
         let headers = format!("Last-Event-ID: {id}\r\n");
         pair.read(get("/topics/t?mode=sse", &headers).as_bytes());
         assert_eq!(pair.wishes(), ["subscribe t after something"], "{id}");
-        pair.recover(&recovery(9, 1, false));
+        pair.join(&recovery(9, 1, false));
         assert!(pair.text().contains("event: reset\n"), "{id}");
     }
 }
@@ -257,7 +267,7 @@ fn a_held_poll_that_is_not_like_most_gets_an_answer_of_its_own() {
         let mut pair = Pair::new();
         let request = get(target, headers).replace("HTTP/1.1", &format!("HTTP/{version}"));
         pair.read(request.as_bytes());
-        pair.recover(&recovery(9, 0, true));
+        pair.join(&recovery(9, 0, true));
         let common = pair.session.takes_shared_answer();
         pair.time_out();
         let answer = pair.text();
@@ -270,7 +280,7 @@ fn a_held_poll_that_is_not_like_most_gets_an_answer_of_its_own() {
 fn a_drain_answers_held_polls_and_ends_streams_with_a_reason() {
     let mut held = Pair::new();
     held.read(get("/topics/t?mode=longpoll", "").as_bytes());
-    held.recover(&recovery(9, 0, true));
+    held.join(&recovery(9, 0, true));
     held.cx.is_draining = true;
     held.drain();
     let answer = held.text();
@@ -281,7 +291,7 @@ fn a_drain_answers_held_polls_and_ends_streams_with_a_reason() {
 
     let mut events = Pair::new();
     events.read(get("/topics/t?mode=sse", "").as_bytes());
-    events.recover(&recovery(9, 0, true));
+    events.join(&recovery(9, 0, true));
     events.sent();
     events.drain();
     let end = events.text();
@@ -329,7 +339,7 @@ fn a_stream_begins_with_where_the_reader_is() {
         let mut pair = Pair::new();
         let request = get(target, "").replace("HTTP/1.1", &format!("HTTP/{version}"));
         pair.read(request.as_bytes());
-        pair.recover(&recovery);
+        pair.join(&recovery);
         let answer = pair.text();
         assert_eq!(body(&answer), expected, "{target}");
         assert!(answer.contains("X-Accel-Buffering: no\r\n"), "{answer}");
@@ -349,7 +359,7 @@ fn a_stream_gives_signs_of_life_unless_bytes_wait() {
     ] {
         let mut pair = Pair::new();
         pair.read(get(target, "").as_bytes());
-        pair.recover(&recovery(9, 0, true));
+        pair.join(&recovery(9, 0, true));
         pair.sent();
         pair.time_out();
         assert_eq!(pair.text(), sign);
@@ -365,7 +375,7 @@ fn a_stream_gives_signs_of_life_unless_bytes_wait() {
 fn a_stream_ignores_what_follows_its_request_and_ends_with_its_client() {
     let mut pair = Pair::new();
     pair.read(get("/topics/t?mode=stream", "").as_bytes());
-    pair.recover(&recovery(9, 0, true));
+    pair.join(&recovery(9, 0, true));
     pair.sent();
     pair.wishes();
     pair.read(b"GET / HTTP/1.1\r\n\r\n");
@@ -385,7 +395,7 @@ fn a_head_has_no_body_and_the_connection_stays() {
         let request = get(&format!("/topics/t?mode={mode}"), "").replace("GET", "HEAD");
         pair.read(request.as_bytes());
         if mode == "longpoll" {
-            pair.handle(|session, cx, out| session.handle_read(cx, &recovery(9, 1, true), out));
+            pair.tell(&recovery(9, 1, true));
         }
         let answer = pair.text();
         assert!(
@@ -408,7 +418,7 @@ fn what_would_stay_is_refused_while_draining_and_a_poll_is_not() {
         pair.cx.takes_upgrades = false;
         pair.read(get(&format!("/topics/t?mode={mode}"), "").as_bytes());
         if mode == "poll" {
-            pair.handle(|session, cx, out| session.handle_read(cx, &recovery(9, 0, true), out));
+            pair.tell(&recovery(9, 0, true));
         }
         assert_eq!(status(&pair.text()), code, "{mode}");
     }

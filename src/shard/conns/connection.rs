@@ -50,8 +50,6 @@ pub(crate) struct Connection {
     pub(crate) reason: CloseReason,
     /// The peer has ended its direction; the session hears of it behind what is unread.
     pub(crate) ended: bool,
-    /// The topic's home was asked to subscribe it, and has not answered.
-    pub(crate) subscribing: bool,
     /// As what it is counted.
     pub(crate) reads: Option<Reader>,
 }
@@ -111,7 +109,6 @@ impl Connection {
             receiving: true,
             dirty: false,
             ended: false,
-            subscribing: false,
             reads: None,
         }
     }

@@ -68,17 +68,9 @@ impl Conns {
         true
     }
 
-    /// A topic's home is asked to subscribe it.
-    pub(crate) fn begin_subscribe(&mut self, id: ConnId) {
-        if let Some(conn) = self.get_mut(id) {
-            conn.subscribing = true;
-        }
-    }
-
-    /// The home has answered. Says whether it still waits for that.
-    pub(crate) fn end_subscribe(&mut self, id: ConnId) -> bool {
-        self.get_mut(id)
-            .is_some_and(|conn| std::mem::take(&mut conn.subscribing) && conn.state == State::Open)
+    /// Whether bytes go both ways.
+    pub(crate) fn is_open(&self, id: ConnId) -> bool {
+        self.get(id).is_some_and(|conn| conn.state == State::Open)
     }
 
     pub(crate) fn membership(&self, id: ConnId) -> Option<Membership> {

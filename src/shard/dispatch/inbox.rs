@@ -2,7 +2,7 @@
 
 use super::Core;
 use crate::base::ShardId;
-use crate::mesh::{Answer, Control, Letter, Message, Origin, Request};
+use crate::mesh::{Answer, Control, Letter, Message, Request};
 use crate::shard::delivery::Delivery;
 
 impl<S> Core<S> {
@@ -23,16 +23,17 @@ impl<S> Core<S> {
 
     fn requested(&mut self, from: ShardId, request: Request<S>) {
         match request {
-            Request::Publish { conn, draft } => {
-                let origin = Origin { shard: from, conn };
-                self.publish_here(origin, draft);
-            }
-            Request::Subscribe { conn, topic, after } => {
+            Request::Publish { origin, draft } => self.publish_here(origin, draft),
+            Request::Subscribe {
+                origin,
+                topic,
+                after,
+            } => {
                 let result = self.home.subscribe(&topic, from, after, self.around.now);
                 self.mesh.answer(
                     from,
                     Answer::Subscribed {
-                        conn,
+                        origin,
                         topic,
                         result,
                     },
@@ -42,9 +43,13 @@ impl<S> Core<S> {
                 self.home.unsubscribe(&topic, from, subscribers);
                 self.mesh.answer(from, Answer::Unsubscribed);
             }
-            Request::Read { conn, topic, after } => {
+            Request::Read {
+                origin,
+                topic,
+                after,
+            } => {
                 let recovery = self.home.read(&topic, after, self.around.now);
-                self.mesh.answer(from, Answer::Read { conn, recovery });
+                self.mesh.answer(from, Answer::Read { origin, recovery });
             }
             Request::Deliver {
                 delivery,
@@ -67,13 +72,13 @@ impl<S> Core<S> {
 
     fn answered(&mut self, answer: Answer) {
         match answer {
-            Answer::Published { conn, outcome } => self.published(conn, outcome),
+            Answer::Published { origin, outcome } => self.published(origin, outcome),
             Answer::Subscribed {
-                conn,
+                origin,
                 topic,
                 result,
-            } => self.subscribed(conn, &topic, result),
-            Answer::Read { conn, recovery } => self.was_read(conn, &recovery),
+            } => self.subscribed(origin, &topic, result),
+            Answer::Read { origin, recovery } => self.was_read(origin, &recovery),
             Answer::Delivered(counts) => counts.into_iter().for_each(|counts| self.count(counts)),
             Answer::Unsubscribed | Answer::Adopted => {}
         }

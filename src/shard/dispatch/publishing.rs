@@ -2,7 +2,6 @@
 //! and what became of them back.
 
 use super::Core;
-use crate::base::ConnId;
 use crate::hub::PublishOutcome;
 use crate::mesh::{Answer, Delivered, Origin, Request};
 use crate::metrics::RefuseReason;
@@ -17,8 +16,7 @@ impl<S> Core<S> {
         if home == self.around.id {
             self.publish_here(origin, draft);
         } else if self.mesh.has_credit(home) {
-            let conn = origin.conn;
-            self.mesh.request(home, Request::Publish { conn, draft });
+            self.mesh.request(home, Request::Publish { origin, draft });
         } else {
             self.refuse(origin, RefuseReason::NoCredit);
         }
@@ -87,19 +85,20 @@ impl<S> Core<S> {
     }
 
     fn answer(&mut self, origin: Origin, outcome: PublishOutcome) {
-        let Origin { shard, conn } = origin;
-        if shard == self.around.id {
-            self.published(conn, outcome);
+        if origin.shard == self.around.id {
+            self.published(origin, outcome);
         } else {
-            let answer = Answer::Published { conn, outcome };
-            self.mesh.answer(shard, answer);
+            let answer = Answer::Published { origin, outcome };
+            self.mesh.answer(origin.shard, answer);
         }
     }
 
-    pub(super) fn published(&mut self, id: ConnId, outcome: PublishOutcome) {
-        self.with_session(id, |session, context, outputs| {
-            session.handle_published(context, &outcome, outputs);
+    pub(super) fn published(&mut self, origin: Origin, outcome: PublishOutcome) {
+        let Origin { conn, tag, .. } = origin;
+        self.asked.end(conn, tag);
+        self.with_session(conn, |session, context, outputs| {
+            session.handle_published(context, tag, &outcome, outputs);
         });
-        self.may_resume(id);
+        self.may_resume(conn);
     }
 }

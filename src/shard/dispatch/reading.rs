@@ -3,43 +3,52 @@
 use super::Core;
 use crate::base::{After, ConnId, TopicName};
 use crate::hub::{Recovery, TopicsFull};
-use crate::mesh::Request;
-use crate::session::Manner;
+use crate::mesh::{Origin, Request};
+use crate::session::{Joins, Manner};
 use crate::shard::member::Member;
 use crate::wire::prepared::{self, WireForm};
 
 impl<S> Core<S> {
-    pub(super) fn read(&mut self, id: ConnId, topic: TopicName, after: Option<After>) {
+    pub(super) fn read(&mut self, origin: Origin, topic: TopicName, after: Option<After>) {
         let home = self.home_of(&topic);
         if home == self.around.id {
             let recovery = self.home.read(&topic, after, self.around.now);
-            self.was_read(id, &recovery);
+            self.was_read(origin, &recovery);
         } else {
-            let conn = id;
-            let request = Request::Read { conn, topic, after };
+            let request = Request::Read {
+                origin,
+                topic,
+                after,
+            };
             self.mesh.request_when_possible(home, request);
         }
     }
 
     /// The topic's home has told what a poll asked for.
-    pub(super) fn was_read(&mut self, id: ConnId, recovery: &Recovery) {
-        let publications = recovery.publications.len() as u64;
-        self.around.metrics.deliveries.add(publications);
-        self.with_session(id, |session, context, outputs| {
-            session.handle_read(context, recovery, outputs);
+    pub(super) fn was_read(&mut self, origin: Origin, recovery: &Recovery) {
+        let Origin { conn, tag, .. } = origin;
+        self.asked.end(conn, tag);
+        self.count_told(recovery);
+        self.with_session(conn, |session, context, outputs| {
+            session.handle_read(context, tag, recovery, outputs);
         });
-        self.may_resume(id);
+        self.may_resume(conn);
     }
 
-    pub(super) fn subscribe(&mut self, id: ConnId, topic: TopicName, after: Option<After>) {
+    /// Publications leave in an answer.
+    fn count_told(&self, recovery: &Recovery) {
+        let publications = recovery.publications.len() as u64;
+        self.around.metrics.deliveries.add(publications);
+    }
+
+    pub(super) fn subscribe(&mut self, origin: Origin, topic: TopicName, after: Option<After>) {
         let home = self.home_of(&topic);
-        self.conns.begin_subscribe(id);
         if home == self.around.id {
             let result = self.home.subscribe(&topic, home, after, self.around.now);
-            self.subscribed(id, &topic, result);
+            self.subscribed(origin, &topic, result);
         } else {
             let request = Request::Subscribe {
-                conn: id,
+                origin,
                 topic,
                 after,
             };
@@ -51,51 +60,56 @@ impl<S> Core<S> {
     /// history and live publications meet without a gap or a repeat.
     pub(super) fn subscribed(
         &mut self,
-        id: ConnId,
+        origin: Origin,
         topic: &TopicName,
         result: Result<Recovery, TopicsFull>,
     ) {
-        if !self.conns.end_subscribe(id) {
-            if result.is_ok() {
-                self.unsubscribe(topic.clone(), 1);
-            }
-            return;
-        }
+        let Origin { conn, tag, .. } = origin;
+        self.asked.end(conn, tag);
         match result {
-            Ok(recovery) if self.is_answered_by(id, &recovery) => {
-                self.unsubscribe(topic.clone(), 1);
-                self.was_read(id, &recovery);
+            Ok(recovery) => self.join(origin, topic, &recovery),
+            Err(TopicsFull) if self.conns.is_open(conn) => {
+                self.with_session(conn, |s, cx, out| s.handle_topics_full(cx, tag, out));
             }
-            Ok(recovery) => self.join(id, topic, &recovery),
-            Err(TopicsFull) => self.with_session(id, |s, cx, out| s.handle_topics_full(cx, out)),
+            Err(TopicsFull) => {}
         }
-        self.may_resume(id);
+        self.may_resume(conn);
     }
 
-    fn is_answered_by(&self, id: ConnId, recovery: &Recovery) -> bool {
-        self.conns
-            .session(id)
-            .is_some_and(|session| session.is_answered_by(recovery))
+    /// The session says what becomes of its subscription; if it does not need it, it is given back.
+    fn join(&mut self, origin: Origin, topic: &TopicName, recovery: &Recovery) {
+        let Origin { conn, tag, .. } = origin;
+        let shared = self.readers.name_of(topic);
+        let mut joins = Joins::Gone;
+        if self.conns.is_open(conn) {
+            self.with_session(conn, |session, cx, out| {
+                joins = session.handle_subscribed(cx, (tag, &shared), recovery, out);
+            });
+        }
+        match joins {
+            Joins::Member { manner } => self.begin_membership(conn, &shared, manner, recovery),
+            Joins::Answered => {
+                self.count_told(recovery);
+                self.unsubscribe(shared, 1);
+            }
+            Joins::Gone => self.unsubscribe(shared, 1),
+        }
     }
 
-    fn join(&mut self, id: ConnId, topic: &TopicName, recovery: &Recovery) {
-        let Some(session) = self.conns.session(id) else {
-            return;
-        };
-        let manner = session.manner();
-        let member = Member {
-            conn: id,
-            from: recovery.position.offset.next(),
-        };
-        let membership = self.readers.join(topic, manner, member);
-        let shared = self.readers.topic(membership).clone();
-        self.conns.set_membership(id, Some(membership));
-        self.with_session(id, |session, context, outputs| {
-            session.handle_subscribed(context, &shared, recovery, outputs);
-        });
+    /// Live publications follow what was missed.
+    fn begin_membership(
+        &mut self,
+        conn: ConnId,
+        topic: &TopicName,
+        manner: Manner,
+        recovery: &Recovery,
+    ) {
+        let from = recovery.position.offset.next();
+        let membership = self.readers.join(topic, manner, Member { conn, from });
+        self.conns.set_membership(conn, Some(membership));
         match manner {
-            Manner::Each(form) => self.send_history(id, form, recovery),
-            Manner::Newest(form, _) => self.send_newest(id, form, recovery),
+            Manner::Each(form) => self.send_history(conn, form, recovery),
+            Manner::Newest(form, _) => self.send_newest(conn, form, recovery),
             // Whoever waits for the next one was told all that there was.
             Manner::Once => {}
         }
