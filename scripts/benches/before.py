@@ -3,7 +3,7 @@
 Owns the pairs and their ratios: both builds in turns, and each pair begins with the other one.
 """
 
-from rig import Table, fail, ledger, loadgen, median, node
+from rig import Table, deliveries, fail, loadgen, median, node
 
 # Subscribers, bytes, publications in flight.
 CELLS = [(1000, 64, 1), (10000, 64, 1), (1000, 1024, 1), (10000, 1024, 1), (1000, 64, 16),
@@ -50,7 +50,7 @@ def in_turns(options, driver, measure):
 def fan_out(running, flags):
     """One closed loop, of which nothing may be lost."""
     report = loadgen("fanout", running, *flags)
-    good, words = ledger(report)
+    good, words = deliveries(report)
     if not good:
         fail(words)
     return report["total"]

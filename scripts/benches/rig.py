@@ -2,40 +2,36 @@
 
 import json
 import os
-import re
 import resource
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BIN = os.path.join(ROOT, "target", "release")
 RESULTS = os.path.join(ROOT, "target", "bench")
+# So long may a server take to end: it may have many connections to close.
+END_SECONDS = 30
+
+sys.path.append(os.path.join(ROOT, "tests"))
+from support import server  # noqa: E402
 
 
-class Server:
-    """A server process that prints `listening on http://HOST:PORT`."""
+class Server(server.Server):
+    """A server process that prints `listening on http://HOST:PORT`, pinned."""
 
     # Of the generator, beyond what it is told anyhow.
     flags = ()
 
-    def __init__(self, *command, cores=None, env=None):
+    def __init__(self, *command, cores=None):
         pin = ["taskset", "-c", cores] if cores else []
-        self.log = tempfile.TemporaryFile("w+")
-        self.process = subprocess.Popen([*pin, *command], stdout=subprocess.PIPE, text=True,
-                                        stderr=self.log, env={**os.environ, **(env or {})})
-        self.base = None
-        for line in self.process.stdout:
-            found = re.search(r"listening on (http://[^\s/]+)", line)
-            if found:
-                self.base = found.group(1)
-                break
-        if not self.base:
-            raise SystemExit(f"{command[0]} did not start: {self.errors()}")
+        super().__init__([*pin, *command])
+        try:
+            self.base = self.start().address().rstrip("/")
+        except RuntimeError as error:
+            raise SystemExit(f"{command[0]} did not start: {error}") from None
         self.url = self.base.replace("http", "ws")
-        self.pid = self.process.pid
         self.pids = [self.pid]
 
     def rss(self):
@@ -49,24 +45,12 @@ class Server:
                 total += int(stat.read().split()[0])
         return total
 
-    def stop(self):
-        self.process.terminate()
-        try:
-            self.process.wait(timeout=30)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        return self.process.returncode, self.errors()
-
-    def errors(self):
-        self.log.seek(0)
-        return self.log.read()
-
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
-        self.stop()
+        self.stop(END_SECONDS)
+        self.close()
 
 
 def node(*flags, cores="0", log="error", binary=None):
@@ -104,7 +88,7 @@ def loadgen(command, server, *flags, cores="1", name=None):
     return report
 
 
-def ledger(report):
+def deliveries(report):
     """Whether everything arrived once and in order, and the words for it."""
     total = report["total"]
     good = (total["received"] == total["expected"] > 0

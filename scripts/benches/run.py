@@ -14,7 +14,7 @@ import time
 import before
 import rig
 import scale
-from rig import Table, bare, ledger, loadgen, median, node
+from rig import Table, bare, deliveries, loadgen, median, node
 
 
 # Who reads a topic in `readers`.
@@ -73,7 +73,7 @@ def one_fanout(server, clients, size, window, options, name=None):
         report = loadgen("fanout", running, "--clients", str(clients), "--size", str(size),
                          "--in-flight", str(window), "--warmup", options.warmup,
                          "--duration", options.duration, name=name)
-    good, words = ledger(report)
+    good, words = deliveries(report)
     if not good:
         rig.fail(words)
     return report["total"]
@@ -203,7 +203,7 @@ def complete(options):
     for label, flags in runs:
         with node(cores=None) as running:
             report = loadgen("fanout", running, *flags, cores=None, name=f"complete-{flags[1]}")
-        good, words = ledger(report)
+        good, words = deliveries(report)
         table.row(label, words, "all, once, in order", good)
         total = report["total"]
         table.note(f"p50 {total['latency']['p50_us'] / 1000:.2f} ms, p99 "
@@ -269,8 +269,8 @@ def slow(options):
                          "--resume-after", "30s", "--drain", "20s", cores=None, name="slow")
         from urllib.request import urlopen
         metrics = urlopen(running.base + "/metrics").read().decode()
-        code, errors = running.stop()
-    good, words = ledger(report)
+        code, errors = running.stop(rig.END_SECONDS), running.errors()
+    good, words = deliveries(report)
     table.row("the others", words, "all, once, in order", good)
     slow_closes = sum(float(line.split()[-1]) for line in metrics.splitlines()
                       if line.startswith("altavoz_closed_total") and "slow_consumer" in line)

@@ -10,7 +10,7 @@ import time
 from urllib.request import urlopen
 
 import rig
-from rig import Table, ledger, loadgen, node
+from rig import Table, deliveries, loadgen, node
 
 MIB = 1024 * 1024
 # How long a million may take to come in, and to be closed.
@@ -41,7 +41,7 @@ def million(options):
         table.row("1,000 others at 10/s: p99 beside them over alone",
                   f"{p99[1] / p99[0]:.2f}x ({p99[0]:,.0f} and {p99[1]:,.0f} µs)", "2x",
                   p99[1] <= 2 * p99[0])
-        table.note(f"beside: {ledger(beside)[1]}")
+        table.note(f"beside: {deliveries(beside)[1]}")
     table.note(f"closed before the publications: {closes}")
     return table
 
@@ -83,7 +83,7 @@ def enter_million(table, clients, report, grown):
     table.row("set-up", f"{connect['seconds']:.1f} s, {connect['rate']:,.0f}/s")
     for why, count in connect["failures"].items():
         table.note(f"failed: {count:,} {why}")
-    good, words = ledger(report)
+    good, words = deliveries(report)
     table.row("three publications of 64 bytes", words, f"{3 * clients:,}",
               good and total["received"] == 3 * clients)
     for name, what in (("first", "to the first client"), ("last", "to the last client")):
@@ -187,8 +187,8 @@ def enter_churn(table, driver, report, before, after):
     table.row(f"{driver}: clients that vanished and came back", f"{back['cut']:,} and {back['back']:,}",
               "alike", back["cut"] == back["back"] > 0)
     table.row(f"{driver}: connections a second", f"{back['back'] / seconds:,.0f}")
-    table.row(f"{driver}: the 100 others: {ledger(report)[1]}", f"p99 "
-              f"{report['total']['latency']['p99_us'] / 1e3:.1f} ms", "all", ledger(report)[0])
+    table.row(f"{driver}: the 100 others: {deliveries(report)[1]}", f"p99 "
+              f"{report['total']['latency']['p99_us'] / 1e3:.1f} ms", "all", deliveries(report)[0])
     for name in ("descriptors", "rings", "direct descriptors", "connections", "subscriptions", "topics", "outbox"):
         table.row(f"{driver}: {name} before and after", f"{before[name]} and {after[name]}", "alike",
                   before[name] == after[name])

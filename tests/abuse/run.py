@@ -9,9 +9,7 @@ in docs/operations.md. Python's standard library only.
 import os
 import sys
 
-sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-# This folder's modules are imported as `abuse.…`; its own names shall not shadow others.
-sys.path[:] = [path for path in sys.path if os.path.basename(path) != "abuse"]
+sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 from abuse import (bad_frames, bad_requests, bodies, crowds, flags, handed_on, heads,  # noqa: E402
                    policy, slow, sudden_ends)
 from abuse.guard import Guard  # noqa: E402

@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 
-from support.node import spawn
+from support.children import spawn
 from support.raw import TEXT, Link, frame, post_request, upgrade_request
 
 TOPIC = "/topics/sudden"
@@ -18,7 +18,7 @@ CONNECTIONS_A_KIND = 10
 KINDS = 6
 VICTIM = f"""
 import sys
-sys.path.insert(0, sys.argv[2])
+sys.path[0] = sys.argv[2]
 from support.raw import Link, TEXT, frame, upgrade_request
 port, links = int(sys.argv[1]), []
 for _ in range({CONNECTIONS_A_KIND}):

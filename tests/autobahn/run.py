@@ -13,12 +13,12 @@ import collections
 import fnmatch
 import os
 import sys
-import threading
 import urllib.parse
 
-sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-from support import node, places  # noqa: E402
+sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+from support import children, places  # noqa: E402
 from support.report import Report  # noqa: E402
+from support.sections import end_at_the_latest  # noqa: E402
 
 GROUPS = {
     "1": "framing", "2": "pings and pongs", "3": "reserved bits", "4": "opcodes",
@@ -140,17 +140,6 @@ async def run(options, report):
         judge(report, group, cases, results)
 
 
-def end_at_the_latest(seconds, report):
-    """A run ends by itself even where the fuzzing client hangs outside of Python."""
-    def give_up():
-        report.fail("the run", f"not done after {seconds:.0f} s")
-        report.finish(skipped=False)
-        os._exit(1)
-    timer = threading.Timer(seconds, give_up)
-    timer.daemon = True
-    timer.start()
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("base_url", help="such as http://127.0.0.1:8000; /echo is added")
@@ -160,7 +149,7 @@ def main():
     parser.add_argument("--timeout", type=float, default=300, help="seconds a group (300)")
     parser.add_argument("-v", "--verbose", action="store_true", help="wire logs of failed cases")
     options = parser.parse_args()
-    node.exit_on_signals()
+    children.exit_on_signals()
     report = Report(options.verbose)
     try:
         import kosoku  # noqa: F401

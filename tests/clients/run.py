@@ -12,7 +12,7 @@ After N messages it publishes TEXT, if told to, waits for its own copy (a sender
 message too), closes with 1000 and exits with 0 if the node answered 1000. A client of HTTP
 publishes by POST, and its last line is `closed` alone.
 
-The runner starts one client at a time, waits for `open`, publishes each of `payloads()` by POST,
+The runner starts one client at a time, waits for `open`, publishes each of `PAYLOADS` by POST,
 and compares. A client whose library is not installed here is skipped and says so.
 """
 
@@ -30,8 +30,10 @@ import threading
 import time
 import urllib.parse
 
-sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-from support import node, places  # noqa: E402
+sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+from support import children, places  # noqa: E402
+from support.ledger import Publisher, Wrong  # noqa: E402
+from support.payloads import octets, text, value  # noqa: E402
 from support.report import Report  # noqa: E402
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -39,27 +41,24 @@ LWS = os.path.join(places.CACHE, "clients", "lws")
 JETTY_JARS = [f"/usr/share/java/jetty9-{name}.jar" for name in (
     "websocket-api", "websocket-client", "websocket-common", "client", "http", "io", "util")]
 PUBLISHED = "from the client: \u00a1hola! \U0001f4e2"
-TEXT, OCTETS, JSON = "text/plain; charset=utf-8", "application/octet-stream", "application/json"
 
 
-def payloads():
-    """What is published: (name, content type, body, whether it arrives as text)."""
-    words = "\u00a1Atenci\u00f3n! \U0001f4e2 e\u0301 \u0928\u093f \ud55c\uae00 \U00010348 \U0001f469\u200d\U0001f680"
-    return [
-        ("a short text", TEXT, b"hello", True),
-        ("multi-byte text", TEXT, words.encode(), True),
-        ("an empty text", TEXT, b"", True),
-        ("every byte value", OCTETS, bytes(range(256)), False),
-        ("empty binary", OCTETS, b"", False),
-        ("JSON", JSON, json.dumps({"n": 1, "word": "a\u00f1o"}, ensure_ascii=False).encode(), True),
-        # Over 64 KiB: the 64-bit form of a frame's length, and over usual buffers.
-        ("70 KiB of text", TEXT, ("0123456789\u00e9\u20ac\U0001f4e2" * 3770).encode()[:71676], True),
-        ("70 KiB of binary", OCTETS, hashlib.shake_256(b"altavoz").digest(70 * 1024), False),
-        ("125 bytes", TEXT, b"x" * 125, True),
-        ("126 bytes", TEXT, b"x" * 126, True),
-        ("65,535 bytes", OCTETS, b"x" * 65535, False),
-        ("65,536 bytes", OCTETS, b"x" * 65536, False),
-    ]
+WORDS = "\u00a1Atenci\u00f3n! \U0001f4e2 e\u0301 \u0928\u093f \ud55c\uae00 \U00010348 \U0001f469\u200d\U0001f680"
+PAYLOADS = [
+    text("a short text", "hello"),
+    text("multi-byte text", WORDS),
+    text("an empty text", ""),
+    octets("every byte value", bytes(range(256))),
+    octets("empty binary", b""),
+    value("JSON", json.dumps({"n": 1, "word": "a\u00f1o"}, ensure_ascii=False)),
+    # Over 64 KiB: the 64-bit form of a frame's length, and over usual buffers.
+    text("70 KiB of text", ("0123456789\u00e9\u20ac\U0001f4e2" * 3770).encode()[:71676].decode()),
+    octets("70 KiB of binary", hashlib.shake_256(b"altavoz").digest(70 * 1024)),
+    text("125 bytes", "x" * 125),
+    text("126 bytes", "x" * 126),
+    octets("65,535 bytes", b"x" * 65535),
+    octets("65,536 bytes", b"x" * 65536),
+]
 
 
 def python_client(module, script):
@@ -165,24 +164,6 @@ POLLS = {
 CLIENTS = {**SOCKETS, **STREAMS, **POLLS}
 
 
-class Publisher:
-    """Posts to the node on one kept-alive connection."""
-
-    def __init__(self, base):
-        self.base = urllib.parse.urlsplit(base)
-        self.link = http.client.HTTPConnection(self.base.hostname, self.base.port, timeout=10)
-
-    def post(self, topic, content_type, body):
-        """Publishes; returns (status, answer)."""
-        self.link.request("POST", f"/topics/{topic}", body, {"Content-Type": content_type})
-        answer = self.link.getresponse()
-        return answer.status, answer.read().decode("utf-8", "replace")
-
-    def url(self, topic, scheme):
-        """Where a client subscribes."""
-        return f"{scheme}://{self.base.netloc}/topics/{topic}"
-
-
 class Client:
     """One client program; its lines come by a queue, `None` at the end."""
 
@@ -190,7 +171,7 @@ class Client:
         self.report = report
         self.lines = queue.Queue()
         self.errors = []
-        self.child = node.spawn(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.child = children.spawn(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         threading.Thread(target=self._read_lines, daemon=True).start()
         threading.Thread(target=self._read_errors, daemon=True).start()
 
@@ -237,24 +218,24 @@ def expect(client, wanted, what, deadline):
         raise Failure(f"{what}: expected {wanted!r}\n{' ' * len(what)}       saw {line!r}")
 
 
-def message_line(text, body):
+def message_line(payload):
     """The line that a client prints for a message."""
-    return f"{'text' if text else 'binary'} {hashlib.sha256(body).hexdigest()} {len(body)}"
+    kind = "binary" if payload.kind == "binary" else "text"
+    return f"{kind} {hashlib.sha256(payload.body).hexdigest()} {len(payload.body)}"
 
 
 def drive(name, client, publisher, topic, deadline):
     """The whole exchange with one client; returns its name and version."""
     title = client.line(deadline).removeprefix("client ")
     expect(client, "open", "first line", deadline)
-    for what, content_type, body, text in payloads():
-        status, answer = publisher.post(topic, content_type, body)
-        if status != 200:
-            raise Failure(f"POST of {what}: status {status}: {answer[:300]}")
+    for payload in PAYLOADS:
+        answer = publisher.post(topic, payload)
         # Who asks again and again may be between two questions.
-        if json.loads(answer).get("subscribers") != 1 and name not in POLLS:
-            raise Failure(f"POST of {what}: one subscriber expected in {answer[:300]}")
-        expect(client, message_line(text, body), what, deadline)
-    expect(client, message_line(True, PUBLISHED.encode()), "the client's own message", deadline)
+        if answer.get("subscribers") != 1 and name not in POLLS:
+            raise Failure(f"POST of {payload.name}: one subscriber expected in {answer}")
+        expect(client, message_line(payload), payload.name, deadline)
+    own = text("the client's own message", PUBLISHED)
+    expect(client, message_line(own), own.name, deadline)
     expect(client, "closed 1000" if name in SOCKETS else "closed", "closing", deadline)
     code = client.child.wait(max(0.1, deadline - time.monotonic()))
     if code != 0:
@@ -262,11 +243,11 @@ def drive(name, client, publisher, topic, deadline):
     return title
 
 
-def run_client(name, command, publisher, report, timeout):
+def run_client(name, command, base, publisher, report, timeout):
     """Starts, drives and judges one client."""
     topic = f"clients/{name}-{secrets.token_hex(4)}"
-    count = str(len(payloads()))
-    url = publisher.url(topic, "ws" if name in SOCKETS else "http")
+    count = str(len(PAYLOADS))
+    url = f"{'ws' if name in SOCKETS else 'http'}://{base.netloc}/topics/{topic}"
     command = [*command, url, count, "--publish", PUBLISHED]
     report.debug("$ " + " ".join(command))
     begin = time.monotonic()
@@ -274,10 +255,10 @@ def run_client(name, command, publisher, report, timeout):
     try:
         title = drive(name, client, publisher, topic, begin + timeout)
         report.ok(title, f"{count} messages and its own, {time.monotonic() - begin:.1f} s")
-    except (Failure, OSError, ValueError, subprocess.TimeoutExpired,
+    except (Failure, Wrong, OSError, ValueError, subprocess.TimeoutExpired,
             http.client.HTTPException) as failure:
         report.fail(name, f"{failure}\n" + "\n".join(client.errors[-15:]))
-        publisher.link.close()
+        publisher.close()
     finally:
         client.stop()
 
@@ -290,15 +271,16 @@ def main():
     parser.add_argument("--timeout", type=float, default=30, help="seconds a client (30)")
     parser.add_argument("-v", "--verbose", action="store_true", help="every line of the clients")
     options = parser.parse_args()
-    node.exit_on_signals()
+    children.exit_on_signals()
     report = Report(options.verbose)
-    publisher = Publisher(options.base_url)
+    base = urllib.parse.urlsplit(options.base_url)
+    publisher = Publisher(base.port, host=base.hostname)
     for name in options.only or CLIENTS:
         command, missing = CLIENTS[name]()
         if missing:
             report.skip(name, f"{missing}: {places.SETUP_HINT}")
         else:
-            run_client(name, command, publisher, report, options.timeout)
+            run_client(name, command, base, publisher, report, options.timeout)
     return report.finish()
 
 

@@ -13,7 +13,7 @@ import os
 import sys
 import time
 
-sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 from support import places, sections  # noqa: E402
 from support.raw import Gone, Link, post_request, upgrade_request  # noqa: E402
 from support.sections import Section  # noqa: E402

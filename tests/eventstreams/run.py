@@ -20,9 +20,10 @@ import subprocess
 import sys
 import threading
 
-sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 from eventstreams import scenes, table  # noqa: E402
-from support import node as nodes, places  # noqa: E402
+from support import children, places  # noqa: E402
+from support.node import Node  # noqa: E402
 from support.report import Report  # noqa: E402
 from support.sections import end_at_the_latest  # noqa: E402
 
@@ -51,7 +52,7 @@ class Trial:
                   if scene.name in (self.options.scene or [scene.name])]
         stages = [self._stage(scene) for scene in wanted]
         urls = [stage.url for stage in stages]
-        child = nodes.spawn([*command, *urls], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        child = children.spawn([*command, *urls], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         errors = []
         self._begin(self._hear, child, stages)
         self._begin(errors.extend, child.stderr)
@@ -129,8 +130,8 @@ def main():
     parser.add_argument("-v", "--verbose", action="store_true")
     options = parser.parse_args()
     options.binary = os.path.abspath(options.binary)
-    nodes.exit_on_signals()
-    nodes.raise_descriptor_limit()
+    children.exit_on_signals()
+    children.raise_descriptor_limit()
     report = Report(options.verbose)
     end_at_the_latest(RUN_SECONDS_MAX, report)
     gate = threading.Semaphore(CLIENTS_AT_ONCE)
@@ -139,7 +140,7 @@ def main():
         with gate:
             Trial(client, node, options, report).run()
 
-    with nodes.Node(options.binary, *scenes.FLAGS, "--ping-interval", "1s") as node:
+    with Node(options.binary, *scenes.FLAGS, "--ping-interval", "1s") as node:
         threads = [threading.Thread(target=run, args=(client,), daemon=True)
                    for client in table.CLIENTS if client.name in (options.only or names)]
         for thread in threads:

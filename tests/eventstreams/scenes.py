@@ -141,7 +141,7 @@ class Stage:
         if self.relay:
             self.relay.close()
         for node in self.own:
-            node.stop()
+            node.close()
 
 
 def deadline():

@@ -19,11 +19,15 @@ import sys
 import threading
 import time
 
-sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 from support import places  # noqa: E402
-from support.node import Node, exit_on_signals, free_port, raise_descriptor_limit  # noqa: E402
+from support.children import exit_on_signals, raise_descriptor_limit  # noqa: E402
+from support.ledger import Publisher, Wrong  # noqa: E402
+from support.node import BEHIND_PROXY, PLAIN, Node  # noqa: E402
+from support.payloads import text  # noqa: E402
 from support.proxies import Haproxy  # noqa: E402
 from support.report import Report  # noqa: E402
+from support.sections import end_at_the_latest  # noqa: E402
 
 TOPIC = "haproxy/rolling"
 SUBSCRIBERS = 200
@@ -35,41 +39,34 @@ RETRY_MS_MAX = 30_000
 RUN_SECONDS_MAX = 150
 
 
-class Publisher(threading.Thread):
-    """Posts `NAME N` to one node, on a schedule, until told to stop."""
+class Schedule(threading.Thread):
+    """Publishes `NAME N` at one node, on a schedule, until told to stop."""
 
     def __init__(self, name, port, first=0):
         super().__init__(daemon=True)
         self.label = name
-        self.port = port
+        self.publisher = Publisher(port, timeout=5)
         self.next = first
         self.failures = []
         self.ended = threading.Event()
 
     def run(self):
-        link = None
         due = time.monotonic()
         while not self.ended.wait(max(0, due - time.monotonic())):
             due += 1 / PUBLISH_PER_SECOND
             try:
-                link = link or http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
-                link.request("POST", f"/topics/{TOPIC}", f"{self.label} {self.next}",
-                             {"Content-Type": "text/plain"})
-                answer = link.getresponse()
-                answer.read()
-                if answer.status != 200:
-                    raise OSError(f"status {answer.status}")
+                self.publisher.post(TOPIC, text("a number", f"{self.label} {self.next}"))
                 self.next += 1
-            except (OSError, http.client.HTTPException) as error:
+            except (Wrong, OSError, ValueError, http.client.HTTPException) as error:
                 self.failures.append((time.monotonic(), f"{type(error).__name__}: {error}"))
-                if link:
-                    link.close()
-                link = None
+                # The next one has a connection of its own.
+                self.publisher.close()
 
     def stop(self):
         """Ends it and waits."""
         self.ended.set()
         self.join(10)
+        self.publisher.close()
 
 
 class Visit:
@@ -158,14 +155,14 @@ async def until(condition, seconds):
     return True
 
 
-class Scene:
+class Fleet:
     """The nodes, HAProxy, the publishers and the subscribers of one run."""
 
     def __init__(self, binary, report):
         self.report = report
         self.nodes = [self._node(binary), self._node(binary)]
-        self.proxy = Haproxy([node.proxy_ports[0] for node in self.nodes])
-        self.publishers = []
+        self.proxy = None
+        self.schedules = []
         self.subscribers = []
         self.tasks = []
 
@@ -174,7 +171,19 @@ class Scene:
         # Fixed shards: the two nodes, HAProxy and 200 clients share few cores here.
         return Node(binary, "--trusted-proxy", "127.0.0.1/32", "--shards", "1",
                     "--drain", f"{DRAIN_SECONDS}s", "--drain-grace", f"{int(GRACE_SECONDS * 1000)}ms",
-                    proxy_ports=[free_port()])
+                    listen=(PLAIN, BEHIND_PROXY))
+
+    def start(self):
+        """The nodes, and HAProxy on the ports that they have."""
+        for node in self.nodes:
+            node.start()
+            self.report.debug(" ".join(node.command))
+        self.proxy = Haproxy([node.proxy_ports[0] for node in self.nodes])
+        self.proxy.start()
+
+    def log_text(self):
+        """What HAProxy says, if it is there."""
+        return self.proxy.log_text() if self.proxy else ""
 
     def status(self, name):
         """HAProxy's word for a server: UP, NOLB (404), DOWN, …"""
@@ -192,11 +201,10 @@ class Scene:
         return added
 
     def publish(self, number, first=0):
-        """A publisher for node `number`."""
-        publisher = Publisher(f"node{number}", self.nodes[number - 1].port, first)
-        self.publishers.append(publisher)
-        publisher.start()
-        return publisher
+        """Begins to publish at node `number`."""
+        schedule = Schedule(f"node{number}", self.nodes[number - 1].port, first)
+        self.schedules.append(schedule)
+        schedule.start()
 
     def last_visits_on(self, name):
         """How many are on a node now."""
@@ -205,39 +213,35 @@ class Scene:
 
     async def close(self):
         """Ends everything."""
-        for publisher in self.publishers:
-            publisher.stop()
+        for schedule in self.schedules:
+            schedule.stop()
         for subscriber in self.subscribers:
             subscriber.stopping = True
         for task in self.tasks:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
-        self.proxy.stop()
+        if self.proxy:
+            self.proxy.stop()
         for node in self.nodes:
-            if node.running():
-                node.signal(signal.SIGKILL)
-                node.wait(5)
+            node.kill()
 
 
-async def begin(scene):
+async def begin(fleet):
     """Everything up, everybody connected, balanced and receiving. False: no use to go on."""
-    report = scene.report
-    for node in scene.nodes:
-        node.start()
-        report.debug(" ".join(node.command()))
-    await asyncio.to_thread(scene.proxy.start)
+    report = fleet.report
+    await asyncio.to_thread(fleet.start)
     # HAProxy takes servers for UP until a check failed, so ask for the check's own result.
-    up = await until(lambda: scene.checked("node1") == scene.checked("node2") == "L7OK", 15)
+    up = await until(lambda: fleet.checked("node1") == fleet.checked("node2") == "L7OK", 15)
     if not report.check("HAProxy's checks pass on the PROXY listeners of both nodes", up,
-                        f"{scene.proxy.servers()}\n{scene.proxy.log_text()}"):
+                        f"{fleet.proxy.servers()}\n{fleet.log_text()}"):
         return False
-    everybody = scene.subscribe(SUBSCRIBERS)
+    everybody = fleet.subscribe(SUBSCRIBERS)
     opened = await until(lambda: all(one.visits for one in everybody), 20)
     if not report.check(f"{SUBSCRIBERS} WebSockets open through HAProxy", opened,
                         troubles(everybody)):
         return False
-    scene.publish(1)
-    scene.publish(2)
+    fleet.publish(1)
+    fleet.publish(2)
     heard = await until(lambda: all(one.visits[-1].node for one in everybody), 10)
     report.check("every subscriber receives", heard, troubles(everybody))
     shares = collections.Counter(one.visits[-1].node for one in everybody)
@@ -254,22 +258,22 @@ def troubles(subscribers):
     return f"{silent} without a connection; {counts.most_common(5)}"
 
 
-async def drain(scene):
+async def drain(fleet):
     """SIGTERM for node 1, and what HAProxy and newcomers see meanwhile. Returns when it was sent."""
-    report, node = scene.report, scene.nodes[0]
+    report, node = fleet.report, fleet.nodes[0]
     sent = time.monotonic()
     node.signal(signal.SIGTERM)
-    marked = await until(lambda: scene.status("node1") == "NOLB", GRACE_SECONDS)
+    marked = await until(lambda: fleet.status("node1") == "NOLB", GRACE_SECONDS)
     report.check("HAProxy takes the 404 for a drain, before the grace is over", marked,
-                 f"node1 is {scene.status('node1')!r}", detail=f"{time.monotonic() - sent:.2f} s")
+                 f"node1 is {fleet.status('node1')!r}", detail=f"{time.monotonic() - sent:.2f} s")
     report.equal("/healthz stays 200", await asyncio.to_thread(node.status, "/healthz"), 200)
     report.equal("/readyz says 503", await asyncio.to_thread(node.status, "/readyz"), 503)
     report.equal("/readyz?drain=404 says 404",
                  await asyncio.to_thread(node.status, "/readyz?drain=404"), 404)
-    kept = int(scene.proxy.servers()["node1"]["scur"])
+    kept = int(fleet.proxy.servers()["node1"]["scur"])
     report.check("the mark breaks none of the node's connections",
                  kept >= SUBSCRIBERS * 0.4, f"HAProxy counts {kept} sessions", detail=f"{kept} stay")
-    newcomers = scene.subscribe(5)
+    newcomers = fleet.subscribe(5)
     await until(lambda: all(one.visits and one.visits[-1].node for one in newcomers), 5)
     report.equal("newcomers go to node 2", {one.visits[-1].node if one.visits else None
                                             for one in newcomers}, {"node2"}, troubles(newcomers))
@@ -279,10 +283,10 @@ async def drain(scene):
     return sent
 
 
-def judge_closes(scene, sent):
+def judge_closes(fleet, sent):
     """The closes of node 1's clients: codes, hints, and how they are spread."""
-    report = scene.report
-    closes = [one.visits[0] for one in scene.subscribers if one.visits[0].node == "node1"]
+    report = fleet.report
+    closes = [one.visits[0] for one in fleet.subscribers if one.visits[0].node == "node1"]
     codes = collections.Counter((visit.code, re.sub(r"\d+", "N", visit.reason)) for visit in closes)
     hints = [retry_ms(visit) for visit in closes]
     report.check("each of its clients was closed with 1001 and retry=MS",
@@ -316,29 +320,29 @@ def judge_spread(report, times):
                  f"{share:.0%}", detail=f"at most {share:.0%}")
 
 
-async def judge_return(scene):
+async def judge_return(fleet):
     """Everybody is on node 2 now, and nobody ran into anything on the way."""
-    report = scene.report
-    count = len(scene.subscribers)
-    back = await until(lambda: scene.last_visits_on("node2") == count, RETRY_MS_MAX / 1000 + 5)
+    report = fleet.report
+    count = len(fleet.subscribers)
+    back = await until(lambda: fleet.last_visits_on("node2") == count, RETRY_MS_MAX / 1000 + 5)
     report.check("all are on node 2 by HAProxy", back,
-                 f"{scene.last_visits_on('node2')} of {count}; {troubles(scene.subscribers)}",
+                 f"{fleet.last_visits_on('node2')} of {count}; {troubles(fleet.subscribers)}",
                  detail=f"{count} clients")
     report.check("no connection was refused on the way",
-                 not any(one.troubles for one in scene.subscribers), troubles(scene.subscribers))
-    gone = await until(lambda: scene.status("node1") == "DOWN", 10)
-    report.check("HAProxy sees that node 1 is gone", gone, scene.status("node1"))
+                 not any(one.troubles for one in fleet.subscribers), troubles(fleet.subscribers))
+    gone = await until(lambda: fleet.status("node1") == "DOWN", 10)
+    report.check("HAProxy sees that node 1 is gone", gone, fleet.status("node1"))
 
 
-async def judge_messages(scene):
+async def judge_messages(fleet):
     """Nothing lost on node 2; on node 1 nothing out of order or missing before a close."""
-    report = scene.report
-    second = scene.publishers[1]
+    report = fleet.report
+    second = fleet.schedules[1]
     second.stop()
     last = second.next - 1
-    there = [one for one in scene.subscribers if one.visits[0].node == "node2"]
-    initial = [one for one in there if one in scene.subscribers[:SUBSCRIBERS]]
-    await until(lambda: all(one.visits[-1].numbers[-1:] == [last] for one in scene.subscribers), 10)
+    there = [one for one in fleet.subscribers if one.visits[0].node == "node2"]
+    initial = [one for one in there if one in fleet.subscribers[:SUBSCRIBERS]]
+    await until(lambda: all(one.visits[-1].numbers[-1:] == [last] for one in fleet.subscribers), 10)
     report.check("node 2 took every publication", not second.failures, second.failures[:5],
                  detail=f"{second.next} of them")
     whole = [one for one in initial if one.visits[0].numbers == list(range(last + 1))]
@@ -347,24 +351,24 @@ async def judge_messages(scene):
                  f"{len(whole)} of {len(initial)}; another: "
                  f"{[one.visits[0].numbers for one in initial if one not in whole][:1]}",
                  detail=f"{len(initial)} clients, {last + 1} publications")
-    visits = [visit for one in scene.subscribers for visit in one.visits]
+    visits = [visit for one in fleet.subscribers for visit in one.visits]
     gaps = [visit for visit in visits if not visit.is_dense()]
     report.check("no connection has a gap, a repeat, or messages of two nodes", not gaps,
                  [visit.messages for visit in gaps[:1]], detail=f"{len(visits)} connections")
-    late = [one for one in scene.subscribers if one.visits[-1].numbers[-1:] != [last]]
+    late = [one for one in fleet.subscribers if one.visits[-1].numbers[-1:] != [last]]
     report.check("who came back follows to the end", not late, f"{len(late)} do not")
     on_other = [one for one in there if len(one.visits) != 1]
     report.check("nobody on node 2 was disconnected", not on_other, len(on_other))
 
 
-async def come_back(scene):
+async def come_back(fleet):
     """Node 1 starts again on its ports and takes newcomers."""
-    report = scene.report
-    await asyncio.to_thread(scene.nodes[0].start)
-    up = await until(lambda: scene.status("node1") == "UP", 10)
-    report.check("node 1 comes back", up, scene.status("node1"))
-    scene.publish(1)
-    newcomers = scene.subscribe(10)
+    report = fleet.report
+    await asyncio.to_thread(fleet.nodes[0].start)
+    up = await until(lambda: fleet.status("node1") == "UP", 10)
+    report.check("node 1 comes back", up, fleet.status("node1"))
+    fleet.publish(1)
+    newcomers = fleet.subscribe(10)
     heard = await until(lambda: all(one.visits and one.visits[-1].node == "node1"
                                     for one in newcomers), 10)
     shares = collections.Counter(one.visits[-1].node if one.visits else None for one in newcomers)
@@ -372,22 +376,22 @@ async def come_back(scene):
 
 
 async def run(binary, report):
-    """The whole scene."""
-    scene = Scene(binary, report)
+    """The whole restart."""
+    fleet = Fleet(binary, report)
     try:
-        if await begin(scene):
-            sent = await drain(scene)
-            judge_closes(scene, sent)
-            await judge_return(scene)
-            await judge_messages(scene)
-            await come_back(scene)
+        if await begin(fleet):
+            sent = await drain(fleet)
+            judge_closes(fleet, sent)
+            await judge_return(fleet)
+            await judge_messages(fleet)
+            await come_back(fleet)
     except (RuntimeError, KeyError, IndexError, OSError) as error:
-        report.fail("the run", f"{type(error).__name__}: {error}\n{scene.proxy.log_text()}")
+        report.fail("the run", f"{type(error).__name__}: {error}\n{fleet.log_text()}")
     finally:
         if report.failed and report.verbose:
-            for node in scene.nodes:
+            for node in fleet.nodes:
                 report.debug(node.log_text())
-        await scene.close()
+        await fleet.close()
 
 
 def main():
@@ -406,10 +410,8 @@ def main():
     if missing := Haproxy.missing():
         report.skip("HAProxy", missing)
         return report.finish()
-    try:
-        asyncio.run(asyncio.wait_for(run(options.binary, report), RUN_SECONDS_MAX))
-    except asyncio.TimeoutError:
-        report.fail("the run", f"not done after {RUN_SECONDS_MAX} s")
+    end_at_the_latest(RUN_SECONDS_MAX, report)
+    asyncio.run(run(options.binary, report))
     return report.finish(skipped=False)
 
 

@@ -5,7 +5,7 @@ import socket
 import tempfile
 
 from host.namespaces import may_unshare
-from support.node import free_port
+from support.children import free_port
 from support.program import Program, attempt, outcome
 
 HOSTS = "127.0.0.1 localhost\n::1 localhost ip6-localhost\n127.0.0.1 both.test\n" \

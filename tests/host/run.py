@@ -9,9 +9,7 @@ the check is skipped with the reason. Python's standard library and util-linux o
 import os
 import sys
 
-sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-# This folder's modules are imported as `host.…`; its own names shall not shadow others.
-sys.path[:] = [path for path in sys.path if os.path.basename(path) != "host"]
+sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 from host import addresses, files, obstacles, signals, streams, surroundings, values, variables  # noqa: E402
 from support import sections  # noqa: E402
 from support.sections import Section  # noqa: E402

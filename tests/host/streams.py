@@ -8,7 +8,7 @@ import signal
 import subprocess
 import tempfile
 
-from support.node import free_port
+from support.children import free_port
 from support.program import Program, outcome
 
 

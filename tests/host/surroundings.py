@@ -9,7 +9,7 @@ import tempfile
 import time
 
 from host.namespaces import may_unshare
-from support.node import free_port
+from support.children import free_port
 from support.program import Program, attempt, outcome
 from support.raw import Link
 

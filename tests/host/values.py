@@ -102,12 +102,12 @@ def of_queries(binary, report):
     with Program(binary) as node:
         node.request("POST", "/topics/t", b"x")
         for value in ("1m30s", "0.5s", "1m", "1500ms", "1m%2030s"):
-            status, body = node.request(
+            status, _, body = node.request(
                 "GET", f"/topics/t?mode=longpoll&after=earliest&timeout={value}")
             report.equal(f"timeout={value} is understood", status, 200, body)
         for name, value in (("timeout", "90"), ("timeout", "1M"), ("conflate", "5"),
                             ("conflate", "1s1m")):
             mode = "longpoll" if name == "timeout" else "stream"
-            status, body = node.request("GET", f"/topics/t?mode={mode}&{name}={value}")
+            status, _, body = node.request("GET", f"/topics/t?mode={mode}&{name}={value}")
             report.check(f"{name}={value} is refused with what is right",
                          status == 400 and TIME_FORM in body.decode(), f"{status}: {body}")

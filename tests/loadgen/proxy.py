@@ -8,6 +8,7 @@ import tempfile
 import time
 
 from loadgen.program import loadgen
+from support.children import free_port
 
 CONFIG = """
 daemon off; master_process off; error_log stderr; pid {folder}/pid;
@@ -30,12 +31,6 @@ ENDS = {
     "keepalive_timeout 0": 19,
     "keepalive_time 100ms": 1,
 }
-
-
-def free_port():
-    """One that nobody has now."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
 
 
 def listens(port, seconds=10):

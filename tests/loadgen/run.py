@@ -8,9 +8,7 @@ pleases. What is not installed is skipped and named. Python's standard library o
 import os
 import sys
 
-sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-# This folder's modules are imported as `loadgen.…`; its own names shall not shadow others.
-sys.path[:] = [path for path in sys.path if os.path.basename(path) != "loadgen"]
+sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 from loadgen import certificates, logs, proxy  # noqa: E402
 from support import sections  # noqa: E402
 from support.sections import Section  # noqa: E402

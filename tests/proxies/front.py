@@ -7,8 +7,9 @@ import time
 from contextlib import ExitStack
 
 from proxies import compression, greetings, posts, strangers
+from support.children import spawn
 from support.ledger import Ledger, Publisher, compare
-from support.node import Node, free_port, spawn
+from support.node import BEHIND_PROXY, PLAIN, Node
 from support.payloads import PAYLOADS, numbered, octets
 from support.other_proxies import Caddy, Envoy, H2o, Lighttpd, Traefik
 from support.proxies import Certificate, Haproxy, Httpd, Nginx, PlainNginx, find
@@ -62,7 +63,7 @@ class Front(Scene):
 
 def new_node(binary, *flags):
     """A node with listeners for both kinds of proxies."""
-    return Node(binary, *NODE_FLAGS, *flags, proxy_ports=[free_port(), free_port()])
+    return Node(binary, *NODE_FLAGS, *flags, listen=(PLAIN, BEHIND_PROXY, BEHIND_PROXY))
 
 
 def new_proxy(kind, node, certificate=None, changes=()):

@@ -11,9 +11,7 @@ collects could do. The section `idle` takes more than three minutes and runs wit
 import os
 import sys
 
-sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-# This folder's modules are imported as `proxies.…`; its own names shall not shadow others.
-sys.path[:] = [path for path in sys.path if os.path.basename(path) != "proxies"]
+sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 from proxies import front, idle  # noqa: E402
 from support import places, sections  # noqa: E402
 from support.sections import Section  # noqa: E402

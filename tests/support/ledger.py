@@ -39,10 +39,10 @@ class Published(NamedTuple):
 class Publisher:
     """Posts to one node on a kept-alive connection."""
 
-    def __init__(self, port, headers=None):
+    def __init__(self, port, headers=None, host="127.0.0.1", timeout=20):
         self.port = port
         self.headers = headers or {}
-        self.link = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        self.link = http.client.HTTPConnection(host, port, timeout=timeout)
 
     def post(self, topic, payload):
         """Publishes; returns the answer's object."""
@@ -55,7 +55,7 @@ class Publisher:
         return json.loads(body)
 
     def close(self):
-        """Hangs up."""
+        """Hangs up; the next publication has a connection of its own."""
         self.link.close()
 
 

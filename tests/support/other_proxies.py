@@ -10,7 +10,7 @@ import shutil
 import signal
 
 from support import places
-from support.node import free_port, spawn
+from support.children import free_port, spawn
 from support.proxies import Proxy, find
 
 SCRIPTS = os.path.join(places.ROOT, "scripts")

@@ -15,7 +15,7 @@ import time
 import urllib.request
 
 from support import places
-from support.node import free_port, spawn
+from support.children import free_port, spawn
 from support.raw import Gone, Link
 
 START_SECONDS = 20

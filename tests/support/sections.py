@@ -10,7 +10,8 @@ import threading
 import traceback
 from typing import Callable, NamedTuple
 
-from support.node import Node, exit_on_signals, kill_all, raise_descriptor_limit
+from support.children import exit_on_signals, kill_all, raise_descriptor_limit
+from support.node import Node
 from support.report import Report
 
 DRAIN = ("--drain", "200ms")
@@ -31,7 +32,7 @@ class Section(NamedTuple):
 def end_at_the_latest(seconds, report):
     """The run ends by itself, and takes its children with it."""
     def give_up():
-        report.fail("the run", f"not done after {seconds} s")
+        report.fail("the run", f"not done after {seconds:.0f} s")
         report.finish(skipped=False)
         kill_all()
         os._exit(1)
@@ -52,17 +53,16 @@ def run_alone(section, report, options):
 def run_section(section, report, options, prepare):
     """One section with a node of its own; what it raises is a failure of the section."""
     report.note(f"section {section.name}")
-    node = None
+    drain = () if "--drain" in section.flags else DRAIN
+    node = Node(options.binary, *drain, *section.flags, *options.node_flag, **section.options)
     try:
-        drain = () if "--drain" in section.flags else DRAIN
-        with Node(options.binary, *drain, *section.flags, *options.node_flag,
-                  **section.options) as node:
-            section.run(prepare(node, report))
-            report.equal(f"section {section.name}: the node exits with 0", node.stop(), 0,
-                         node.log_text())
+        section.run(prepare(node.start(), report))
+        report.equal(f"section {section.name}: the node exits with 0", node.stop(), 0,
+                     node.log_text())
     except Exception:  # pylint: disable=broad-except # the other sections shall still run
-        log = node.log_text() if node and not node.log.file.closed else ""
-        report.fail(f"section {section.name}", f"{traceback.format_exc()}\n{log}")
+        report.fail(f"section {section.name}", f"{traceback.format_exc()}\n{node.log_text()}")
+    finally:
+        node.close()
 
 
 def main(title, sections, seconds_max, prepare=None):

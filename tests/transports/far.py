@@ -5,7 +5,7 @@ import time
 
 from support import far
 from support.ledger import Published, compare
-from support.node import Node, free_port
+from support.node import Node
 from support.readers import BY_NAME, READ_SECONDS, Close
 from support.scene import Scene
 from support.sections import DRAIN
@@ -27,9 +27,8 @@ def run(binary, report):
     with far.FarLink(0.025) as link:
         for name in ("WebSocket json", "SSE"):
             with link.near():
-                port = free_port()
-                with Node(binary, *DRAIN, "--listen", f"{far.NEAR}:{port}", "--insecure",
-                          "--outbox-bytes", OUTBOX, ports=[port]) as node:
+                with Node(binary, *DRAIN, "--insecure", "--outbox-bytes", OUTBOX,
+                          listen=("0.0.0.0:0",)) as node:
                     one_reader(Scene(node, report), link, BY_NAME[name])
 
 

@@ -2,18 +2,14 @@
 names of this host, preflights, subprotocols. None of it is an error, and who the client is decides.
 """
 
-import glob
-import os
 import shutil
 import subprocess
-import sys
 
-from support.node import Node, free_port
+from support.node import BEHIND_PROXY, PLAIN, Node
 from support.payloads import numbered
 from support.raw import TEXT, Link, frame, upgrade_request
-from support.readers import SSE, TRANSPORTS, refusal
+from support.readers import TRANSPORTS, refusal
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 TOPIC = "filled/topic"
 ALLOWED = "https://app.example.com"
 FLAGS = ("--allow-origin", ALLOWED)
@@ -213,7 +209,6 @@ def run_promtool(scene):
 
 def run_parsers(scene):
     """The two parsers of Python's client library, where it is installed."""
-    sys.path += glob.glob(os.path.join(ROOT, ".cache/venv/lib/python3*/site-packages"))
     try:
         from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_open
         from prometheus_client.parser import text_string_to_metric_families as read_text
@@ -351,7 +346,7 @@ PAGE = "Accept: text/html\r\n"
 def run_clients(binary, report):
     """Who the client is decides over the node's own pages."""
     key = ("--publish-key", KEY, "--shards", "1", "--drain", "0s")
-    with Node(binary, *key, "--trusted-proxy", "127.0.0.1/32", proxy_ports=[free_port()]) as node:
+    with Node(binary, *key, "--trusted-proxy", "127.0.0.1/32", listen=(PLAIN, BEHIND_PROXY)) as node:
         for headers, wanted in (
                 ("", 200), ("X-Forwarded-For: 127.0.0.1\r\n", 200), ("X-Forwarded-For: ::1\r\n", 200),
                 ('Forwarded: for="[::1]:4711";proto=https\r\n', 200),

@@ -9,10 +9,8 @@ for `promtool` and the parsers of prometheus-client where they are installed.
 import os
 import sys
 
-sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-# This folder's modules are imported as `transports.…`; its own names shall not shadow others.
-sys.path[:] = [path for path in sys.path if os.path.basename(path) != "transports"]
-from support import sections  # noqa: E402
+sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+from support import places, sections  # noqa: E402
 from support.sections import Section  # noqa: E402
 from transports import (access, conflate, drain, far, filled, gone, histories, matrix,  # noqa: E402
                         rules, slow, waiting)
@@ -43,4 +41,5 @@ SECTIONS = [
 ]
 
 if __name__ == "__main__":
+    places.use_venv()
     sys.exit(sections.main(__doc__.splitlines()[0], SECTIONS, RUN_SECONDS_MAX, Scene))

@@ -12,13 +12,12 @@ import shlex
 import sys
 import time
 
-sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
-import rig
-import servers
-import tables
-from servers import Missing
-from tables import Seen
+import rig  # noqa: E402
+from peers import servers, tables  # noqa: E402
+from peers.servers import Missing  # noqa: E402
+from peers.tables import Seen  # noqa: E402
 
 OUR_OWN = ("epoll", "uring")
 SIZE_BYTES = 64

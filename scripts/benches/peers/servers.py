@@ -14,8 +14,9 @@ import sys
 import tempfile
 import time
 
-import protocols
 import rig
+from peers import protocols
+from support.children import free_port
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 PEERS = os.path.join(rig.ROOT, ".cache", "peers")
@@ -331,12 +332,6 @@ def words(*command):
 
 def packaged(package):
     return words("dpkg-query", "-W", "-f", "${Version}", package) + " of Debian"
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def listens(port):

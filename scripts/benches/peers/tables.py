@@ -27,7 +27,8 @@ ALL = [
 
 
 class Seen:
-    """What was seen of one server: its figures round by round, its ledger, and what was the limit."""
+    """What was seen of one server: its figures round by round, its deliveries, and
+    what was the limit."""
 
     def __init__(self, arm):
         self.name = arm.name
@@ -47,7 +48,7 @@ class Seen:
         self.rounds[-1].update({key: value for key, value in figures.items() if value is not None})
 
     def count(self, what, report):
-        """Adds a run to the ledger, and keeps the generator's word on whether it is a result."""
+        """Adds the deliveries of a run, and keeps the generator's word on whether it is a result."""
         connect, total = report["connect"], report["total"]
         self.wanted += connect["connected"] + sum(connect["failures"].values())
         self.connected += connect["connected"]
@@ -69,7 +70,7 @@ def of(found, figures):
     """All tables of what was found, by the key of each server, in the order in which they are read:
     where others are ahead of us comes first."""
     figures = [figure for figure in figures if any(seen.values(figure[0]) for seen in found.values())]
-    parts = [ahead(found, figures), rows(main(found, figures)), rows(ledger(found))]
+    parts = [ahead(found, figures), rows(main(found, figures)), rows(deliveries(found))]
     if OURS in found:
         parts.append(["Range of the ratios", "", *rows(ranges(found, figures))])
     parts.append(rows(versions(found)))
@@ -109,7 +110,7 @@ def cell(seen, ours, figure, form):
     return form.format(median(values)) + ratio
 
 
-def ledger(found):
+def deliveries(found):
     yield ["server", "delivered of expected", "connected of wanted", "server, share of its core",
            "generator, share of its core", "server waited", "limit"]
     for seen in found.values():
