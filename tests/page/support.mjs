@@ -85,17 +85,10 @@ export function listen(page, name, complaints) {
   });
 }
 
-/** A free port below those that the system gives to clients, so that nobody takes it while a node is down. */
-async function freePort() {
-  for (;;) {
-    const port = 18_000 + Math.floor(Math.random() * 12_000);
-    const isFree = await new Promise((resolve) => {
-      const server = net.createServer().once("error", () => resolve(false));
-      server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
-    });
-    if (isFree) return port;
-  }
-}
+/** A port below those that the system gives to clients, so that nobody takes it while a node is down. */
+const anyPort = () => 18_000 + Math.floor(Math.random() * 12_000);
+/** How many of them a node tries before it gives up: another program may have one. */
+const TRIES_MAX = 10;
 
 /** A node of the test's own, which may be killed and started again at the same address. */
 export class Node {
@@ -105,9 +98,21 @@ export class Node {
   get port() { return this.#port; }
 
   async start() {
-    this.#port ||= await freePort();
+    if (this.#port) return this.#startAt(this.#port);
+    for (let tries = 1; ; tries += 1) {
+      const port = anyPort();
+      try {
+        await this.#startAt(port);
+        this.#port = port;
+        return this;
+      } catch (error) {
+        if (tries === TRIES_MAX) throw error;
+      }
+    }
+  }
+  async #startAt(port) {
     const environment = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("ALTAVOZ_")));
-    const flags = ["--listen", `127.0.0.1:${this.#port}`, "--log-level", "error", "--drain", "300ms", ...this.#flags];
+    const flags = ["--listen", `127.0.0.1:${port}`, "--log-level", "error", "--drain", "300ms", ...this.#flags];
     const child = this.#process = spawn(this.#binary, flags, { stdio: ["ignore", "pipe", "inherit"], env: environment });
     children.add(child);
     child.once("exit", () => children.delete(child));
