@@ -121,7 +121,9 @@ impl<'a> Asked<'a> {
             {
                 return Err(moved());
             }
-            "/" | "/compare" | "/altavoz.js" | "/healthz" | "/readyz" | METRICS => PAGE_METHODS,
+            "/" | "/compare" | "/altavoz.js" | "/page.js" | "/healthz" | "/readyz" | METRICS => {
+                PAGE_METHODS
+            }
             "/echo" if self.policy.echo => PAGE_METHODS,
             _ => {
                 return Err(not_found(
@@ -156,6 +158,8 @@ impl<'a> Asked<'a> {
             "/compare" => self.page(Route::Page(Page::Compare)),
             // Pages of anybody may use it, wherever they may subscribe.
             "/altavoz.js" => Ok(Route::Page(Page::Client)),
+            // A page asks for it without its own key, and there is no secret in it.
+            "/page.js" => Ok(Route::Page(Page::Common)),
             _ => Err(not_found("there is nothing here")),
         }
     }

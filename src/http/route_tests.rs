@@ -105,6 +105,7 @@ fn every_path_on_an_open_loopback_node() {
         ("GET /?topic=x", "", page()),
         ("GET /compare", "", Route::Page(Page::Compare)),
         ("GET /altavoz.js", "", Route::Page(Page::Client)),
+        ("GET /page.js", "", Route::Page(Page::Common)),
         ("HEAD /", "", page()),
         ("GET /topics/a%2Fb", "Accept: text/html, */*\r\n", page()),
         ("GET /topics/a", "Accept: text/html;q=0.9\r\n", page()),

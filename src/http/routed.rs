@@ -136,4 +136,6 @@ pub enum Page {
     Compare,
     /// The client that falls back.
     Client,
+    /// What the scripts of both pages have in common.
+    Common,
 }

@@ -34,6 +34,8 @@ const DASHBOARD: &str = include_str!("page/index.html");
 const COMPARE: &str = include_str!("page/compare.html");
 /// The client that falls back.
 const CLIENT: &str = include_str!("page/altavoz.js");
+/// What both pages have in common.
+const COMMON: &str = include_str!("page/page.js");
 
 /// How often the main thread looks whether a drain is over.
 const DRAIN_LOOK: Duration = Duration::from_millis(20);
@@ -250,6 +252,7 @@ fn settings(
         dashboard: DASHBOARD,
         compare: COMPARE,
         client: CLIENT,
+        common: COMMON,
         metrics: Box::new(move |format| metrics::render(&metrics, &node, format)),
     };
     Ok(Settings {

@@ -221,6 +221,7 @@ impl<S> Core<S> {
             Question::Page(Page::Dashboard) => Reply::Page(pages.dashboard),
             Question::Page(Page::Compare) => Reply::Page(pages.compare),
             Question::Page(Page::Client) => Reply::Script(pages.client),
+            Question::Page(Page::Common) => Reply::Script(pages.common),
         };
         self.with_session(id, |session, context, outputs| {
             session.handle_reply(context, &reply, outputs);

@@ -29,6 +29,8 @@ pub struct Pages {
     pub compare: &'static str,
     /// The script of the client that falls back.
     pub client: &'static str,
+    /// The script that both pages have.
+    pub common: &'static str,
     /// Makes the text of `/metrics`.
     pub metrics: Box<dyn Fn(Format) -> String + Send + Sync>,
 }

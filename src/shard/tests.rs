@@ -111,6 +111,7 @@ fn settings(limits: Limits, coalesce: Duration) -> Settings {
             dashboard: "",
             compare: "",
             client: "",
+            common: "",
             metrics: Box::new(|_| String::new()),
         },
     }

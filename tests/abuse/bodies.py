@@ -12,7 +12,7 @@ from support.raw import Gone, Link, frame, post_request, upgrade_request
 
 METHODS = ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE", "TRACE", "SHOUT"]
 PATHS = ["/topics/unasked", "/topics/unasked?mode=longpoll&timeout=0s", "/metrics", "/", "/compare",
-         "/altavoz.js", "/healthz", "/readyz", "/nowhere"]
+         "/altavoz.js", "/page.js", "/healthz", "/readyz", "/nowhere"]
 SMUGGLED = b"POST /topics/smuggled HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1\r\n\r\nx"
 NEXT = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Next: 1\r\n\r\n"
 LONG = SMUGGLED * 300

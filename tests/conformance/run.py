@@ -43,7 +43,8 @@ def exchanges(position):
     """(name, bytes of the request, whether the answer ends by itself)."""
     origin = f"Origin: {ALLOWED}"
     own = [(f"{method} {path}", request(f"{method} {path}"), True)
-           for path in ("/", "/compare", "/altavoz.js", "/healthz", "/readyz", "/metrics", "/echo", "/nowhere",
+           for path in ("/", "/compare", "/altavoz.js", "/page.js", "/healthz", "/readyz", "/metrics",
+                        "/echo", "/nowhere",
                         "/topics/lint", "/topics/lint?mode=poll&after=earliest",
                         "/topics/lint?mode=longpoll&timeout=0s", "/topics/lint?mode=x")
            for method in ("GET", "HEAD", "OPTIONS", "PUT", "SHOUT")]
@@ -163,7 +164,8 @@ def resources(node_and_report):
     """Each resource through redbot, which asks several times in different ways."""
     node, report = node_and_report
     node.request("POST", "/topics/lint", b"hello", {"Content-Type": "text/plain"})
-    paths = ["/", "/altavoz.js", "/healthz", "/metrics", "/topics/lint", "/topics/lint?mode=longpoll&timeout=0s"]
+    paths = ["/", "/altavoz.js", "/page.js", "/healthz", "/metrics", "/topics/lint",
+             "/topics/lint?mode=longpoll&timeout=0s"]
     for path, resource in droids(node.port, paths):
         judge(report, f"GET {path}, asked in several ways", list(flat(resource.response.notes)), set())
         if path.startswith("/topics"):

@@ -266,6 +266,16 @@ async function keys(context) {
   await page.close();
 }
 
+async function withoutScript(context) {
+  for (const path of ["/", "/compare"]) await check(`${path} says so where the node does not give it /page.js`, async () => {
+    const page = await context.newPage();
+    await page.route("**/page.js", (route) => route.abort());
+    await page.goto(base + path);
+    await until("the words", async () => (await page.locator("body").innerText()).startsWith("The node did not give /page.js"));
+    await page.close();
+  });
+}
+
 async function states(context) {
   const page = await context.newPage();
   let play = "draining";
@@ -331,6 +341,7 @@ try {
   await closes(context);
   await fallsBack(context);
   await keys(context);
+  await withoutScript(context);
   await states(context);
   await names(context);
   await looks(browser);

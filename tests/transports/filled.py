@@ -235,7 +235,7 @@ def run_tokens(scene):
             with scene.check(f"{transport} | {header.strip()!r} {query}: answered") as trial:
                 request = transport.request(TOPIC, "zz:1", query, header)
                 trial.equal("status", refusal(scene.port, request)[0], 101 if transport.is_socket else 200)
-        for target in ("/", "/compare", "/metrics", "/altavoz.js", "/healthz"):
+        for target in ("/", "/compare", "/metrics", "/altavoz.js", "/page.js", "/healthz"):
             with scene.check(f"{target} | {header.strip()!r} {query}: answered") as trial:
                 trial.equal("status", ask(scene.port, f"{target}?{query}", header)[0], 200)
         with scene.check(f"POST | {header.strip()!r} {query}: answered") as trial:
@@ -254,7 +254,7 @@ def run_names(scene):
         for target in (topic(), "/", "/compare", "/metrics", topic("?mode=poll")):
             with scene.check(f"Host {host!r} {target}: {wanted}") as trial:
                 trial.equal("status", ask(scene.port, target, host=host)[0], wanted)
-        for target in ("/healthz", "/readyz", "/altavoz.js"):
+        for target in ("/healthz", "/readyz", "/altavoz.js", "/page.js"):
             with scene.check(f"Host {host!r} {target}: 200") as trial:
                 trial.equal("status", ask(scene.port, target, host=host)[0], 200)
     for origin, wanted in (("http://localhost.:3000", 200), ("http://a.localhost", 200),
@@ -398,5 +398,5 @@ def judge_pages(port, report, headers, wanted):
                 continue
             report.equal(f"{target} with {headers.strip()!r}{' and the key' if key else ''}",
                          ask(port, target, PAGE + headers + key)[0], status)
-    for target in ("/healthz", "/readyz", "/altavoz.js"):
+    for target in ("/healthz", "/readyz", "/altavoz.js", "/page.js"):
         report.equal(f"{target} with {headers.strip()!r}", ask(port, target, headers)[0], 200)

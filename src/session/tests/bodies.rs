@@ -7,7 +7,7 @@ const METHODS: [&str; 10] = [
     "GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE", "TRACE", "CONNECT", "SHOUT",
 ];
 
-const PATHS: [&str; 13] = [
+const PATHS: [&str; 14] = [
     "/topics/t",
     "/topics/t?mode=poll&after=1:3",
     "/topics/t?mode=longpoll&timeout=0s",
@@ -15,6 +15,7 @@ const PATHS: [&str; 13] = [
     "/",
     "/compare",
     "/altavoz.js",
+    "/page.js",
     "/healthz",
     "/readyz?drain=404",
     "/metrics",

@@ -100,6 +100,7 @@ fn head_is_answered_with_the_head_that_get_would_get() {
         "/",
         "/compare",
         "/altavoz.js",
+        "/page.js",
         "/healthz",
         "/readyz",
         "/metrics",
@@ -138,6 +139,7 @@ fn an_answer_says_which_headers_of_the_request_decided_it() {
         ("/topics/t?mode=longpoll", "", "Origin"),
         ("/healthz", "", "Origin"),
         ("/altavoz.js", "", "Origin"),
+        ("/page.js", "", "Origin"),
         ("/nowhere", "", "Origin"),
     ] {
         for origin in ["", "Origin: http://a.test\r\n"] {

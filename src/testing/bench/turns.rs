@@ -111,6 +111,7 @@ fn shard(driver: GreedyDriver) -> Shard<GreedyDriver> {
             dashboard: "",
             compare: "",
             client: "",
+            common: "",
             metrics: Box::new(|_| String::new()),
         },
     };

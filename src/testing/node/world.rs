@@ -484,6 +484,7 @@ fn settings(plan: &Plan, rng: &mut Rng) -> Settings {
             dashboard: "",
             compare: "",
             client: "",
+            common: "",
             metrics: Box::new(|_| String::new()),
         },
     }
