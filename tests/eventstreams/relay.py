@@ -1,7 +1,7 @@
 """A stretch of network between one client and a node: it passes bytes, cuts, refuses or answers.
 
 Owns where a connection is cut: behind a mark in what the node says, so that a check needs no
-clock. What a client makes of it is left to `scenes`.
+clock. What a client makes of it is left to `ordeals`.
 """
 
 import socket

@@ -9,7 +9,7 @@ what becomes of it, one JSON object a line; `n` is the URL's place.
     {"n": 0, "is": "cut", "why": "…"}, {"n": 0, "is": "ended"}     a connection broke, or was over
     {"n": 0, "is": "over", "why": "…"}                             the library does not come back
 
-Each client meets every scene at once, each scene by a URL, a topic and a relay of its own. What
+Each client meets every ordeal at once, each ordeal by a URL, a topic and a relay of its own. What
 has to hold is: what arrives is complete, or announced by `reset` or by a position of another life.
 """
 
@@ -21,7 +21,7 @@ import sys
 import threading
 
 sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-from eventstreams import scenes, table  # noqa: E402
+from eventstreams import ordeals, table  # noqa: E402
 from support import children, places  # noqa: E402
 from support.node import Node  # noqa: E402
 from support.report import Report  # noqa: E402
@@ -33,7 +33,7 @@ CLIENTS_AT_ONCE = 8
 
 
 class Trial:
-    """One client with all its scenes."""
+    """One client with all its ordeals."""
 
     def __init__(self, client, node, options, report):
         self.client = client
@@ -43,14 +43,14 @@ class Trial:
         self.title = client.name
 
     def run(self):
-        """Skips, or starts the program and judges every scene."""
+        """Skips, or starts the program and judges every ordeal."""
         command, missing = self.client.program()
         if missing:
             self.report.skip(self.client.name, f"{missing}: {places.SETUP_HINT}")
             return
-        wanted = [scene for scene in scenes.SCENES
-                  if scene.name in (self.options.scene or [scene.name])]
-        stages = [self._stage(scene) for scene in wanted]
+        wanted = [ordeal for ordeal in ordeals.ORDEALS
+                  if ordeal.name in (self.options.ordeal or [ordeal.name])]
+        stages = [self._stage(ordeal) for ordeal in wanted]
         urls = [stage.url for stage in stages]
         child = children.spawn([*command, *urls], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         errors = []
@@ -69,13 +69,13 @@ class Trial:
         thread.start()
         return thread
 
-    def _stage(self, scene):
+    def _stage(self, ordeal):
         name = "".join(c if c.isalnum() else "-" for c in self.client.name)
-        stage = scenes.Stage(self.options.binary, self.node, f"{name}/{scene.name}")
-        if scene.needs_own:
+        stage = ordeals.Stage(self.options.binary, self.node, f"{name}/{ordeal.name}")
+        if ordeal.needs_own:
             stage.node = stage.new_node()
-        stage.open(scene.query)
-        scene.prepare(stage)
+        stage.open(ordeal.query)
+        ordeal.prepare(stage)
         return stage
 
     def _hear(self, child, stages):
@@ -92,20 +92,20 @@ class Trial:
             stage.reading.is_over = True
             stage.reading.lines.put({"is": "over", "why": "the program ended"})
 
-    def _play(self, scene, stage, errors):
+    def _play(self, ordeal, stage, errors):
         try:
-            outcome = scene.run(stage)
-        except scenes.Over:
+            outcome = ordeal.run(stage)
+        except ordeals.Over:
             outcome = "over"
-        except scenes.Silence:
+        except ordeals.Silence:
             outcome = "silent"
-        except Exception as error:  # pylint: disable=broad-except # the other scenes shall go on
+        except Exception as error:  # pylint: disable=broad-except # the other ordeals shall go on
             outcome = f"{type(error).__name__}: {error}"
-        expected = self.client.expected(scene.name)
+        expected = self.client.expected(ordeal.name)
         log = "\n".join(map(str, stage.reading.log[-12:]))
         asked = "\n".join(f"{request!r:.600}" for request in stage.relay.requests[-3:])
         words = b"".join(errors[-12:]).decode("utf-8", "replace")
-        self.report.equal(f"{self.title}, {scene.name}: {expected}", outcome, expected,
+        self.report.equal(f"{self.title}, {ordeal.name}: {expected}", outcome, expected,
                           f"{log}\n{asked}\n{words}")
 
 
@@ -125,8 +125,8 @@ def main():
     parser.add_argument("binary", help="the altavoz binary")
     parser.add_argument("--only", action="append", choices=names, metavar="CLIENT",
                         help=f"repeatable; of {', '.join(names)}")
-    parser.add_argument("--scene", action="append", metavar="SCENE", help="repeatable; of "
-                        f"{', '.join(scene.name for scene in scenes.SCENES)}")
+    parser.add_argument("--ordeal", action="append", metavar="ORDEAL", help="repeatable; of "
+                        f"{', '.join(ordeal.name for ordeal in ordeals.ORDEALS)}")
     parser.add_argument("-v", "--verbose", action="store_true")
     options = parser.parse_args()
     options.binary = os.path.abspath(options.binary)
@@ -140,7 +140,7 @@ def main():
         with gate:
             Trial(client, node, options, report).run()
 
-    with Node(options.binary, *scenes.FLAGS, "--ping-interval", "1s") as node:
+    with Node(options.binary, *ordeals.FLAGS, "--ping-interval", "1s") as node:
         threads = [threading.Thread(target=run, args=(client,), daemon=True)
                    for client in table.CLIENTS if client.name in (options.only or names)]
         for thread in threads:

@@ -1,4 +1,4 @@
-"""The clients, and what comes of each scene with each of them: what stands in docs/transports.md.
+"""The clients, and what comes of each ordeal with each of them: what stands in docs/transports.md.
 
 What a client cannot do is an expectation like any other, so that a check fails when that changes.
 """
@@ -26,9 +26,9 @@ class Client(NamedTuple):
     # Where it is not the standard's.
     outcomes: dict = {}
 
-    def expected(self, scene):
-        """What comes of this scene."""
-        return self.outcomes.get(scene, STANDARD[scene])
+    def expected(self, ordeal):
+        """What comes of this ordeal."""
+        return self.outcomes.get(ordeal, STANDARD[ordeal])
 
 
 def npm(name):
@@ -81,7 +81,7 @@ SPLIT = "not a line end alone, U+2028, U+0085, VT"
 # A status is the end for them, as the standard says.
 FINAL = {"503": "over"}
 # A cut is an exception, and the end; it is for the program to begin anew.
-RAISES = {scene: "over" for scene in ("first", "middle", "lines", "id", "restart", "503")}
+RAISES = {ordeal: "over" for ordeal in ("first", "middle", "lines", "id", "restart", "503")}
 # They remember an id at its line, before its event has ended: a cut in between loses the event.
 EARLY = {"id": "lost"}
 

@@ -72,7 +72,7 @@ class Reading:
 
 
 class Stage:
-    """One client in one scene: its topic, its stretch of network, and what it hands out."""
+    """One client in one ordeal: its topic, its stretch of network, and what it hands out."""
 
     def __init__(self, binary, node, topic):
         self.binary = binary
@@ -89,7 +89,7 @@ class Stage:
         self.url = f"http://127.0.0.1:{self.relay.port}/topics/{self.topic}{query}"
 
     def new_node(self):
-        """A node that this scene may end."""
+        """A node that this ordeal may end."""
         node = Node(self.binary, *FLAGS).start()
         self.own.append(node)
         return node
@@ -137,7 +137,7 @@ class Stage:
         return "changed" if len(texts) >= len(wanted) else "lost"
 
     def close(self):
-        """Ends what is this scene's own."""
+        """Ends what is this ordeal's own."""
         if self.relay:
             self.relay.close()
         for node in self.own:
@@ -298,7 +298,7 @@ def gets_all_in_json(stage):
     return gets_payloads(stage, in_json)
 
 
-class Scene(NamedTuple):
+class Ordeal(NamedTuple):
     """What happens to a client."""
     name: str
     run: Callable
@@ -309,15 +309,15 @@ class Scene(NamedTuple):
     needs_own: bool = False
 
 
-SCENES = [
-    Scene("first", is_cut_before_anything, lambda stage: stage.relay.cut_behind(b"\n\n\r\n")),
-    Scene("middle", is_cut_in_the_middle),
-    Scene("lines", is_cut_between_lines),
-    Scene("id", is_cut_behind_the_id),
-    Scene("restart", is_restarted, needs_own=True),
-    Scene("drain", is_sent_away, needs_own=True),
-    Scene("503", is_refused_for_a_while),
-    Scene("long", gets_long_texts),
-    Scene("payloads", gets_all_payloads),
-    Scene("json", gets_all_in_json, query="?format=json"),
+ORDEALS = [
+    Ordeal("first", is_cut_before_anything, lambda stage: stage.relay.cut_behind(b"\n\n\r\n")),
+    Ordeal("middle", is_cut_in_the_middle),
+    Ordeal("lines", is_cut_between_lines),
+    Ordeal("id", is_cut_behind_the_id),
+    Ordeal("restart", is_restarted, needs_own=True),
+    Ordeal("drain", is_sent_away, needs_own=True),
+    Ordeal("503", is_refused_for_a_while),
+    Ordeal("long", gets_long_texts),
+    Ordeal("payloads", gets_all_payloads),
+    Ordeal("json", gets_all_in_json, query="?format=json"),
 ]
