@@ -32,7 +32,7 @@ RUN_SECONDS_MAX = 190
 CLIENTS_AT_ONCE = 8
 
 
-class Trial:
+class Candidate:
     """One client with all its ordeals."""
 
     def __init__(self, client, node, options, report):
@@ -138,7 +138,7 @@ def main():
 
     def run(client):
         with gate:
-            Trial(client, node, options, report).run()
+            Candidate(client, node, options, report).run()
 
     with Node(options.binary, *ordeals.FLAGS, "--ping-interval", "1s") as node:
         threads = [threading.Thread(target=run, args=(client,), daemon=True)
