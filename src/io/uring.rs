@@ -5,8 +5,8 @@
 //! are not counted against the process's limit. Who is behind a [`ConnId`], and what the bytes
 //! mean, is left to others; so is every deadline.
 //!
-//! `rings` waits and chooses, `connections` knows what follows what, `ring` is the only one that
-//! meets the kernel. Everything `unsafe` is in `ring`, `buffers`, `memory`, and in two lines where
+//! `rings` waits and chooses, `link` knows what follows what for a connection, `ring` is the only
+//! one that meets the kernel. Everything `unsafe` is in `ring`, `buffers`, `memory`, and in two lines where
 //! the kernel names a descriptor by its number.
 
 use std::cell::RefCell;
@@ -25,11 +25,10 @@ use super::driver::{Close, Driver, Event, Peer, SendStatus, Tables, Wake};
 use super::sys::{self, Address, ListenSocket};
 
 use acceptor::Acceptor;
-use actions::discard;
-use completion::Completion;
 use connections::Connections;
-use entry::{Flags, Kind, Token};
+use entry::Flags;
 use memory::InFlight;
+use operation::{Completion, Kind, Token};
 use rings::Rings;
 use socket::Taken;
 use wake::{Dropped, UringWaker};
@@ -39,18 +38,18 @@ pub use probe::probe;
 pub use socket::Socket;
 
 mod acceptor;
-mod actions;
+mod agenda;
 mod buffers;
 mod calls;
-mod completion;
 mod connections;
 mod entry;
-mod linger;
+mod link;
 mod memory;
+mod operation;
 mod options;
-mod outcomes;
 mod places;
 mod probe;
+mod receipts;
 mod ring;
 mod rings;
 mod sends;
@@ -72,6 +71,18 @@ pub struct Scarcity {
     pub overflows: u64,
     /// Sends of volleys that did not go out whole.
     pub rests: u64,
+}
+
+impl Scarcity {
+    /// Both together.
+    fn and(self, other: Self) -> Self {
+        Self {
+            no_buffer: self.no_buffer + other.no_buffer,
+            receives_lost: self.receives_lost + other.receives_lost,
+            overflows: self.overflows + other.overflows,
+            rests: self.rests + other.rests,
+        }
+    }
 }
 
 /// Moves bytes by completion: operations go to the kernel in volleys and come back.
@@ -110,18 +121,14 @@ impl UringDriver {
     /// What was short so far.
     #[must_use]
     pub fn scarcity(&self) -> Scarcity {
-        let rings = self.rings.borrow();
-        Scarcity {
-            overflows: rings.overflows(),
-            ..self.connections.scarcity()
-        }
+        self.rings.borrow().scarcity()
     }
 
     /// Queues what goes on by itself: accepts, the waker's poll, closes of unwanted sockets.
     fn arm(&mut self) {
         let rings = self.rings.get_mut();
         for (ring, file) in self.dropped.try_iter() {
-            discard(rings.at(ring), file);
+            rings.at(ring).discard(file);
         }
         if !self.waking {
             self.waking = true;
@@ -251,7 +258,7 @@ impl Driver for UringDriver {
 
     fn connect(&mut self, id: ConnId, target: &Address, from: Option<IpAddr>) {
         if let Err(error) = self.begin(id, target, from) {
-            self.connections.fail(id, &error);
+            self.connections.fail(self.rings.get_mut(), id, &error);
         }
     }
 
@@ -260,39 +267,50 @@ impl Driver for UringDriver {
     }
 
     fn receive(&mut self, id: ConnId, on: bool) {
-        self.connections.receive(self.rings.get_mut(), id, on);
+        if let Some(mut link) = self.connections.live(self.rings.get_mut(), id) {
+            link.receive(on);
+        }
     }
 
     fn shutdown_write(&mut self, id: ConnId) {
-        self.connections.shutdown_write(self.rings.get_mut(), id);
+        if let Some(mut link) = self.connections.live(self.rings.get_mut(), id) {
+            link.shutdown_write();
+        }
     }
 
     fn close(&mut self, id: ConnId, how: Close) {
-        self.connections.close(self.rings.get_mut(), id, how);
+        if let Some(mut link) = self.connections.live(self.rings.get_mut(), id) {
+            link.close(how);
+        }
     }
 
     fn unsent(&self, id: ConnId) -> usize {
-        let Some((ring, file, unix)) = self.connections.place(id) else {
+        let Some(entry) = self.connections.entry(id) else {
             return 0;
         };
         let mut rings = self.rings.borrow_mut();
-        let rest = self.connections.rest_bytes(&mut rings, id);
-        let ring = rings.at(ring);
-        let kernels = if unix {
-            ring.export(file).map_or(0, sys::unacknowledged)
+        let ring = rings.at(entry.ring);
+        let rest = if entry.flags.has(Flags::TAKEN) {
+            ring.memory_bytes(entry.memory)
         } else {
-            let ask = opcode::UringCmd16::new(Fixed(file), ASK_UNSENT).build();
+            0
+        };
+        let kernels = if entry.flags.has(Flags::UNIX) {
+            ring.export(entry.file).map_or(0, sys::unacknowledged)
+        } else {
+            let ask = opcode::UringCmd16::new(Fixed(entry.file), ASK_UNSENT).build();
             ring.call(ask).map_or(0, |bytes| bytes as usize)
         };
         rest + kernels
     }
 
     fn peer(&self, id: ConnId) -> Option<Peer> {
-        let (ring, file, unix) = self.connections.place(id)?;
-        if unix {
+        let entry = self.connections.entry(id)?;
+        if entry.flags.has(Flags::UNIX) {
             return Some(Peer::Unix);
         }
-        let socket = self.rings.borrow_mut().at(ring).export(file).ok()?;
+        let mut rings = self.rings.borrow_mut();
+        let socket = rings.at(entry.ring).export(entry.file).ok()?;
         let name = net::getpeername(&socket).ok()??;
         name.try_into().ok().map(Peer::Inet)
     }

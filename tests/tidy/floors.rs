@@ -90,7 +90,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "metrics/process.rs",
             "io/epoll/acceptor.rs",
             "io/uring/acceptor.rs",
-            "io/uring/linger.rs",
+            "io/uring/agenda.rs",
             "io/uring/probe.rs",
         ],
     ),

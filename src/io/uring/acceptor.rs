@@ -15,8 +15,7 @@ use io_uring::{opcode, squeue};
 use crate::base::{Time, clock};
 use crate::io::sys::{ListenSocket, is_scarcity};
 
-use super::completion::Completion;
-use super::entry::{Kind, Token};
+use super::operation::{Completion, Kind, Token};
 use super::rings::{Rings, Room};
 use super::socket::Socket;
 use super::wake::UringWaker;

@@ -1,15 +1,29 @@
-//! What is asked of a ring and answered at once: single operations, and descriptors that go into
-//! its table and come out.
+//! What is asked of a ring and waited for by nobody: single operations that are answered at once,
+//! descriptors that go into its table and come out, and what is done before one is closed.
 
 use std::io;
 use std::mem;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::ptr;
 
 use io_uring::types::Fixed;
 use io_uring::{opcode, squeue};
+use rustix::io::Errno;
+use rustix::net::sockopt::socket_error;
 
-use super::entry::{Kind, Token};
+use super::operation::{Kind, Token};
 use super::ring::Ring;
+
+/// Bytes that one read throws away before a graceful close of a TCP socket, at most: more than
+/// the kernel lets wait.
+const DISCARD_BYTES: u32 = 1 << 30;
+
+/// The same on Unix sockets, where throwing away takes memory, and how often.
+const SCRATCH_BYTES: u32 = 256 * 1024;
+const SCRATCH_READS: usize = 4;
+
+#[expect(clippy::cast_possible_truncation, reason = "eight bytes")]
+const LINGER_BYTES: u32 = size_of::<libc::linger>() as u32;
 
 impl Ring {
     /// Does one operation now, and gives back its result.
@@ -60,5 +74,53 @@ impl Ring {
         let number = RawFd::try_from(number).map_err(io::Error::other)?;
         // SAFETY: the kernel has just made it for us, and nobody else knows it.
         Ok(unsafe { OwnedFd::from_raw_fd(number) })
+    }
+
+    /// The error that the socket holds; asking takes it away.
+    pub(super) fn pending_error(&mut self, file: u32) -> Option<Errno> {
+        let socket = self.export(file).ok()?;
+        match socket_error(&socket) {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) | Err(error) => Some(error),
+        }
+    }
+
+    /// Makes the close that follows a reset. Without effect on a Unix socket.
+    pub(super) fn reset_with_close(&mut self, file: u32) {
+        static NO_LINGER: libc::linger = libc::linger {
+            l_onoff: 1,
+            l_linger: 0,
+        };
+        let set = opcode::SetSockOpt::new(
+            Fixed(file),
+            libc::SOL_SOCKET.cast_unsigned(),
+            libc::SO_LINGER.cast_unsigned(),
+            (&raw const NO_LINGER).cast(),
+            LINGER_BYTES,
+        );
+        self.push_aside(set.build());
+    }
+
+    /// Reads what has arrived, so that the close that follows sends no RST.
+    pub(super) fn throw_away_input(&mut self, file: u32, unix: bool) {
+        let read = |address, len, flags| {
+            let receive = opcode::Recv::new(Fixed(file), address, len);
+            receive.flags(libc::MSG_DONTWAIT | flags).build()
+        };
+        if !unix {
+            // tcp(7): with MSG_TRUNC nothing is written to the address.
+            self.push_aside(read(ptr::null_mut(), DISCARD_BYTES, libc::MSG_TRUNC));
+            return;
+        }
+        let scratch = self.scratch(SCRATCH_BYTES);
+        for _ in 0..SCRATCH_READS {
+            self.push_aside(read(scratch, SCRATCH_BYTES, 0));
+        }
+    }
+
+    /// Closes an accepted socket that nobody wanted.
+    pub(super) fn discard(&mut self, file: u32) {
+        let close = opcode::Close::new(Fixed(file)).build();
+        self.push(Token::new(Kind::Discard, 0), close);
     }
 }

@@ -1,10 +1,8 @@
-//! What the driver keeps of one connection: twenty bytes, and the words that name it to a ring.
+//! What the driver keeps of one connection: twenty bytes.
 //!
-//! Says nothing of when what happens: that is for `connections`.
+//! Says nothing of when what happens: that is for `link`.
 
 use std::io;
-
-use crate::base::ConnId;
 
 /// A connection, or a free slot.
 ///
@@ -56,12 +54,12 @@ impl Flags {
     pub(super) const ENDING: u32 = 1 << 10;
     /// It ends with a reset.
     pub(super) const RESET: u32 = 1 << 11;
+    /// It has no descriptor: connecting failed at once.
+    pub(super) const BARE: u32 = 1 << 12;
     /// The send in flight is the rest of one that was told as sent.
     pub(super) const TAKEN: u32 = 1 << 13;
     /// A send came during that; `Writable` is owed.
     pub(super) const BLOCKED: u32 = 1 << 14;
-    /// It has no descriptor: connecting failed at once.
-    pub(super) const BARE: u32 = 1 << 12;
 
     /// A receive is in flight; it stays so for many receipts.
     pub(super) const RECEIVING: u32 = 1 << 16;
@@ -102,105 +100,5 @@ impl Flags {
         let was = self.has(bit);
         self.clear(bit);
         was
-    }
-}
-
-/// What an operation was for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[repr(u8)]
-pub(super) enum Kind {
-    /// Nobody waits for it.
-    Ignored,
-    /// A send of a volley, whose index is its place there.
-    Taken,
-    /// Somebody waits for it at once.
-    Call,
-    /// The waker's poll.
-    Wake,
-    /// An accept into the ring's table.
-    AcceptDirect,
-    /// An accept of an ordinary descriptor.
-    AcceptPlain,
-    /// The close of an accepted socket that nobody wanted.
-    Discard,
-    /// Of a connection, and all that follow.
-    Receive,
-    Send,
-    Watch,
-    Connect,
-    Shutdown,
-    Close,
-}
-
-impl Kind {
-    const ALL: [Self; 13] = [
-        Self::Ignored,
-        Self::Taken,
-        Self::Call,
-        Self::Wake,
-        Self::AcceptDirect,
-        Self::AcceptPlain,
-        Self::Discard,
-        Self::Receive,
-        Self::Send,
-        Self::Watch,
-        Self::Connect,
-        Self::Shutdown,
-        Self::Close,
-    ];
-
-    /// Whether it always comes back; others only if something went wrong.
-    pub(super) fn is_counted(self) -> bool {
-        !matches!(self, Self::Ignored | Self::Taken)
-    }
-}
-
-/// The name of an operation, which its completion carries: what it was for, and the slot of its
-/// connection or the number of its listener.
-///
-/// A slot is enough: it is used again only after the last operation of its connection.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Token {
-    pub(super) kind: Kind,
-    pub(super) index: u32,
-}
-
-impl Token {
-    pub(super) const fn new(kind: Kind, index: u32) -> Self {
-        Self { kind, index }
-    }
-
-    /// Of a connection.
-    pub(super) fn of(kind: Kind, id: ConnId) -> Self {
-        Self::new(kind, id.slot)
-    }
-
-    pub(super) fn to_bits(self) -> u64 {
-        u64::from(self.index) << 8 | self.kind as u64
-    }
-
-    pub(super) fn from_bits(bits: u64) -> Self {
-        let [kind, rest @ ..] = bits.to_le_bytes();
-        let [a, b, c, d, ..] = rest;
-        let kind = Kind::ALL.get(usize::from(kind));
-        Self {
-            kind: kind.copied().unwrap_or(Kind::Ignored),
-            index: u32::from_le_bytes([a, b, c, d]),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_token_survives_its_bits() {
-        for kind in Kind::ALL {
-            for index in [0, 1, 77_777, u32::MAX] {
-                let token = Token::new(kind, index);
-                assert_eq!(Token::from_bits(token.to_bits()), token);
-            }
-        }
     }
 }

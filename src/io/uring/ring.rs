@@ -27,10 +27,10 @@ use slab::Slab;
 
 use crate::base::Part;
 
+use super::Scarcity;
 use super::buffers::Buffers;
-use super::completion::Completion;
-use super::entry::{Kind, Token};
 use super::memory::InFlight;
+use super::operation::{Completion, Kind, Token};
 use super::options::Size;
 use super::places::Places;
 use super::volley::Volley;
@@ -59,8 +59,8 @@ pub(super) struct Ring {
     pub(super) places: Places,
     /// Multishot accepts into the table.
     accepts: Vec<Token>,
-    /// How often completions did not fit into their queue.
-    overflows: u64,
+    /// What was short so far.
+    pub(super) scarcity: Scarcity,
     /// Signalled when there is something to do, if the ring is one of several.
     bell: Option<OwnedFd>,
 }
@@ -98,7 +98,7 @@ impl Ring {
             in_flight: 0,
             places: Places::new(&size),
             accepts: Vec::new(),
-            overflows: 0,
+            scarcity: Scarcity::default(),
             bell: None,
         })
     }
@@ -117,11 +117,6 @@ impl Ring {
         let (place, operation) = self.volley.take(slot, file, part);
         self.queue(Token::new(Kind::Taken, place), operation);
         self.volley.number()
-    }
-
-    /// How often completions did not fit into their queue.
-    pub(super) fn overflows(&self) -> u64 {
-        self.overflows
     }
 
     /// Sends or connects, and keeps what that needs until [`Ring::forget`].
@@ -277,7 +272,7 @@ impl Ring {
             if !self.uring.submission().cq_overflow() {
                 return;
             }
-            self.overflows += 1;
+            self.scarcity.overflows += 1;
             let _ = self.uring.submitter().submit_and_wait(0);
             self.take_completions();
         }

@@ -17,6 +17,7 @@ use mio::{Events, Interest, Poll, Token};
 use rustix::event::{EventfdFlags, eventfd};
 
 use super::super::driver::Tables;
+use super::Scarcity;
 use super::options::Size;
 use super::ring::Ring;
 
@@ -184,9 +185,10 @@ impl Rings {
         }
     }
 
-    /// How often completions did not fit into their queue.
-    pub(super) fn overflows(&self) -> u64 {
-        self.list.iter().map(Ring::overflows).sum()
+    /// What was short so far, of all rings.
+    pub(super) fn scarcity(&self) -> Scarcity {
+        let each = self.list.iter().map(|ring| ring.scarcity);
+        each.fold(Scarcity::default(), Scarcity::and)
     }
 
     /// Whether completions wait to be handed on.

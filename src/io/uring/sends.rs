@@ -1,100 +1,130 @@
 //! Sending for a connection: a little at once and with others, more by itself.
 
-use std::io;
-
 use rustix::io::Errno;
 
-use crate::base::{ConnId, Part};
-use crate::io::driver::SendStatus;
+use crate::base::{Chunk, Part};
+use crate::io::driver::{Event, SendStatus};
 
-use super::actions::{pending_error, send_rest};
-use super::completion;
-use super::connections::Connections;
-use super::entry::{Flags, Kind, Token};
+use super::entry::{Entry, Flags};
+use super::link::Link;
 use super::memory::InFlight;
-use super::rings::Rings;
+use super::operation::{Completion, Kind, Token, error_of};
+use super::socket::Socket;
 use super::volley::Rest;
 
 /// Up to so many bytes are told as sent when they are queued. Beyond what the kernel buffers for a
 /// peer that does not read, the driver then holds as much, which no outbox knows of.
 const TAKEN_BYTES_MAX: u32 = 16 * 1024;
 
-impl Connections {
-    /// What of a send that was told as sent waits in the driver.
-    pub(super) fn rest_bytes(&self, rings: &mut Rings, id: ConnId) -> usize {
-        match self.table.get(id.index()) {
-            Some(entry) if entry.flags.has(Flags::TAKEN) => {
-                rings.at(entry.ring).memory_bytes(entry.memory)
-            }
-            _ => 0,
-        }
+impl Link<'_> {
+    /// Whether its last send is in the volley that is not handed over yet.
+    pub(super) fn is_in_volley(&self) -> bool {
+        const OTHER_MEMORY: u32 = Flags::SENDING | Flags::JOINING;
+        !self.entry.flags.has(OTHER_MEMORY) && self.ring.volley.is_open(self.entry.memory)
     }
 
     /// Hands bytes to the kernel: a little at once, with others in a volley; more by an operation
     /// of its own, which waits for room by itself.
-    pub(super) fn send(&mut self, rings: &mut Rings, id: ConnId, parts: &[Part]) -> SendStatus {
-        let Some(entry) = self.live(id) else {
-            return SendStatus::Gone;
-        };
-        if entry.flags.has(Flags::CONNECTING) {
-            entry.flags.set(Flags::EARLY);
+    pub(super) fn send(&mut self, parts: &[Part]) -> SendStatus {
+        if self.entry.flags.has(Flags::SENDING) {
+            debug_assert!(self.entry.flags.has(Flags::TAKEN), "send before Sent");
+            self.entry.flags.set(Flags::BLOCKED);
             return SendStatus::Sent(0);
         }
-        let at = entry.ring;
-        let ring = rings.at(at);
-        // Two in one volley could overtake each other's rest.
-        if !entry.flags.has(Flags::SENDING) && ring.volley.is_open(entry.memory) {
-            ring.submit();
-        }
-        if ring.volley.has_rests() {
-            self.care_for_rests(rings, at);
-        }
-        let Some(entry) = self.live(id) else {
-            return SendStatus::Gone;
-        };
-        if entry.flags.has(Flags::SENDING) {
-            debug_assert!(entry.flags.has(Flags::TAKEN), "send before Sent");
-            entry.flags.set(Flags::BLOCKED);
-            return SendStatus::Sent(0);
-        }
-        let ring = rings.at(at);
         match parts {
             [part] if part.len() <= TAKEN_BYTES_MAX => {
-                entry.memory = ring.take(id.slot, entry.file, part);
+                self.entry.memory = self.ring.take(self.id.slot, self.entry.file, part);
                 SendStatus::Sent(part.len() as usize)
             }
             _ => {
-                entry.flags.set(Flags::SENDING);
-                let token = Token::of(Kind::Send, id);
-                entry.memory = ring.start(token, entry.file, InFlight::send(parts));
+                self.entry.flags.set(Flags::SENDING);
+                self.start(Kind::Send, InFlight::send(parts));
                 SendStatus::Pending
             }
         }
     }
 
-    /// Sends what is left of sends that were told as sent, now waiting for room.
-    pub(super) fn care_for_rests(&mut self, rings: &mut Rings, at: u8) {
-        for Rest { slot, part, result } in rings.at(at).volley.take_rests() {
-            self.scarcity.rests += 1;
-            let entry = &mut self.table[slot as usize];
-            let id = ConnId {
-                slot,
-                generation: entry.generation,
-            };
-            let cut = entry.flags.has(Flags::RESET | Flags::CLOSING) || entry.error.is_some();
-            match completion::error(result) {
-                _ if cut => {}
-                None | Some(Errno::AGAIN | Errno::INTR | Errno::NOBUFS | Errno::NOMEM) => {
-                    send_rest(entry, rings, id, &part, result);
-                }
-                Some(_) if entry.flags.has(Flags::ENDING) => {}
-                Some(error) => {
-                    // A broken pipe has its reason at the socket, which no receive has told yet.
-                    let reason = pending_error(rings.at(at), entry.file).unwrap_or(error);
-                    entry.error = Some(io::Error::from(reason).kind());
-                    self.end(rings, id);
-                }
+    /// A send came back. The error of the connection, if it has one.
+    pub(super) fn sent(
+        &mut self,
+        completion: Completion,
+        on_event: &mut impl FnMut(Event<'_, Socket>),
+    ) -> Option<Errno> {
+        let ending = self.entry.flags.has(Flags::ENDING);
+        let again = matches!(completion.error(), Some(Errno::AGAIN | Errno::INTR));
+        if again && !ending {
+            let token = Token::of(Kind::Send, self.id);
+            (self.ring).repeat(token, self.entry.file, self.entry.memory);
+            return None;
+        }
+        self.entry.flags.clear(Flags::SENDING);
+        let memory = self.take_memory();
+        if self.entry.flags.take(Flags::TAKEN) {
+            return self.rest_sent(completion, memory, on_event);
+        }
+        if ending {
+            return None;
+        }
+        if completion.error().is_none() {
+            let (id, bytes) = (self.id, usize::try_from(completion.result).unwrap_or(0));
+            on_event(Event::Sent { id, bytes });
+            // The next send waits for room by itself.
+            if memory.is_some_and(|memory| bytes < memory.bytes()) {
+                on_event(Event::Writable { id });
             }
+        }
+        completion.error()
+    }
+
+    /// The rest of a send that was told as sent came back. The error of the connection, if it has
+    /// one.
+    fn rest_sent(
+        &mut self,
+        completion: Completion,
+        memory: Option<InFlight>,
+        on_event: &mut impl FnMut(Event<'_, Socket>),
+    ) -> Option<Errno> {
+        let ending = self.entry.flags.has(Flags::ENDING);
+        if completion.error().is_some() {
+            return completion.error().filter(|_| !ending);
+        }
+        if let Some(InFlight::One(part)) = memory {
+            self.send_rest(&part, completion.result);
+        }
+        let flags = &mut self.entry.flags;
+        if !ending && !flags.has(Flags::SENDING) && flags.take(Flags::BLOCKED) {
+            on_event(Event::Writable { id: self.id });
+        }
+        None
+    }
+
+    /// A send of a volley did not go out whole.
+    pub(super) fn handle_rest(&mut self, rest: &Rest) {
+        let Entry { flags, error, .. } = &self.entry;
+        let cut = flags.has(Flags::RESET | Flags::CLOSING) || error.is_some();
+        match error_of(rest.result) {
+            _ if cut => {}
+            None | Some(Errno::AGAIN | Errno::INTR | Errno::NOBUFS | Errno::NOMEM) => {
+                self.send_rest(&rest.part, rest.result);
+            }
+            Some(_) if flags.has(Flags::ENDING) => {}
+            Some(error) => {
+                // A broken pipe has its reason at the socket, which no receive has told yet.
+                let reason = self.ring.pending_error(self.entry.file);
+                self.break_off(reason.unwrap_or(error));
+            }
+        }
+    }
+
+    /// Sends what is left of a send that was told as sent, waiting for room. It is copied, so that
+    /// it holds nothing else.
+    fn send_rest(&mut self, part: &Part, sent: i32) {
+        let sent = usize::try_from(sent).unwrap_or(0);
+        let rest = part.bytes().get(sent..).unwrap_or_default();
+        if !rest.is_empty() {
+            self.entry.flags.set(Flags::SENDING | Flags::TAKEN);
+            let rest = Part::whole(Chunk::private(rest.to_vec()));
+            self.start(Kind::Send, InFlight::send(&[rest]));
         }
     }
 }
