@@ -20,6 +20,9 @@
 //! - `close(Graceful)` ends both directions after what the kernel already took is out;
 //!   `close(Reset)` drops it (RST). No `Received`, `Sent` or `Writable` follows a `close`,
 //!   but the memory of a send in flight stays alive until `Closed`.
+//! - What was told as sent and still waits in the driver's memory for room at the system counts in
+//!   `held`: as long as some of it waits, and no longer than its connection lives. What the next
+//!   `poll` hands over before it waits does not count.
 //! - A wake from any thread makes the next (or the running) `poll` return with one `Woken`;
 //!   wakes before that coalesce.
 //! - `poll(Some(0))` never sleeps; `poll(None)` sleeps until something happens; a spurious
@@ -80,6 +83,12 @@ pub trait Driver {
     /// Bytes that the system took from us and the peer's system has not acknowledged or that are
     /// not sent yet; 0 where it cannot tell.
     fn unsent(&self, id: ConnId) -> usize;
+
+    /// Memory, in bytes, of what was told as sent and waits here, on all connections; 0 where the
+    /// system has everything that was told as sent.
+    fn held(&self) -> usize {
+        0
+    }
 
     /// What TCP has counted on the connection so far; `None` where the system cannot tell, and
     /// for an id that is gone.

@@ -304,6 +304,10 @@ impl Driver for UringDriver {
         rest + kernels
     }
 
+    fn held(&self) -> usize {
+        self.rings.borrow().held()
+    }
+
     fn peer(&self, id: ConnId) -> Option<Peer> {
         let entry = self.connections.entry(id)?;
         if entry.flags.has(Flags::UNIX) {

@@ -37,7 +37,7 @@ use self::readers::Readers;
 use self::surroundings::Surroundings;
 use crate::base::{ShardId, Time, TopicName};
 use crate::hub::Hub;
-use crate::io::{Driver, Event, Tables};
+use crate::io::{Driver, Event};
 use crate::mesh::{Mesh, NodeState};
 use crate::metrics::ShardMetrics;
 use crate::session::Outputs;
@@ -139,7 +139,7 @@ impl<D: Driver> Shard<D> {
         core.close_over_budget(driver);
         core.conns.run_commands(driver);
         core.mesh.ring();
-        core.end_turn(driver.tables());
+        core.end_turn(driver);
         Ok(())
     }
 
@@ -341,7 +341,8 @@ impl<S> Core<S> {
         self.close_drained();
     }
 
-    fn end_turn(&mut self, tables: Tables) {
+    fn end_turn<D: Driver<Socket = S>>(&mut self, driver: &D) {
+        let tables = driver.tables();
         let traffic = self.mesh.take_traffic();
         let held = self.home.held();
         let metrics = &self.around.metrics;
@@ -351,7 +352,8 @@ impl<S> Core<S> {
         metrics.subscriptions.set(gauge(self.readers.members()));
         metrics.history_bytes.set(gauge(held.bytes));
         metrics.history_publications.set(gauge(held.publications));
-        metrics.outbox_bytes.set(gauge(self.conns.outbox_bytes()));
+        let waiting = self.conns.outbox_bytes() + driver.held();
+        metrics.outbox_bytes.set(gauge(waiting));
         metrics.rings.set(gauge(tables.rings));
         let files = gauge(tables.direct_descriptors);
         metrics.direct_descriptors.set(files);

@@ -10,7 +10,7 @@ use crate::config::{Anonymous, ForeignTokens, Limits};
 use crate::http::{Door, Policy};
 use crate::io::Driver;
 use crate::mesh::{Joint, Mesh, NodeState};
-use crate::metrics::ShardMetrics;
+use crate::metrics::{DropReason, ShardMetrics};
 use crate::session::Rules;
 use crate::testing::{Profile, SimDriver, SimListener, SimNet, SimPeer};
 
@@ -174,6 +174,47 @@ fn who_subscribes_in_the_turn_of_a_publication_is_not_too_slow() {
         let is_told = read.ends_with(b"\r\n\r\n") || read.ends_with(b"\x81\x05hello");
         assert!(is_told, "seed {seed}: {}", read.escape_ascii());
     }
+}
+
+#[test]
+fn what_the_driver_holds_counts_in_the_nodes_budget() {
+    let limits = Limits {
+        node_outbox_bytes_max: 10_000,
+        ..Limits::default()
+    };
+    let profile = Profile {
+        window_bytes: 1000,
+        ..Profile::smooth()
+    };
+    let mut world = World::on(SimNet::new(1, profile), 1, limits, Duration::ZERO);
+    let (reader, writer) = (world.connect(), world.connect());
+    reader.write(UPGRADE.as_bytes());
+    world.run();
+    reader.set_reading(false);
+    for _ in 0..2 {
+        writer.write(post(&"x".repeat(3000)).as_bytes());
+        world.run();
+    }
+    let drops = |world: &World| {
+        let drops = &world.shard.core.metrics.drops;
+        drops.get(DropReason::NodeBudget)
+    };
+    let waits = world.shard.core.usage.bytes();
+    assert!((3000..10_000).contains(&waits), "{waits} bytes wait");
+    // As much as is allowed, and one byte more.
+    world.net.set_held(10_000 - waits);
+    world.run();
+    assert_eq!(drops(&world), 0);
+    let counted = world.shard.core.node.outbox_bytes();
+    assert_eq!(counted, 10_000);
+    assert_eq!(world.shard.core.metrics.outbox_bytes.get(), 10_000);
+    world.net.set_held(10_001 - waits);
+    world.run();
+    assert_eq!(drops(&world), 1);
+    world.net.set_held(0);
+    world.run();
+    let counted = world.shard.core.node.outbox_bytes();
+    assert_eq!(counted, world.shard.core.usage.bytes());
 }
 
 #[test]

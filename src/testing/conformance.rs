@@ -126,6 +126,7 @@ conformance! {
     a_reset_close_drops_the_connection,
     a_close_ends_what_was_asked_before,
     memory_in_flight_is_let_go_with_closed,
+    nothing_is_held_once_it_is_out_or_its_connection_gone,
     commands_for_stale_ids_do_nothing,
     a_slot_lives_again_after_closed,
     wakes_coalesce,

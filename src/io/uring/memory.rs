@@ -21,6 +21,8 @@ pub(super) enum InFlight {
     One(Part),
     /// The same in several parts.
     Many(Box<Gather>),
+    /// What is left of a send that was told as sent. It is copied, so that it holds nothing else.
+    Rest(Box<[u8]>),
     /// Where to connect to.
     Address(Box<SockAddr>),
 }
@@ -50,7 +52,16 @@ impl InFlight {
         match self {
             Self::One(part) => part.len() as usize,
             Self::Many(gather) => gather.parts.iter().map(|part| part.len() as usize).sum(),
+            Self::Rest(bytes) => bytes.len(),
             Self::Address(_) => 0,
+        }
+    }
+
+    /// How many bytes of a rest there are.
+    pub(super) fn rest_bytes(&self) -> usize {
+        match self {
+            Self::Rest(bytes) => bytes.len(),
+            _ => 0,
         }
     }
 
@@ -58,12 +69,8 @@ impl InFlight {
     pub(super) fn operation(&self, file: u32) -> squeue::Entry {
         let file = Fixed(file);
         match self {
-            Self::One(part) => {
-                let bytes = part.bytes();
-                opcode::Send::new(file, bytes.as_ptr(), part.len())
-                    .flags(SEND_FLAGS)
-                    .build()
-            }
+            Self::One(part) => send(file, part.bytes()),
+            Self::Rest(bytes) => send(file, bytes),
             Self::Many(gather) => opcode::SendMsg::new(file, &raw const gather.header)
                 .flags(SEND_FLAGS.cast_unsigned())
                 .build(),
@@ -72,6 +79,12 @@ impl InFlight {
             }
         }
     }
+}
+
+fn send(file: Fixed, bytes: &[u8]) -> squeue::Entry {
+    let len = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+    let send = opcode::Send::new(file, bytes.as_ptr(), len);
+    send.flags(SEND_FLAGS).build()
 }
 
 impl Gather {

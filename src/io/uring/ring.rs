@@ -47,6 +47,8 @@ pub(super) struct Ring {
     enabled: bool,
     buffers: Buffers,
     memory: Slab<InFlight>,
+    /// Invariant: the bytes of the rests in `memory`.
+    rest_bytes: usize,
     pub(super) volley: Volley,
     /// Where input goes that nobody wants.
     scratch: Vec<u8>,
@@ -91,6 +93,7 @@ impl Ring {
             enabled: false,
             buffers,
             memory: Slab::new(),
+            rest_bytes: 0,
             volley: Volley::new(),
             scratch: Vec::new(),
             spill: VecDeque::new(),
@@ -122,6 +125,7 @@ impl Ring {
     /// Sends or connects, and keeps what that needs until [`Ring::forget`].
     pub(super) fn start(&mut self, token: Token, file: u32, memory: InFlight) -> u32 {
         let operation = memory.operation(file);
+        self.rest_bytes += memory.rest_bytes();
         let at = self.memory.insert(memory);
         self.push(token, operation);
         u32::try_from(at).unwrap_or(u32::MAX)
@@ -134,7 +138,15 @@ impl Ring {
 
     /// What an operation needed that has come back.
     pub(super) fn forget(&mut self, at: u32) -> Option<InFlight> {
-        self.memory.try_remove(at as usize)
+        let memory = self.memory.try_remove(at as usize)?;
+        self.rest_bytes -= memory.rest_bytes();
+        Some(memory)
+    }
+
+    /// How many bytes are left of sends that were told as sent. Those of the last volley are
+    /// looked through: there are a few hundred at most, and only until the next send or wait.
+    pub(super) fn held(&self) -> usize {
+        self.rest_bytes + self.volley.rest_bytes()
     }
 
     /// Does the same once more.

@@ -185,6 +185,11 @@ impl Rings {
         }
     }
 
+    /// How many bytes are left of sends that were told as sent.
+    pub(super) fn held(&self) -> usize {
+        self.list.iter().map(Ring::held).sum()
+    }
+
     /// What was short so far, of all rings.
     pub(super) fn scarcity(&self) -> Scarcity {
         let each = self.list.iter().map(|ring| ring.scarcity);

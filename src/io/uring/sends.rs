@@ -2,7 +2,7 @@
 
 use rustix::io::Errno;
 
-use crate::base::{Chunk, Part};
+use crate::base::Part;
 use crate::io::driver::{Event, SendStatus};
 
 use super::entry::{Entry, Flags};
@@ -10,10 +10,11 @@ use super::link::Link;
 use super::memory::InFlight;
 use super::operation::{Completion, Kind, Token, error_of};
 use super::socket::Socket;
-use super::volley::Rest;
+use super::volley::{Rest, unsent};
 
 /// Up to so many bytes are told as sent when they are queued. Beyond what the kernel buffers for a
-/// peer that does not read, the driver then holds as much, which no outbox knows of.
+/// peer that does not read, the driver then holds as much; no outbox knows of it, but
+/// [`Driver::held`](crate::io::Driver::held) does.
 const TAKEN_BYTES_MAX: u32 = 16 * 1024;
 
 impl Link<'_> {
@@ -88,8 +89,8 @@ impl Link<'_> {
         if completion.error().is_some() {
             return completion.error().filter(|_| !ending);
         }
-        if let Some(InFlight::One(part)) = memory {
-            self.send_rest(&part, completion.result);
+        if let Some(InFlight::Rest(bytes)) = memory {
+            self.send_rest(unsent(&bytes, completion.result));
         }
         let flags = &mut self.entry.flags;
         if !ending && !flags.has(Flags::SENDING) && flags.take(Flags::BLOCKED) {
@@ -105,7 +106,7 @@ impl Link<'_> {
         match error_of(rest.result) {
             _ if cut => {}
             None | Some(Errno::AGAIN | Errno::INTR | Errno::NOBUFS | Errno::NOMEM) => {
-                self.send_rest(&rest.part, rest.result);
+                self.send_rest(rest.bytes());
             }
             Some(_) if flags.has(Flags::ENDING) => {}
             Some(error) => {
@@ -116,15 +117,11 @@ impl Link<'_> {
         }
     }
 
-    /// Sends what is left of a send that was told as sent, waiting for room. It is copied, so that
-    /// it holds nothing else.
-    fn send_rest(&mut self, part: &Part, sent: i32) {
-        let sent = usize::try_from(sent).unwrap_or(0);
-        let rest = part.bytes().get(sent..).unwrap_or_default();
+    /// Sends what is left of a send that was told as sent, waiting for room.
+    fn send_rest(&mut self, rest: &[u8]) {
         if !rest.is_empty() {
             self.entry.flags.set(Flags::SENDING | Flags::TAKEN);
-            let rest = Part::whole(Chunk::private(rest.to_vec()));
-            self.start(Kind::Send, InFlight::send(&[rest]));
+            self.start(Kind::Send, InFlight::Rest(rest.into()));
         }
     }
 }

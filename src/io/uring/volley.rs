@@ -45,6 +45,19 @@ pub(super) struct Rest {
     pub(super) result: i32,
 }
 
+impl Rest {
+    /// The bytes that are not out.
+    pub(super) fn bytes(&self) -> &[u8] {
+        unsent(self.part.bytes(), self.result)
+    }
+}
+
+/// What of bytes is not out after a send with that result.
+pub(super) fn unsent(bytes: &[u8], result: i32) -> &[u8] {
+    let sent = usize::try_from(result).unwrap_or(0);
+    bytes.get(sent..).unwrap_or_default()
+}
+
 impl Volley {
     pub(super) fn new() -> Self {
         Self {
@@ -68,6 +81,11 @@ impl Volley {
     /// Whether sends of former volleys did not go out whole.
     pub(super) fn has_rests(&self) -> bool {
         !self.rests.is_empty()
+    }
+
+    /// How many bytes of them are not out.
+    pub(super) fn rest_bytes(&self) -> usize {
+        self.rests.iter().map(|rest| rest.bytes().len()).sum()
     }
 
     /// Those.

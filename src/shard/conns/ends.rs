@@ -103,9 +103,10 @@ impl Conns {
         std::mem::take(&mut self.slow)
     }
 
-    /// Over the node's budget, the largest outbox goes: whose that is.
-    pub(crate) fn over_budget(&mut self, around: &Surroundings) -> Option<ConnId> {
-        let (before, after) = (self.usage_reported, self.usage.bytes());
+    /// Over the node's budget, the largest outbox goes: whose that is. What the driver holds of
+    /// them counts too.
+    pub(crate) fn over_budget(&mut self, around: &Surroundings, held: usize) -> Option<ConnId> {
+        let (before, after) = (self.usage_reported, self.usage.bytes() + held);
         self.usage_reported = after;
         if !around.node.outbox_changed(before, after) {
             return None;

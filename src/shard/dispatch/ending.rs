@@ -27,7 +27,7 @@ impl<S> Core<S> {
 
     /// Over the node's budget, the largest outbox goes.
     pub(crate) fn close_over_budget<D: Driver<Socket = S>>(&mut self, driver: &D) {
-        if let Some(id) = self.conns.over_budget(&self.around) {
+        if let Some(id) = self.conns.over_budget(&self.around, driver.held()) {
             self.cut_off(driver, id, DropReason::NodeBudget);
         }
     }

@@ -208,6 +208,34 @@ pub(super) fn memory_in_flight_is_let_go_with_closed<H: Harness>(harness: H) {
     assert_eq!(chunk.handles(), 1);
 }
 
+/// Sends small pieces to a connection's peer, which does not read, until the driver takes no more.
+fn fill<H: Harness>(rig: &mut Rig<H>, id: ConnId) -> usize {
+    let peer = id.index();
+    rig.peers[peer].set_reading(false);
+    while !rig.is_held_up(id) {
+        rig.send(id, &pattern(3000));
+        rig.turn(Some(Duration::ZERO));
+    }
+    rig.conn(id).offered
+}
+
+pub(super) fn nothing_is_held_once_it_is_out_or_its_connection_gone<H: Harness>(harness: H) {
+    let (mut rig, id) = Rig::accepted(harness);
+    assert_eq!(rig.driver().held(), 0);
+    let said = fill(&mut rig, id);
+    rig.peers[0].set_reading(true);
+    rig.until("all sent", |rig| rig.peers[0].received().len() == said);
+    rig.until("nothing held", |rig| rig.driver().held() == 0);
+    fill(&mut rig, id);
+    rig.close_and_wait(id, Close::Reset);
+    assert_eq!(rig.driver().held(), 0);
+    let next = rig.accept();
+    fill(&mut rig, next);
+    rig.peers[1].reset();
+    rig.until("closed", |rig| rig.conn(next).closed.is_some());
+    assert_eq!(rig.driver().held(), 0);
+}
+
 pub(super) fn commands_for_stale_ids_do_nothing<H: Harness>(harness: H) {
     let (mut rig, id) = Rig::accepted(harness);
     let older = ConnId {

@@ -187,6 +187,8 @@ fn fill(rig: &mut Uring, id: ConnId) -> Vec<u8> {
     }
     let scarcity = rig.driver().scarcity();
     assert!(scarcity.rests > 0, "{scarcity:?}");
+    let held = rig.driver().held();
+    assert!((1..=16 * 1024).contains(&held), "{held} bytes of one rest");
     said
 }
 
@@ -202,6 +204,7 @@ fn what_was_told_as_sent_goes_out_whole_and_in_order() {
         });
         assert!(rig.peers[0].received() == said);
         assert!(!rig.is_held_up(id));
+        assert_eq!(rig.driver().held(), 0);
     });
 }
 
@@ -214,8 +217,10 @@ fn a_graceful_close_waits_for_what_was_told_as_sent() {
         rig.close(id, Close::Graceful);
         rig.settle();
         assert_eq!(rig.conn(id).closed, None);
+        assert!(rig.driver().held() > 0);
         rig.peers[0].set_reading(true);
         rig.until("closed", |rig| rig.conn(id).closed == Some(None));
+        assert_eq!(rig.driver().held(), 0);
         rig.until("ended", |rig| rig.peers[0].is_ended());
         let received = rig.peers[0].received().len();
         assert_eq!(received + left, rig.conn(id).offered);
@@ -228,6 +233,7 @@ fn a_reset_drops_what_was_told_as_sent() {
         let id = rig.accept();
         fill(&mut rig, id);
         rig.close_and_wait(id, Close::Reset);
+        assert_eq!(rig.driver().held(), 0);
         rig.peers[0].set_reading(true);
         rig.until("cut", |rig| rig.peers[0].is_reset());
     });

@@ -94,6 +94,10 @@ impl Driver for SimDriver {
         self.net.0.borrow().unsent(self.index, id)
     }
 
+    fn held(&self) -> usize {
+        self.net.0.borrow().held
+    }
+
     fn peer(&self, id: ConnId) -> Option<Peer> {
         let number = self.net.0.borrow().link_number(self.index, id)?;
         // 10/8 in order, so that a trace tells connections apart.

@@ -86,6 +86,12 @@ impl SimNet {
         self.0.borrow_mut().profile = profile;
     }
 
+    /// What every driver says that it holds from now on: what was told as sent is with the simulated
+    /// system at once, so this is said for the sake of who asks.
+    pub fn set_held(&self, bytes: usize) {
+        self.0.borrow_mut().held = bytes;
+    }
+
     /// A new address to listen on.
     #[must_use]
     pub fn listener(&self) -> SimListener {
@@ -194,6 +200,8 @@ pub(super) struct Net {
     /// What happens at the peers' ends.
     due: BTreeMap<Key, Due>,
     scheduled: u64,
+    /// What drivers say that they hold.
+    pub(super) held: usize,
     counts: SimCounts,
     history: History,
 }
@@ -211,6 +219,7 @@ impl Net {
             loose: Vec::new(),
             due: BTreeMap::new(),
             scheduled: 0,
+            held: 0,
             counts: SimCounts::default(),
             history: History::default(),
         }
