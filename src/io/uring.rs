@@ -333,6 +333,8 @@ impl Driver for UringDriver {
         mut on_event: impl FnMut(Event<'_, Socket>),
     ) -> io::Result<()> {
         self.arm();
+        // Those that were found since the last wait: nothing else would end the next one for them.
+        self.care_for_sends();
         let timeout = self.sleep(timeout);
         self.rings.get_mut().wait(timeout)?;
         self.care_for_sends();

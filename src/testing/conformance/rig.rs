@@ -11,7 +11,7 @@ use crate::io::{Close, Driver, Event, SendStatus};
 use super::{Harness, RawPeer};
 
 /// How long a script may wait for one condition.
-const DEADLINE: Duration = Duration::from_secs(20);
+pub(super) const DEADLINE: Duration = Duration::from_secs(20);
 
 /// How long one `poll` sleeps at most while peers have to be pumped.
 const NAP: Duration = Duration::from_millis(2);

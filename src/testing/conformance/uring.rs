@@ -4,11 +4,11 @@
 use std::io;
 use std::time::Duration;
 
-use crate::base::ConnId;
-use crate::io::{Close, Driver, Event, Tables, UringDriver, UringOptions};
+use crate::base::{Chunk, ConnId, Part};
+use crate::io::{Close, Driver, Event, SendStatus, Tables, UringDriver, UringOptions};
 
 use super::kernel::{KernelHarness, on_uring};
-use super::rig::{Rig, pattern};
+use super::rig::{DEADLINE, Rig, pattern};
 use super::{Harness, RawPeer};
 
 type Uring = Rig<KernelHarness<UringDriver, true>>;
@@ -224,6 +224,39 @@ fn a_graceful_close_waits_for_what_was_told_as_sent() {
         rig.until("ended", |rig| rig.peers[0].is_ended());
         let received = rig.peers[0].received().len();
         assert_eq!(received + left, rig.conn(id).offered);
+    });
+}
+
+#[test]
+fn a_rest_that_is_found_within_a_turn_does_not_wait_for_the_next_event() {
+    let options = UringOptions {
+        submissions: 4,
+        ..UringOptions::default()
+    };
+    with(&options, |mut rig| {
+        let ids: Vec<ConnId> = (0..5).map(|_| rig.accept()).collect();
+        rig.peers[0].set_reading(false);
+        let long = [Part::whole(Chunk::private(pattern(3000)))];
+        let short = [Part::whole(Chunk::private(b"x".to_vec()))];
+        // With the fifth send the first four are handed over, and it is the last of its turn.
+        while rig.driver().held() == 0 {
+            rig.turn(Some(Duration::ZERO));
+            for id in &ids {
+                let parts = if *id == ids[0] { &long } else { &short };
+                assert!(matches!(rig.driver().send(*id, parts), SendStatus::Sent(_)));
+            }
+        }
+        assert_eq!(
+            rig.driver().scarcity().rests,
+            0,
+            "nobody has seen to it yet"
+        );
+        rig.peers[0].set_reading(true);
+        rig.peers[0].pump();
+        // Nothing else happens that would end the wait.
+        let polled = rig.driver().poll(Some(DEADLINE), |_| ());
+        polled.expect("poll");
+        assert_eq!(rig.driver().held(), 0);
     });
 }
 
