@@ -6,7 +6,8 @@
 use std::fmt::Write;
 
 use super::table::lay_out;
-use crate::config::{Address, Anonymous, Bound, Plan};
+use crate::base::Address;
+use crate::config::{Anonymous, Bound, Plan};
 
 /// The banner of a node with this plan and these listeners.
 #[must_use]
@@ -34,7 +35,7 @@ pub fn text(plan: &Plan, bound: &[Bound]) -> String {
 
 fn listening(listener: &Bound) -> String {
     let address = match &listener.listen.address {
-        Address::Tcp(address) => format!("http://{address}"),
+        Address::Inet(address) => format!("http://{address}"),
         Address::Unix(path) => format!("unix:{}", path.display()),
     };
     let proxy = if listener.listen.proxy {
@@ -86,7 +87,7 @@ fn ready(plan: &Plan, bound: &[Bound]) -> Vec<[String; 2]> {
     let socket = public.filter(|listener| base(listener).is_some() && !listener.listen.proxy);
     // Where there is an address for operators, pages and publishing are there.
     let own = example(bound, true).or(public);
-    if let Some(Address::Tcp(_)) = own.map(|listener| &listener.listen.address) {
+    if let Some(Address::Inet(_)) = own.map(|listener| &listener.listen.address) {
         let note = page_note(plan);
         rows.extend(
             own.and_then(base)

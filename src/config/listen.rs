@@ -2,63 +2,12 @@
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+use crate::base::Address;
 
 /// The longest path of a Unix-domain socket: `sun_path` holds 108 bytes and a zero (unix(7)).
 const UNIX_PATH_BYTES_MAX: usize = 107;
-
-/// Where a node can be reached.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Address {
-    /// An internet address and port; port 0 lets the system choose one.
-    Tcp(SocketAddr),
-    /// A path of the file system.
-    Unix(PathBuf),
-}
-
-impl Address {
-    /// Whether only this host reaches it.
-    #[must_use]
-    pub fn is_local(&self) -> bool {
-        match self {
-            Self::Tcp(address) => address.ip().to_canonical().is_loopback(),
-            Self::Unix(_) => true,
-        }
-    }
-
-    /// Whether binding both would fail, the second one for the first.
-    #[must_use]
-    pub fn collides(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Tcp(a), Self::Tcp(b)) => tcp_collide(*a, *b),
-            (Self::Unix(a), Self::Unix(b)) => a == b,
-            _ => false,
-        }
-    }
-
-    /// The address for a client on this host: every address becomes loopback. `None` for a path.
-    #[must_use]
-    pub fn reachable(&self) -> Option<SocketAddr> {
-        let Self::Tcp(address) = self else {
-            return None;
-        };
-        let ip = match address.ip() {
-            IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::from([127, 0, 0, 1]),
-            IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1]),
-            ip => ip,
-        };
-        Some(SocketAddr::new(ip, address.port()))
-    }
-}
-
-impl fmt::Display for Address {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Tcp(address) => address.fmt(f),
-            Self::Unix(path) => write!(f, "unix:{}", path.display()),
-        }
-    }
-}
 
 /// One `--listen`.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -84,7 +33,7 @@ impl ListenAddress {
 
     /// Every address: `localhost` has two on most hosts.
     pub fn addresses(&self) -> impl Iterator<Item = Address> + '_ {
-        let others = self.others.iter().copied().map(Address::Tcp);
+        let others = self.others.iter().copied().map(Address::Inet);
         std::iter::once(self.address.clone()).chain(others)
     }
 
@@ -151,13 +100,13 @@ fn addresses_of(text: &str) -> Result<(Address, Vec<SocketAddr>), String> {
         return unix(path).map(|address| (address, Vec::new()));
     }
     if let Ok(address) = text.parse() {
-        return Ok((Address::Tcp(address), Vec::new()));
+        return Ok((Address::Inet(address), Vec::new()));
     }
     let (host, port) = split(text)?;
     let mut found = resolve(host, port)?.into_iter();
     let first = found.next();
     let first = first.ok_or_else(|| format!("{host} has no address"))?;
-    Ok((Address::Tcp(first), found.collect()))
+    Ok((Address::Inet(first), found.collect()))
 }
 
 fn unix(path: &str) -> Result<Address, String> {
@@ -254,23 +203,6 @@ pub fn is_localhost(host: &str) -> bool {
     name == "localhost" || name.ends_with(".localhost")
 }
 
-fn tcp_collide(a: SocketAddr, b: SocketAddr) -> bool {
-    let (a_ip, b_ip) = (a.ip().to_canonical(), b.ip().to_canonical());
-    let wild = a_ip.is_unspecified() || b_ip.is_unspecified();
-    a.port() != 0
-        && a.port() == b.port()
-        && a_ip.is_ipv4() == b_ip.is_ipv4()
-        && (a_ip == b_ip && scope(a) == scope(b) || wild)
-}
-
-/// The interface of a link-local address: the same address is there on each.
-fn scope(address: SocketAddr) -> u32 {
-    match address {
-        SocketAddr::V4(_) => 0,
-        SocketAddr::V6(address) => address.scope_id(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -315,7 +247,7 @@ mod tests {
     fn a_name_with_several_addresses_is_all_of_them() {
         let several = |proxy| ListenAddress {
             others: vec!["[::1]:8000".parse().unwrap()],
-            ..ListenAddress::on(Address::Tcp("127.0.0.1:8000".parse().unwrap()), proxy)
+            ..ListenAddress::on(Address::Inet("127.0.0.1:8000".parse().unwrap()), proxy)
         };
         assert_eq!(several(false).to_string(), "127.0.0.1:8000 [::1]:8000");
         assert_eq!(
@@ -325,6 +257,7 @@ mod tests {
         assert!(several(false).is_local());
         assert!(several(false).collides(&parse("[::1]:8000")));
         assert!(!several(false).collides(&parse("[::1]:8001")));
+        assert!(parse("127.0.0.1:1").collides(&parse("127.0.0.1:1,proxy")));
         let public = ListenAddress {
             others: vec!["10.0.0.1:8000".parse().unwrap()],
             ..several(false)
@@ -398,46 +331,5 @@ mod tests {
                 .unwrap_err()
                 .contains("at most 107 bytes")
         );
-    }
-
-    #[test]
-    fn loopback_in_every_form_and_paths_are_local() {
-        for text in [
-            "127.0.0.1:1",
-            "127.9.9.9:1",
-            "[::1]:1",
-            "[::ffff:127.0.0.1]:1",
-            "unix:/a",
-        ] {
-            assert!(parse(text).address.is_local(), "{text}");
-        }
-        for text in ["0.0.0.0:1", "[::]:1", "10.0.0.1:1"] {
-            assert!(!parse(text).address.is_local(), "{text}");
-        }
-    }
-
-    #[test]
-    fn two_that_cannot_both_be_bound_collide() {
-        let collide = |a: &str, b: &str| parse(a).address.collides(&parse(b).address);
-        assert!(collide("127.0.0.1:1", "127.0.0.1:1,proxy"));
-        assert!(collide("0.0.0.0:1", "127.0.0.1:1"));
-        assert!(collide("unix:/a", "unix:/a"));
-        assert!(collide("[::ffff:127.0.0.1]:1", "127.0.0.1:1"));
-        assert!(collide("[fe80::1%1]:1", "[fe80::1%1]:1"));
-        assert!(!collide("[fe80::1%1]:1", "[fe80::1%2]:1"));
-        assert!(!collide("127.0.0.1:1", "127.0.0.1:2"));
-        assert!(!collide("127.0.0.1:1", "127.0.0.2:1"));
-        assert!(!collide("127.0.0.1:0", "127.0.0.1:0"));
-        assert!(!collide("[::]:1", "0.0.0.0:1"));
-        assert!(!collide("unix:/a", "unix:/b"));
-    }
-
-    #[test]
-    fn a_client_reaches_every_address_over_loopback() {
-        let reach = |text: &str| parse(text).address.reachable().map(|a| a.to_string());
-        assert_eq!(reach("0.0.0.0:80").as_deref(), Some("127.0.0.1:80"));
-        assert_eq!(reach("[::]:80").as_deref(), Some("[::1]:80"));
-        assert_eq!(reach("10.0.0.1:80").as_deref(), Some("10.0.0.1:80"));
-        assert_eq!(reach("unix:/a"), None);
     }
 }

@@ -23,7 +23,7 @@ pub use error::{ConfigError, Source};
 pub use host::HostFacts;
 pub use layers::{Given, Layer, from_environment, from_file};
 pub use limits::Limits;
-pub use listen::{Address, Bound, ListenAddress, is_localhost};
+pub use listen::{Bound, ListenAddress, is_localhost};
 pub use plan::Plan;
 pub use secret::Secret;
 pub use settings::{Group, Kind, SETTINGS, Setting};

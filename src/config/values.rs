@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use crate::base::Address;
+
 use super::error::{ConfigError, Source};
 use super::layers::Layer;
 use super::limits::Limits;
-use super::listen::{Address, ListenAddress};
+use super::listen::ListenAddress;
 use super::secret::Secret;
 use super::settings::{Kind, Setting};
 
@@ -62,7 +64,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             listen: vec![ListenAddress::on(
-                Address::Tcp(([127, 0, 0, 1], 8000).into()),
+                Address::Inet(([127, 0, 0, 1], 8000).into()),
                 false,
             )],
             admin_listen: None,

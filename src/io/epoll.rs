@@ -31,12 +31,12 @@ use rustix::io::Errno;
 use rustix::net::sockopt::{set_socket_linger, socket_error};
 use rustix::net::{self, RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown};
 
-use crate::base::{ConnId, ListenerId, Part};
+use crate::base::{Address, ConnId, ListenerId, Part};
 
 use super::driver::{
     Close, Driver, Event, Peer, SEND_BATCH_PARTS_MAX, SendStatus, TcpCounters, Wake,
 };
-use super::sys::{self, Address, ListenSocket};
+use super::sys::{self, ListenSocket};
 
 use acceptor::{Acceptor, Attempt};
 use entry::{Entry, Flags, Name, RESERVED_GENERATION};

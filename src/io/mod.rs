@@ -12,5 +12,5 @@ pub mod uring;
 
 pub use driver::{Close, Driver, Event, Peer, SendStatus, Tables, TcpCounters, Wake};
 pub use epoll::{EpollDriver, EpollOptions};
-pub use sys::{Address, ListenOptions, ListenSocket};
+pub use sys::{ListenOptions, ListenSocket};
 pub use uring::{UringDriver, UringOptions};

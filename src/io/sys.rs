@@ -2,7 +2,6 @@
 //!
 //! Owns no connection; the drivers do. Nothing here waits for the network.
 
-mod address;
 mod connect;
 mod host;
 mod listen;
@@ -10,7 +9,6 @@ mod obstacle;
 mod outq;
 mod tcp_info;
 
-pub use address::{Address, AddressError};
 pub use connect::{connect, unconnected};
 pub use host::{descriptor_limits, raise_descriptor_limit};
 pub use listen::{ListenOptions, ListenSocket, bind, is_scarcity};

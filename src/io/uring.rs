@@ -19,10 +19,10 @@ use io_uring::opcode;
 use io_uring::types::{Fd, Fixed};
 use rustix::net;
 
-use crate::base::{ConnId, ListenerId, Part};
+use crate::base::{Address, ConnId, ListenerId, Part};
 
 use super::driver::{Close, Driver, Event, Peer, SendStatus, Tables, Wake};
-use super::sys::{self, Address, ListenSocket};
+use super::sys::{self, ListenSocket};
 
 use acceptor::Acceptor;
 use connections::Connections;
@@ -208,7 +208,7 @@ impl UringDriver {
     fn begin(&mut self, id: ConnId, target: &Address, from: Option<IpAddr>) -> io::Result<()> {
         let rings = self.rings.get_mut();
         let socket = sys::unconnected(target, from)?;
-        let address = InFlight::Address(Box::new(target.to_socket()?));
+        let address = InFlight::address(target)?;
         let ring = rings.with_place()?;
         let place = (ring, rings.at(ring).install(&socket)?);
         let flags = match target {

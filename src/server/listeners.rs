@@ -5,10 +5,10 @@ use std::thread;
 use std::time::Duration;
 
 use super::ServeError;
-use crate::base::clock;
-use crate::config::{self, Bound, ListenAddress, Plan};
+use crate::base::{Address, clock};
+use crate::config::{Bound, ListenAddress, Plan};
 use crate::http::Door;
-use crate::io::sys::{self, Address, ListenOptions, ListenSocket};
+use crate::io::sys::{self, ListenOptions, ListenSocket};
 
 /// What listens, before the shards take it.
 pub(super) struct Listeners {
@@ -60,7 +60,7 @@ impl Listeners {
     }
 
     fn add(&mut self, socket: ListenSocket, proxy: bool, admin: bool) -> Result<(), Failed> {
-        let address = to_config(socket.address());
+        let address = socket.address().clone();
         let sockets = socket.for_shards(self.sockets.len());
         let sockets = sockets.map_err(|error| (address.clone(), error))?;
         let listen = ListenAddress::on(address, proxy);
@@ -73,11 +73,11 @@ impl Listeners {
 }
 
 /// Where it failed, and how.
-type Failed = (config::Address, io::Error);
+type Failed = (Address, io::Error);
 
 /// Every address of one `--listen`, all on one port also where the system chooses it.
 fn bind_all(plan: &Plan, listen: &ListenAddress) -> Result<Vec<ListenSocket>, Failed> {
-    let is_chosen = matches!(&listen.address, config::Address::Tcp(first) if first.port() == 0);
+    let is_chosen = matches!(&listen.address, Address::Inet(first) if first.port() == 0);
     for _ in 1..PORT_TRIES {
         match bind_once(plan, listen) {
             Err((_, error)) if is_chosen && error.kind() == io::ErrorKind::AddrInUse => {}
@@ -93,7 +93,7 @@ fn bind_once(plan: &Plan, listen: &ListenAddress) -> Result<Vec<ListenSocket>, F
     let (mut sockets, mut absent) = (Vec::new(), None);
     for address in listen.addresses() {
         let address = on_the_port_of(sockets.first(), address);
-        match bind_patiently(&to_io(&address), &options(plan, &address)) {
+        match bind_patiently(&address, &options(plan, &address)) {
             Ok(socket) => sockets.push(socket),
             Err(error) if !listen.others.is_empty() && sys::is_elsewhere(&error) => {
                 tracing::warn!(%address, %error, "passed over, since this host does not have it");
@@ -121,17 +121,17 @@ fn bind_patiently(address: &Address, options: &ListenOptions) -> io::Result<List
     }
 }
 
-fn on_the_port_of(first: Option<&ListenSocket>, address: config::Address) -> config::Address {
+fn on_the_port_of(first: Option<&ListenSocket>, address: Address) -> Address {
     match (first.map(ListenSocket::address), address) {
-        (Some(Address::Inet(first)), config::Address::Tcp(mut address)) => {
+        (Some(Address::Inet(first)), Address::Inet(mut address)) => {
             address.set_port(first.port());
-            config::Address::Tcp(address)
+            Address::Inet(address)
         }
         (_, address) => address,
     }
 }
 
-fn options(plan: &Plan, address: &config::Address) -> ListenOptions {
+fn options(plan: &Plan, address: &Address) -> ListenOptions {
     let limits = &plan.limits;
     ListenOptions {
         send_buffer_bytes: Some(limits.socket_send_buffer_bytes).filter(|bytes| *bytes > 0),
@@ -147,15 +147,13 @@ fn options(plan: &Plan, address: &config::Address) -> ListenOptions {
 
 /// Whether it is `[::]` and another listener has an IPv4 address with the same port, which it
 /// would take as well.
-fn is_beside_ipv4(plan: &Plan, address: &config::Address) -> bool {
-    let config::Address::Tcp(six) = address else {
+fn is_beside_ipv4(plan: &Plan, address: &Address) -> bool {
+    let Address::Inet(six) = address else {
         return false;
     };
-    let is_ipv4 = |other: config::Address| match other {
-        config::Address::Tcp(other) => {
-            other.port() == six.port() && other.ip().to_canonical().is_ipv4()
-        }
-        config::Address::Unix(_) => false,
+    let is_ipv4 = |other: Address| match other {
+        Address::Inet(other) => other.port() == six.port() && other.ip().to_canonical().is_ipv4(),
+        Address::Unix(_) => false,
     };
     let listeners = plan.listen.iter().chain(&plan.admin_listen);
     let is_any = six.is_ipv6() && six.ip().is_unspecified() && six.port() != 0;
@@ -168,31 +166,17 @@ fn door(bound: &Bound) -> Door {
         admin: *admin,
         // Behind a Unix socket is a proxy of this host, and behind that anybody.
         loopback: is_loopback(&listen.address),
-        unix: matches!(listen.address, config::Address::Unix(_)),
+        unix: matches!(listen.address, Address::Unix(_)),
         proxy: listen.proxy,
     }
 }
 
-fn is_loopback(address: &config::Address) -> bool {
-    matches!(address, config::Address::Tcp(_)) && address.is_local()
-}
-
-fn to_io(address: &config::Address) -> Address {
-    match address {
-        config::Address::Tcp(address) => Address::Inet(*address),
-        config::Address::Unix(path) => Address::Unix(path.clone()),
-    }
-}
-
-fn to_config(address: &Address) -> config::Address {
-    match address {
-        Address::Inet(address) => config::Address::Tcp(*address),
-        Address::Unix(path) => config::Address::Unix(path.clone()),
-    }
+fn is_loopback(address: &Address) -> bool {
+    matches!(address, Address::Inet(_)) && address.is_local()
 }
 
 fn cannot_listen((address, error): &Failed) -> ServeError {
-    let hint = sys::obstacle(&to_io(address), error);
+    let hint = sys::obstacle(address, error);
     let hint = hint.unwrap_or_else(|| "see --listen".into());
     ServeError::Start(format!("cannot listen on {address}: {error}; {hint}"))
 }

@@ -8,7 +8,7 @@ pub(crate) type Floor = (&'static str, u8, &'static [&'static str]);
 /// Imports go down only; sideways where it is listed.
 pub(crate) const FLOORS: &[Floor] = &[
     ("base", 0, &[]),
-    ("config", 0, &[]),
+    ("config", 0, &["base"]),
     ("metrics", 0, &["base"]),
     ("wire", 1, &[]),
     ("io", 1, &[]),

@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::ErrorKind;
 use std::net::IpAddr;
 
-use altavoz::base::{ConnId, clock};
-use altavoz::io::{Address, Close, Driver, Event};
+use altavoz::base::{Address, ConnId, clock};
+use altavoz::io::{Close, Driver, Event};
 use altavoz::wire::client::{ResponseParser, request};
 use altavoz::wire::frame::{Opcode, encode_masked};
 

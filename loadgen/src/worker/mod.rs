@@ -8,8 +8,8 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::Duration;
 
-use altavoz::base::clock;
-use altavoz::io::{Address, Driver, EpollDriver, EpollOptions, UringDriver, UringOptions};
+use altavoz::base::{Address, clock};
+use altavoz::io::{Driver, EpollDriver, EpollOptions, UringDriver, UringOptions};
 
 use crate::host::doctor::raise_descriptors;
 use crate::lines::{ArmConnects, Command, Connects, Notice, Tick};

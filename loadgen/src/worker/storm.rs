@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use altavoz::io::{Address, Driver};
+use altavoz::base::Address;
+use altavoz::io::Driver;
 
 use crate::base::counts::count;
 use crate::lines::Back;

@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use rustix::net::sockopt::set_tcp_nodelay;
 use rustix::net::{self, AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
-use super::Address;
+use crate::base::Address;
 
 /// Begins to connect a new socket that does not block; it is there when it becomes writable
 /// and holds no error.

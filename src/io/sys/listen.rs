@@ -12,7 +12,9 @@ use std::time::Duration;
 use rustix::io::Errno;
 use socket2::{Domain, SockAddr, Socket, TcpKeepalive, Type};
 
-use super::{Address, connect};
+use crate::base::Address;
+
+use super::connect;
 
 /// The longest segment, in bytes. On loopback one is nearly 64 KiB otherwise, which is all that a
 /// send buffer of 32 KiB (doubled by the kernel) holds: with a single segment under way the peer

@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
 
-use super::{Address, connect};
+use crate::base::Address;
+
+use super::connect;
 
 /// Descriptors that are looked at, over all processes, for who holds a socket.
 const DESCRIPTORS_MAX: usize = 200_000;

@@ -2,13 +2,14 @@
 //!
 //! What is here may move; what the kernel was told of lies behind it, on the heap, and stays.
 
+use std::io;
 use std::ptr;
 
 use io_uring::types::Fixed;
 use io_uring::{opcode, squeue};
 use socket2::SockAddr;
 
-use crate::base::Part;
+use crate::base::{Address, Part};
 use crate::io::driver::SEND_BATCH_PARTS_MAX;
 
 /// A send that waits for room goes on by itself until all is sent: with one send of a connection
@@ -45,6 +46,18 @@ impl InFlight {
             [part] => Self::One(part.clone()),
             _ => Self::Many(Gather::new(parts)),
         }
+    }
+
+    /// What a connect needs until it is back.
+    ///
+    /// # Errors
+    /// When a path is too long for a Unix socket.
+    pub(super) fn address(target: &Address) -> io::Result<Self> {
+        let address = match target {
+            Address::Inet(address) => (*address).into(),
+            Address::Unix(path) => SockAddr::unix(path)?,
+        };
+        Ok(Self::Address(Box::new(address)))
     }
 
     /// How many bytes are sent.

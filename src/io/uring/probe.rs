@@ -11,9 +11,9 @@ use io_uring::register::Probe;
 use io_uring::{IoUring, opcode};
 use rustix::io::Errno;
 
-use crate::base::{Chunk, ConnId, Part, clock};
+use crate::base::{Address, Chunk, ConnId, Part, clock};
 use crate::io::driver::{Close, Driver, Event, Peer, SendStatus};
-use crate::io::sys::{self, Address, ListenOptions};
+use crate::io::sys::{self, ListenOptions};
 
 use super::{Socket, UringDriver, UringOptions};
 

@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use socket2::{Domain, SockAddr, Socket, Type};
 
+use crate::base::Address;
 use crate::io::sys;
 use crate::io::uring::probe;
 use crate::io::{
-    Address, Driver, EpollDriver, EpollOptions, ListenOptions, ListenSocket, UringDriver,
-    UringOptions,
+    Driver, EpollDriver, EpollOptions, ListenOptions, ListenSocket, UringDriver, UringOptions,
 };
 
 use super::{Harness, RawPeer};

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::base::{ConnId, clock};
+use crate::base::{Address, ConnId, clock};
 use crate::io::uring::probe;
 use crate::io::{
-    Address, Close, Driver, EpollDriver, EpollOptions, Event, ListenOptions, ListenSocket,
-    UringDriver, UringOptions, sys,
+    Close, Driver, EpollDriver, EpollOptions, Event, ListenOptions, ListenSocket, UringDriver,
+    UringOptions, sys,
 };
 
 #[test]

@@ -5,8 +5,8 @@
 //! asked again as soon as it is answered, and a second later if it was refused or broken, so that
 //! a server that refuses is not stormed.
 
-use altavoz::base::clock;
-use altavoz::io::{Address, Close, Driver};
+use altavoz::base::{Address, clock};
+use altavoz::io::{Close, Driver};
 
 use crate::base::failure::advice;
 use crate::base::num::id;
