@@ -24,20 +24,42 @@ fn ring_connections(limit: u64) -> u64 {
         .max(1)
 }
 
+/// What moves the bytes of a node, chosen for its host.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum DriverKind {
+    /// Readiness by epoll.
+    Epoll,
+    /// Completion by io_uring.
+    Uring,
+}
+
+impl DriverKind {
+    /// The word that chooses it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Epoll => DriverChoice::Epoll.word(),
+            Self::Uring => DriverChoice::Uring.word(),
+        }
+    }
+}
+
 impl Config {
     pub(super) fn choose_driver(
         &self,
         host: &HostFacts,
-    ) -> Result<Chosen<DriverChoice>, ConfigError> {
+    ) -> Result<Chosen<DriverKind>, ConfigError> {
+        let set = |kind| Chosen::new(kind, self.set_by("driver"));
         let chosen = match self.driver {
             DriverChoice::Auto => Chosen::new(
-                DriverChoice::Epoll,
+                DriverKind::Epoll,
                 "auto, since uring won only in part (docs/benchmarks.md)",
             ),
-            set => Chosen::new(set, self.set_by("driver")),
+            DriverChoice::Epoll => set(DriverKind::Epoll),
+            DriverChoice::Uring => set(DriverKind::Uring),
         };
         match &host.uring_missing {
-            Some(missing) if chosen.value == DriverChoice::Uring => Err(ConfigError::at(
+            Some(missing) if chosen.value == DriverKind::Uring => Err(ConfigError::at(
                 format!("{} uring", self.name_of("driver")),
                 format!("{missing}; take epoll, or auto for what works here"),
             )),
@@ -70,12 +92,12 @@ impl Config {
     pub(super) fn choose_connections(
         &self,
         host: &HostFacts,
-        driver: DriverChoice,
+        driver: DriverKind,
         shards: usize,
     ) -> Result<Chosen<usize>, ConfigError> {
         let limit = host.descriptors_max;
         let held = match driver {
-            DriverChoice::Uring => RINGS_MAX * ring_connections(limit),
+            DriverKind::Uring => RINGS_MAX * ring_connections(limit),
             _ => u64::MAX,
         };
         if let Some(wanted) = self.max_connections {
@@ -93,7 +115,7 @@ impl Config {
                 lift(overhead + 1024)
             )));
         }
-        let (connections, why) = if driver == DriverChoice::Uring && host.memory_bytes > 0 {
+        let (connections, why) = if driver == DriverKind::Uring && host.memory_bytes > 0 {
             let half = host.memory_bytes / 2 / CONNECTION_BYTES;
             let why = "half of the memory, at 8 KiB a connection".to_owned();
             (half.clamp(1, held), why)
@@ -112,11 +134,11 @@ impl Config {
         needed: u64,
         held: u64,
         host: &HostFacts,
-        driver: DriverChoice,
+        driver: DriverKind,
     ) -> Result<(), ConfigError> {
         let limit = host.descriptors_max;
         let why = if needed > limit {
-            let instead = if driver == DriverChoice::Uring || host.uring_missing.is_some() {
+            let instead = if driver == DriverKind::Uring || host.uring_missing.is_some() {
                 String::new()
             } else {
                 format!(

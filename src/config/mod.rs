@@ -18,7 +18,7 @@ pub mod settings;
 pub mod units;
 pub mod values;
 
-pub use driver::CONNECTION_BYTES;
+pub use driver::{CONNECTION_BYTES, DriverKind};
 pub use error::{ConfigError, Source};
 pub use host::HostFacts;
 pub use layers::{Given, Layer, from_environment, from_file};

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use super::driver::DriverKind;
 use super::error::{ConfigError, Source};
 use super::host::HostFacts;
 use super::limits::Limits;
 use super::listen::ListenAddress;
 use super::secret::Secret;
-use super::values::{Anonymous, Config, DriverChoice, ForeignTokens, LogFormat, LogLevel};
+use super::values::{Anonymous, Config, ForeignTokens, LogFormat, LogLevel};
 
 /// A node that can be started.
 #[derive(Clone, PartialEq, Debug)]
@@ -22,8 +23,8 @@ pub struct Plan {
     pub trusted_proxies: Vec<IpNet>,
     /// Event-loop threads; at least one.
     pub shards: Chosen<usize>,
-    /// What moves the bytes; never `Auto`.
-    pub driver: Chosen<DriverChoice>,
+    /// What moves the bytes.
+    pub driver: Chosen<DriverKind>,
     /// Connections beyond which new ones are answered 503.
     pub max_connections: Chosen<usize>,
     /// The hard descriptor limit, which the soft one is raised to.
@@ -292,7 +293,7 @@ mod tests {
         let plan = plan(&[]);
         assert_eq!(plan.listen[0].to_string(), "127.0.0.1:8000");
         assert_eq!(plan.anonymous.value, Anonymous::Publish);
-        assert_eq!(plan.driver.value, DriverChoice::Epoll);
+        assert_eq!(plan.driver.value, DriverKind::Epoll);
         assert_eq!((plan.shards.value, plan.local), (2, true));
         assert_eq!(plan.drain, Duration::from_secs(10));
         assert_eq!(plan.limits.node_outbox_bytes_max, 2 << 30);
@@ -371,7 +372,7 @@ mod tests {
         assert_eq!(error, expected);
         for driver in ["auto", "epoll"] {
             let plan = plan_on(&without_uring(), &[("driver", driver)]).unwrap();
-            assert_eq!(plan.driver.value, DriverChoice::Epoll);
+            assert_eq!(plan.driver.value, DriverKind::Epoll);
         }
     }
 
@@ -385,7 +386,7 @@ mod tests {
         let uring = plan(&[("driver", "uring")]).driver;
         assert_eq!(
             (uring.value, uring.why.as_str()),
-            (DriverChoice::Uring, "set by --driver")
+            (DriverKind::Uring, "set by --driver")
         );
     }
 

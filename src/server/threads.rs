@@ -10,7 +10,7 @@ use crossbeam_channel::Sender;
 use super::Happening;
 use super::listeners::Listeners;
 use crate::base::clock;
-use crate::config::{Bound, DriverChoice, Limits, Plan};
+use crate::config::{Bound, DriverKind, Limits, Plan};
 use crate::io::{Driver, EpollDriver, EpollOptions, ListenSocket, UringDriver, UringOptions};
 use crate::mesh::{Control, Joint, Mesh, NodeState};
 use crate::metrics::ShardMetrics;
@@ -46,11 +46,11 @@ impl Threads {
         };
         let sockets = listeners.into_sockets();
         let (tell, handles) = match plan.driver.value {
-            DriverChoice::Uring => {
+            DriverKind::Uring => {
                 let options = uring_options(plan);
                 common.start(sockets, || UringDriver::new(options.clone()))?
             }
-            DriverChoice::Epoll | DriverChoice::Auto => {
+            DriverKind::Epoll => {
                 let options = epoll_options(&plan.limits);
                 common.start(sockets, || EpollDriver::new(options.clone()))?
             }
