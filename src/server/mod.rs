@@ -19,7 +19,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 use self::listeners::Listeners;
 use self::manager::Watchdog;
 use self::terminal::Terminal;
-use self::threads::Threads;
+use self::threads::{Common, Threads};
 use crate::base::{HashKey, Time, clock};
 use crate::config::{Bound, Plan};
 use crate::http::{AllowedOrigin, AllowedOriginError, Policy};
@@ -122,13 +122,18 @@ impl Node {
         );
         let metrics: Vec<Arc<ShardMetrics>> =
             (0..shards).map(|_| Arc::new(ShardMetrics::new())).collect();
-        let settings = Arc::new(settings(&plan, &listeners, &metrics)?);
-        let threads = Threads::start(&plan, listeners, &settings, &state, &metrics, &tell)
+        let common = Common {
+            settings: Arc::new(settings(&plan, &listeners, &metrics)?),
+            node: state,
+            metrics,
+            tell,
+        };
+        let threads = Threads::start(&plan, listeners, &common)
             .map_err(|error| start("cannot start an event loop", &error))?;
         Ok(Self {
             plan,
-            state,
-            metrics,
+            state: common.node,
+            metrics: common.metrics,
             threads,
             terminal: Terminal::look(),
             watchdog: Watchdog::of_manager(),

@@ -1,6 +1,7 @@
 //! One thread a shard, each on a core of its own as far as there are cores.
 
 use std::io;
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
@@ -27,37 +28,68 @@ pub(super) struct Threads {
     handles: Vec<JoinHandle<()>>,
 }
 
+/// What all shards are started with.
+pub(super) struct Common {
+    pub(super) settings: Arc<Settings>,
+    pub(super) node: Arc<NodeState>,
+    /// Each shard's.
+    pub(super) metrics: Vec<Arc<ShardMetrics>>,
+    /// Where the end of one is told.
+    pub(super) tell: Sender<Happening>,
+}
+
 impl Threads {
     /// Starts a thread for each shard.
-    pub(super) fn start(
-        plan: &Plan,
-        listeners: Listeners,
-        settings: &Arc<Settings>,
-        node: &Arc<NodeState>,
-        metrics: &[Arc<ShardMetrics>],
-        tell: &Sender<Happening>,
-    ) -> io::Result<Self> {
+    pub(super) fn start(plan: &Plan, listeners: Listeners, common: &Common) -> io::Result<Self> {
         let bound = listeners.bound().to_vec();
-        let common = Common {
-            settings,
-            node,
-            metrics,
-            tell,
-        };
         let sockets = listeners.into_sockets();
-        let (tell, handles) = match plan.driver.value {
+        match plan.driver.value {
             DriverKind::Uring => {
                 let options = uring_options(plan);
-                common.start(sockets, || UringDriver::new(options.clone()))?
+                let drivers = drivers(sockets, || UringDriver::new(options.clone()))?;
+                Self::on(drivers, bound, common)
             }
             DriverKind::Epoll => {
                 let options = epoll_options(&plan.limits);
-                common.start(sockets, || EpollDriver::new(options.clone()))?
+                let drivers = drivers(sockets, || EpollDriver::new(options.clone()))?;
+                Self::on(drivers, bound, common)
             }
-        };
+        }
+    }
+
+    fn on<D>(drivers: Vec<D>, bound: Vec<Bound>, common: &Common) -> io::Result<Self>
+    where
+        D: Driver + Send + 'static,
+    {
+        let joints: Vec<Joint<D::Socket>> = drivers.iter().map(|d| Joint::new(d.waker())).collect();
+        let remotes: Vec<_> = joints.iter().map(Joint::remote).collect();
+        let credits = common.settings.rules.limits.mesh_credits_per_pair;
+        let meshes = Mesh::connect(joints, credits);
+        let cores = core_affinity::get_core_ids().unwrap_or_default();
+        let mut handles = Vec::new();
+        for (number, (driver, mesh)) in drivers.into_iter().zip(meshes).enumerate() {
+            let core = cores.get(number % cores.len().max(1)).copied();
+            let settings = Arc::clone(&common.settings);
+            let node = Arc::clone(&common.node);
+            let metrics = Arc::clone(&common.metrics[number]);
+            let run = move || {
+                pin(core);
+                let parts = Parts {
+                    settings,
+                    node,
+                    metrics,
+                    mesh,
+                    clock: Box::new(clock::now),
+                    wall: Box::new(clock::unix),
+                    seed: fastrand::u64(..),
+                };
+                Shard::new(driver, parts).run()
+            };
+            handles.push(spawn(number, common.tell.clone(), run)?);
+        }
         Ok(Self {
             bound,
-            tell,
+            tell: Box::new(move |control| remotes.iter().for_each(|r| r.send(control))),
             handles,
         })
     }
@@ -75,7 +107,7 @@ impl Threads {
     /// Waits until every thread has ended.
     pub(super) fn join(self) {
         for handle in self.handles {
-            // A panic was reported already, by `Ending`.
+            // A panic was reported already, by the thread itself.
             let _ = handle.join();
         }
     }
@@ -98,108 +130,42 @@ fn uring_options(plan: &Plan) -> UringOptions {
     }
 }
 
-/// Sends a command to every shard, and the threads.
-type Started = (Box<dyn Fn(Control)>, Vec<JoinHandle<()>>);
-
-/// What all shards are started with.
-struct Common<'a> {
-    settings: &'a Arc<Settings>,
-    node: &'a Arc<NodeState>,
-    metrics: &'a [Arc<ShardMetrics>],
-    tell: &'a Sender<Happening>,
+/// A driver for each shard, which accepts on its sockets.
+fn drivers<D: Driver<Listener = ListenSocket>>(
+    sockets: Vec<Vec<ListenSocket>>,
+    new: impl Fn() -> io::Result<D>,
+) -> io::Result<Vec<D>> {
+    let with = |sockets: Vec<ListenSocket>| {
+        let mut driver = new()?;
+        for socket in sockets {
+            driver.listen(socket)?;
+        }
+        Ok(driver)
+    };
+    sockets.into_iter().map(with).collect()
 }
 
-impl Common<'_> {
-    fn start<D>(
-        &self,
-        sockets: Vec<Vec<ListenSocket>>,
-        new: impl Fn() -> io::Result<D>,
-    ) -> io::Result<Started>
-    where
-        D: Driver<Listener = ListenSocket> + Send + 'static,
-    {
-        let mut drivers = Vec::new();
-        for sockets in sockets {
-            let mut driver = new()?;
-            sockets
-                .into_iter()
-                .try_for_each(|socket| driver.listen(socket).map(drop))?;
-            drivers.push(driver);
-        }
-        let joints: Vec<Joint<D::Socket>> = drivers.iter().map(|d| Joint::new(d.waker())).collect();
-        let remotes: Vec<_> = joints.iter().map(Joint::remote).collect();
-        let credits = self.settings.rules.limits.mesh_credits_per_pair;
-        let meshes = Mesh::connect(joints, credits);
-        let cores = core_affinity::get_core_ids().unwrap_or_default();
-        let mut handles = Vec::new();
-        for ((driver, mesh), metrics) in drivers.into_iter().zip(meshes).zip(self.metrics) {
-            let start = Start {
-                driver,
-                mesh,
-                settings: Arc::clone(self.settings),
-                node: Arc::clone(self.node),
-                metrics: Arc::clone(metrics),
-                core: cores.get(handles.len() % cores.len().max(1)).copied(),
-            };
-            handles.push(start.spawn(handles.len(), self.tell.clone())?);
-        }
-        let tell = Box::new(move |control| remotes.iter().for_each(|remote| remote.send(control)));
-        Ok((tell, handles))
+/// Without its own core a shard is slower, not wrong.
+fn pin(core: Option<CoreId>) {
+    if let Some(core) = core {
+        core_affinity::set_for_current(core);
     }
 }
 
-/// What a shard's thread is started with.
-struct Start<D: Driver> {
-    driver: D,
-    mesh: Mesh<D::Socket>,
-    settings: Arc<Settings>,
-    node: Arc<NodeState>,
-    metrics: Arc<ShardMetrics>,
-    core: Option<CoreId>,
-}
-
-impl<D: Driver + Send + 'static> Start<D> {
-    fn spawn(self, number: usize, tell: Sender<Happening>) -> io::Result<JoinHandle<()>> {
-        let thread = thread::Builder::new().name(format!("shard-{number}"));
-        thread.spawn(move || {
-            let mut ending = Ending {
-                tell,
-                result: Err("an event loop panicked".to_owned()),
-            };
-            ending.result = self
-                .run()
-                .map_err(|error| format!("an event loop failed: {error}"));
-        })
-    }
-
-    fn run(self) -> io::Result<()> {
-        if let Some(core) = self.core {
-            // Without its own core a shard is slower, not wrong.
-            core_affinity::set_for_current(core);
-        }
-        let parts = Parts {
-            settings: self.settings,
-            node: self.node,
-            metrics: self.metrics,
-            mesh: self.mesh,
-            clock: Box::new(clock::now),
-            wall: Box::new(clock::unix),
-            seed: fastrand::u64(..),
-        };
-        Shard::new(self.driver, parts).run()
-    }
-}
-
-/// Reports the end of a thread, also when it panics.
-struct Ending {
+/// A thread for a shard, whose end is told, also when it panics.
+fn spawn(
+    number: usize,
     tell: Sender<Happening>,
-    result: Result<(), String>,
-}
-
-impl Drop for Ending {
-    fn drop(&mut self) {
-        let result = std::mem::replace(&mut self.result, Ok(()));
+    run: impl FnOnce() -> io::Result<()> + Send + 'static,
+) -> io::Result<JoinHandle<()>> {
+    let thread = thread::Builder::new().name(format!("shard-{number}"));
+    thread.spawn(move || {
+        // Nothing of the shard is left to be seen in pieces.
+        let result = match panic::catch_unwind(AssertUnwindSafe(run)) {
+            Ok(result) => result.map_err(|error| format!("an event loop failed: {error}")),
+            Err(_) => Err("an event loop panicked".to_owned()),
+        };
         // The main thread may have gone already.
-        let _ = self.tell.send(Happening::Ended(result));
-    }
+        let _ = tell.send(Happening::Ended(result));
+    })
 }
