@@ -196,25 +196,25 @@ fn what_the_driver_holds_counts_in_the_nodes_budget() {
         world.run();
     }
     let drops = |world: &World| {
-        let drops = &world.shard.core.metrics.drops;
+        let drops = &world.shard.core.around.metrics.drops;
         drops.get(DropReason::NodeBudget)
     };
-    let waits = world.shard.core.usage.bytes();
+    let waits = world.shard.core.conns.outbox_bytes();
     assert!((3000..10_000).contains(&waits), "{waits} bytes wait");
     // As much as is allowed, and one byte more.
     world.net.set_held(10_000 - waits);
     world.run();
     assert_eq!(drops(&world), 0);
-    let counted = world.shard.core.node.outbox_bytes();
+    let counted = world.shard.core.around.node.outbox_bytes();
     assert_eq!(counted, 10_000);
-    assert_eq!(world.shard.core.metrics.outbox_bytes.get(), 10_000);
+    assert_eq!(world.shard.core.around.metrics.outbox_bytes.get(), 10_000);
     world.net.set_held(10_001 - waits);
     world.run();
     assert_eq!(drops(&world), 1);
     world.net.set_held(0);
     world.run();
-    let counted = world.shard.core.node.outbox_bytes();
-    assert_eq!(counted, world.shard.core.usage.bytes());
+    let counted = world.shard.core.around.node.outbox_bytes();
+    assert_eq!(counted, world.shard.core.conns.outbox_bytes());
 }
 
 #[test]
