@@ -1,10 +1,11 @@
 //! Which driver moves the bytes, and how many connections follow from that on this host.
 
+use super::choices::DriverChoice;
 use super::error::ConfigError;
 use super::host::HostFacts;
 use super::plan::Chosen;
 use super::settings::CONNECTIONS_MAX;
-use super::values::{Config, DriverChoice};
+use super::values::Config;
 
 /// Memory of an idle connection in the kernel and here, in bytes, with room to spare.
 pub const CONNECTION_BYTES: u64 = 8 * 1024;

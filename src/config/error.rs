@@ -1,27 +1,9 @@
 //! An operator's mistake: what is wrong, where it was said, and what to do.
 
 use std::fmt;
-use std::path::PathBuf;
 
 use super::settings::{Kind, Setting};
-
-/// Where a value came from.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Source {
-    /// Nobody set it.
-    Default,
-    /// A flag.
-    Flag,
-    /// A variable of the environment.
-    Environment,
-    /// A line of the configuration file, counted from 1.
-    File {
-        /// The file, as it was named.
-        path: PathBuf,
-        /// The line.
-        line: usize,
-    },
-}
+use super::source::Source;
 
 impl Source {
     /// The name of `setting` as it was written here: `--listen`, `ALTAVOZ_LISTEN`,

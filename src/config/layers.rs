@@ -4,10 +4,11 @@ use std::path::Path;
 
 use toml::de::{DeTable, DeValue};
 
-use super::error::{ConfigError, Source};
+use super::error::ConfigError;
 use super::injected::{is_injected, is_link};
 use super::nearest::nearest;
 use super::settings::{Kind, SETTINGS, Setting, VARIABLE_PREFIX};
+use super::source::Source;
 
 /// One setting as one layer gave it.
 #[derive(Clone)]

@@ -4,6 +4,7 @@
 //! read by it alike. [`Config`] is what was set, [`Plan`] what the node does with it on this host.
 //! Reading the environment, the command line and the host is left to `cli`.
 
+pub mod choices;
 pub mod driver;
 pub mod error;
 pub mod host;
@@ -13,13 +14,16 @@ pub mod limits;
 pub mod listen;
 pub mod nearest;
 pub mod plan;
+pub mod resolved;
 pub mod secret;
 pub mod settings;
+pub mod source;
 pub mod units;
 pub mod values;
 
+pub use choices::{Anonymous, DriverChoice, ForeignTokens, LogFormat, LogLevel};
 pub use driver::{CONNECTION_BYTES, DriverKind};
-pub use error::{ConfigError, Source};
+pub use error::ConfigError;
 pub use host::HostFacts;
 pub use layers::{Given, Layer, from_environment, from_file};
 pub use limits::Limits;
@@ -27,5 +31,6 @@ pub use listen::{Bound, ListenAddress, is_localhost};
 pub use plan::Plan;
 pub use secret::Secret;
 pub use settings::{Group, Kind, SETTINGS, Setting};
+pub use source::Source;
 pub use units::{UnitError, parse_bytes, parse_duration, show_bytes, show_duration};
-pub use values::{Anonymous, Config, DriverChoice, ForeignTokens, LogFormat, LogLevel, is_word};
+pub use values::{Config, is_word};

@@ -4,13 +4,15 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use super::choices::{Anonymous, ForeignTokens, LogFormat, LogLevel};
 use super::driver::DriverKind;
-use super::error::{ConfigError, Source};
+use super::error::ConfigError;
 use super::host::HostFacts;
 use super::limits::Limits;
 use super::listen::ListenAddress;
 use super::secret::Secret;
-use super::values::{Anonymous, Config, ForeignTokens, LogFormat, LogLevel};
+use super::source::Source;
+use super::values::Config;
 
 /// A node that can be started.
 #[derive(Clone, PartialEq, Debug)]

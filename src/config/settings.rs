@@ -10,10 +10,11 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use super::choices::{Anonymous, DriverChoice, ForeignTokens, LogFormat, LogLevel};
 use super::listen::ListenAddress;
 use super::secret::Secret;
 use super::units::{parse_bytes, parse_duration, show_bytes, show_duration};
-use super::values::{Anonymous, Config, DriverChoice, ForeignTokens, LogFormat, LogLevel, is_word};
+use super::values::{Config, is_word};
 
 /// The beginning of every variable's name.
 pub const VARIABLE_PREFIX: &str = "ALTAVOZ_";
@@ -388,8 +389,8 @@ fn bounded<T: PartialOrd>(
 
 #[cfg(test)]
 mod tests {
-    use super::super::error::Source;
     use super::super::layers::Given;
+    use super::super::source::Source;
     use super::*;
 
     fn apply(key: &str, values: &[&str]) -> Result<Config, String> {

@@ -6,12 +6,11 @@ use ipnet::IpNet;
 
 use crate::base::Address;
 
-use super::error::{ConfigError, Source};
-use super::layers::Layer;
+use super::choices::{Anonymous, DriverChoice, ForeignTokens, LogFormat, LogLevel};
 use super::limits::Limits;
 use super::listen::ListenAddress;
 use super::secret::Secret;
-use super::settings::{Kind, Setting};
+use super::source::Source;
 
 /// What an operator may set. `None` is left to the plan, which knows the host.
 #[derive(Clone, PartialEq, Debug)]
@@ -91,144 +90,9 @@ impl Default for Config {
     }
 }
 
-impl Config {
-    /// The defaults under the layers, the weakest layer first: file, environment, flags.
-    ///
-    /// # Errors
-    /// The first value that is wrong, with the place where it stands.
-    pub fn from_layers(layers: &[Layer]) -> Result<Self, ConfigError> {
-        let mut config = Self::default();
-        for given in layers.iter().flatten() {
-            config.set(given.setting, &given.source, &given.values)?;
-        }
-        Ok(config)
-    }
-
-    /// Where the value of `key` came from.
-    #[must_use]
-    pub fn source(&self, key: &str) -> &Source {
-        let found = self.sources.iter().find(|(k, _)| *k == key);
-        found.map_or(&Source::Default, |(_, source)| source)
-    }
-
-    /// The name of `key` as the operator wrote it, or its flag.
-    #[must_use]
-    pub fn name_of(&self, key: &str) -> String {
-        Setting::by_key(key).map_or_else(|| key.into(), |s| self.source(key).name(s))
-    }
-
-    /// Replaces a value, so that a stronger layer leaves nothing of a weaker one's list.
-    fn set(
-        &mut self,
-        setting: &'static Setting,
-        source: &Source,
-        values: &[String],
-    ) -> Result<(), ConfigError> {
-        let wrong = |message| ConfigError::at(source.quote(setting, values), message);
-        if values.len() != 1 && setting.kind != Kind::List {
-            return Err(wrong(format!("takes one value, not {}", values.len())));
-        }
-        (setting.apply)(self, values).map_err(wrong)?;
-        self.sources.retain(|(key, _)| *key != setting.key);
-        self.sources.push((setting.key, source.clone()));
-        Ok(())
-    }
-}
-
 /// Whether a text is what RFC 9110 §5.6.2 calls a token: the name of a header, of a subprotocol.
 #[must_use]
 pub fn is_word(text: &str) -> bool {
     let is_word_byte = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
     !text.is_empty() && text.bytes().all(is_word_byte)
-}
-
-/// Writes an enum with the words that an operator writes for its values.
-macro_rules! words {
-    ($(#[$doc:meta])* $enum:ident { $($(#[$value_doc:meta])* $value:ident = $word:literal,)* }) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-        pub enum $enum { $($(#[$value_doc])* $value,)* }
-
-        impl $enum {
-            /// Every word, as in `a|b`.
-            pub const WORDS: &'static [&'static str] = &[$($word,)*];
-
-            /// Reads a word.
-            ///
-            /// # Errors
-            /// When it is none of them; the message lists them.
-            pub fn parse(text: &str) -> Result<Self, String> {
-                match text {
-                    $($word => Ok(Self::$value),)*
-                    _ => Err(format!("must be one of {}", Self::WORDS.join(", "))),
-                }
-            }
-
-            /// The word.
-            #[must_use]
-            pub fn word(self) -> &'static str {
-                match self { $(Self::$value => $word,)* }
-            }
-        }
-    };
-}
-
-words! {
-    /// What a client without a key or token may do; each includes the one before.
-    Anonymous {
-        /// Nothing.
-        None = "none",
-        /// Subscribe and read.
-        Subscribe = "subscribe",
-        /// Publish too.
-        Publish = "publish",
-    }
-}
-
-words! {
-    /// What becomes of a token that is not the key, where none is needed.
-    ForeignTokens {
-        /// It is as good as none: gateways hand on those of other applications.
-        Ignore = "ignore",
-        /// It is refused, so that a mistyped key is noticed.
-        Refuse = "refuse",
-    }
-}
-
-words! {
-    /// What moves the bytes.
-    DriverChoice {
-        /// The best that this host has.
-        Auto = "auto",
-        /// Readiness by epoll.
-        Epoll = "epoll",
-        /// Completion by io_uring.
-        Uring = "uring",
-    }
-}
-
-words! {
-    /// How a log line looks.
-    LogFormat {
-        /// For people.
-        Text = "text",
-        /// One JSON object a line.
-        Json = "json",
-    }
-}
-
-words! {
-    /// The least of what is logged.
-    LogLevel {
-        /// What failed.
-        Error = "error",
-        /// What may fail soon.
-        Warn = "warn",
-        /// What the node does.
-        Info = "info",
-        /// Why it does it.
-        Debug = "debug",
-        /// Each step.
-        Trace = "trace",
-    }
 }

@@ -9,6 +9,7 @@
 mod accept;
 mod access;
 mod authority;
+mod cors;
 mod known;
 mod origin;
 mod payload;
@@ -19,8 +20,9 @@ mod route;
 mod routed;
 mod target;
 
+pub use cors::Cors;
 pub use known::Known;
-pub use origin::{AllowedOrigin, AllowedOriginError, Cors};
+pub use origin::{AllowedOrigin, AllowedOriginError};
 pub use payload::payload_kind;
 pub use policy::{Door, Policy};
 pub use route::route;

@@ -1,6 +1,6 @@
 //! What the operator decided, as far as single requests meet it.
 
-use super::AllowedOrigin;
+use super::origin::AllowedOrigin;
 use crate::config::{Anonymous, ForeignTokens, Secret};
 
 /// Who may do what on this node.

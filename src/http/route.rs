@@ -9,12 +9,12 @@
 use super::accept::{self, Wanted};
 use super::access::Identity;
 use super::authority::Authority;
-use super::origin::REQUEST_METHOD;
+use super::cors::REQUEST_METHOD;
 use super::query::{Name, Query};
 use super::read::{self, Mode, Start};
 use super::routed::{Dress, Page, Reading, Route, Routed, Upgrade};
 use super::target::{self, Target};
-use super::{Cors, Door, Policy, bad_request, origin, payload};
+use super::{Cors, Door, Policy, bad_request, cors, payload};
 use crate::base::TopicName;
 use crate::config::Limits;
 use crate::wire::handshake::{self, AcceptKey};
@@ -276,9 +276,9 @@ impl<'a> Asked<'a> {
         if self.is_admin_elsewhere() {
             return Err(moved());
         }
-        origin::check_host(self.host.as_ref(), self.policy, self.door)?;
+        cors::check_host(self.host.as_ref(), self.policy, self.door)?;
         let identity = self.identity()?;
-        let is_known = origin::is_known(self.host.as_ref(), self.policy);
+        let is_known = cors::is_known(self.host.as_ref(), self.policy);
         let is_let_in = if self.door.admin {
             is_known || !self.door.loopback
         } else {
@@ -308,7 +308,7 @@ impl<'a> Asked<'a> {
     }
 
     fn check_origin(&self) -> Result<(), HttpError> {
-        origin::check(self.head, self.host.as_ref(), self.policy, self.door)
+        cors::check(self.head, self.host.as_ref(), self.policy, self.door)
     }
 
     fn identity(&self) -> Result<Identity, HttpError> {

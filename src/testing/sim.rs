@@ -25,16 +25,19 @@
 
 mod driver;
 mod due;
+mod happening;
 mod history;
 mod link;
 mod net;
 mod peer;
 mod profile;
+mod socket;
 
-pub use driver::{SimDriver, SimSocket};
+pub use driver::SimDriver;
 pub use net::{SimCounts, SimListener, SimNet, SimTarget};
 pub use peer::SimPeer;
 pub use profile::Profile;
+pub use socket::SimSocket;
 
 #[cfg(test)]
 mod tests;

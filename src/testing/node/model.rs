@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use fastrand::Rng;
+use serde::Deserialize;
 
 pub(super) use super::asking::Asked;
-use super::reading::JsonAnswer;
 use crate::base::Time;
 use crate::wire::prepared::{PayloadKind, WireForm};
 
@@ -146,6 +146,19 @@ pub(super) struct PollAnswer {
     /// The node was going away.
     pub(super) draining: bool,
     pub(super) at: Time,
+}
+
+/// The body of the answer to a POST.
+#[derive(Deserialize)]
+struct JsonAnswer {
+    topic: String,
+    position: String,
+    epoch: String,
+    offset: u64,
+    subscribers: u64,
+    queued: u64,
+    dropped: u64,
+    complete: Option<bool>,
 }
 
 impl Model {

@@ -8,7 +8,6 @@ mod request;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use self::checks::{check_head, check_late};
 use super::line::{Client, Cx, Head, Line};
 use super::plan::{millis, percent, pick};
 use super::report::Seen;
@@ -151,7 +150,7 @@ impl Poller {
             (What::Poll(id), 503 | 408) => self.refused(cx, id, request, head, body),
             (What::Health | What::StreamHead, 200) => self.other(cx, request.what, head),
             (What::StreamHead, 503) => {}
-            (What::Health | What::StreamHead, 408) => check_late(cx, request),
+            (What::Health | What::StreamHead, 408) => Self::check_late(cx, request),
             (_, status) => panic!("{request:?} was answered with {status}: {}", head.text),
         }
     }
@@ -168,7 +167,7 @@ impl Poller {
     }
 
     fn polled(&mut self, cx: &mut Cx<'_>, id: usize, request: Request, head: &Head, body: &[u8]) {
-        check_head(head);
+        Self::check_head(head);
         let tag = head.header("etag").and_then(|tag| tag.strip_prefix('"'));
         let tag = tag.and_then(|tag| tag.strip_suffix('"'));
         let tag = tag.expect("an answer's tag is its position");
@@ -215,7 +214,7 @@ impl Poller {
         poll.refused = true;
         poll.ended = Some(cx.now);
         if head.status == 408 {
-            check_late(cx, request);
+            Self::check_late(cx, request);
             return;
         }
         let is_held = poll.held.is_some();

@@ -13,18 +13,6 @@ use crate::wire::form::Content;
 use crate::wire::prepared::PayloadKind;
 
 #[derive(Deserialize)]
-pub(super) struct JsonAnswer {
-    pub(super) topic: String,
-    pub(super) position: String,
-    pub(super) epoch: String,
-    pub(super) offset: u64,
-    pub(super) subscribers: u64,
-    pub(super) queued: u64,
-    pub(super) dropped: u64,
-    pub(super) complete: Option<bool>,
-}
-
-#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct JsonGreeting {
     position: String,

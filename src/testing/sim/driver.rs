@@ -10,8 +10,9 @@ use std::time::Duration;
 use crate::base::{ConnId, ListenerId, Part};
 use crate::io::{Close, Driver, Event, Peer, SendStatus, Wake};
 
-use super::link::LinkId;
-use super::net::{Happening, SimListener, SimNet, SimTarget};
+use super::happening::Happening;
+use super::net::{SimListener, SimNet, SimTarget};
+use super::socket::SimSocket;
 
 /// One shard's end of the network.
 #[derive(Debug)]
@@ -20,23 +21,6 @@ pub struct SimDriver {
     /// Its number in the net.
     index: usize,
     woken: Arc<AtomicBool>,
-}
-
-/// An accepted simulated socket; closed when dropped.
-#[derive(Debug)]
-pub struct SimSocket {
-    link: LinkId,
-    /// Its death tells the net that nobody will open the socket.
-    _alive: Arc<()>,
-}
-
-impl SimSocket {
-    pub(super) fn new(link: LinkId, alive: Arc<()>) -> Self {
-        Self {
-            link,
-            _alive: alive,
-        }
-    }
 }
 
 impl SimDriver {
@@ -66,7 +50,7 @@ impl Driver for SimDriver {
     }
 
     fn open(&mut self, id: ConnId, socket: SimSocket) -> io::Result<()> {
-        self.net.0.borrow_mut().open(self.index, id, socket.link);
+        self.net.0.borrow_mut().open(self.index, id, socket.link());
         Ok(())
     }
 

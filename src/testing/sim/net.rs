@@ -17,12 +17,13 @@ use rustix::io::Errno;
 use crate::base::{ConnId, ListenerId, Part, Time};
 use crate::io::{Close, SendStatus};
 
-use super::driver::SimSocket;
 use super::due::Due;
+use super::happening::Happening;
 use super::history::History;
 use super::link::{End, Link, LinkId, Place, offered};
 use super::peer::SimPeer;
 use super::profile::{Profile, chance};
+use super::socket::SimSocket;
 
 /// How long a listener rests after a simulated lack of descriptors.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
@@ -158,20 +159,6 @@ pub struct SimCounts {
 
 /// Moment, then chance, then the order of scheduling.
 type Key = (Time, u32, u64);
-
-/// What a driver hands out, with memory of its own.
-#[derive(Debug)]
-pub(super) enum Happening {
-    Accepted(ListenerId, SimSocket),
-    AcceptFailed(ListenerId, io::Error),
-    Connected(ConnId),
-    Received(ConnId, Vec<u8>),
-    Sent(ConnId, usize),
-    Writable(ConnId),
-    Eof(ConnId),
-    Closed(ConnId, Option<io::ErrorKind>),
-    Woken,
-}
 
 /// A driver's side of the net.
 #[derive(Debug)]

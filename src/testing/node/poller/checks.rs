@@ -62,19 +62,21 @@ impl Poller {
             self.name
         );
     }
-}
 
-pub(super) fn check_late(cx: &Cx<'_>, request: Request) {
-    let waited = cx.now.since(request.written);
-    let limits = &cx.plan.limits;
-    let is_late = waited >= limits.handshake_timeout.min(limits.body_timeout);
-    assert!(is_late, "too slow, though all was written: {request:?}");
-}
+    /// Only who was slow is told so.
+    pub(super) fn check_late(cx: &Cx<'_>, request: Request) {
+        let waited = cx.now.since(request.written);
+        let limits = &cx.plan.limits;
+        let is_late = waited >= limits.handshake_timeout.min(limits.body_timeout);
+        assert!(is_late, "too slow, though all was written: {request:?}");
+    }
 
-pub(super) fn check_head(head: &Head) {
-    assert_eq!(head.header("cache-control"), Some("no-store"));
-    assert_eq!(head.header("x-accel-buffering"), Some("no"));
-    let json = (head.status == 200).then_some("application/json");
-    assert_eq!(head.header("content-type"), json);
-    assert_eq!(head.header("content-length").is_some(), head.status == 200);
+    /// Every answer says how long it is, what it is, and that nobody keeps it.
+    pub(super) fn check_head(head: &Head) {
+        assert_eq!(head.header("cache-control"), Some("no-store"));
+        assert_eq!(head.header("x-accel-buffering"), Some("no"));
+        let json = (head.status == 200).then_some("application/json");
+        assert_eq!(head.header("content-type"), json);
+        assert_eq!(head.header("content-length").is_some(), head.status == 200);
+    }
 }
