@@ -1,5 +1,7 @@
 //! What every document must look like, and that what it names is there.
 
+use std::collections::HashSet;
+
 use crate::tree::File;
 
 /// Behind these a full stop ends no sentence.
@@ -82,6 +84,12 @@ pub(crate) fn check_lexicon(lexicon: &File, sources: &[File]) -> Vec<String> {
         complaints.extend(missing.map(|name| format!("{noun}: {name} is not there")));
     }
     complaints
+}
+
+/// The nouns of the lexicon, as they stand in names.
+pub(crate) fn nouns(lexicon: &File) -> HashSet<String> {
+    let rows = rows(&lexicon.text).filter(|row| row.len() == 3);
+    rows.map(|row| squeezed(row[0])).collect()
 }
 
 /// The architecture's code map names every file's module, `src/hub` or `src/hub/topic.rs`.

@@ -1,11 +1,15 @@
 //! Who may import whom, and who may meet the outside.
 
+use crate::rust::{Crate, Path, Source};
 use crate::tree::File;
 
-/// A module of the library: its floor, and the modules of its own floor that it may import.
+/// A module of a crate: its floor, and the modules of its own floor that it may import.
 pub(crate) type Floor = (&'static str, u8, &'static [&'static str]);
 
-/// Imports go down only; sideways where it is listed.
+/// Where a module may know of another only these names, though its floor would allow all.
+pub(crate) type Narrow = (&'static str, &'static str, &'static [&'static str]);
+
+/// The node: imports go down only; sideways where it is listed.
 pub(crate) const FLOORS: &[Floor] = &[
     ("base", 0, &[]),
     ("config", 0, &["base"]),
@@ -23,8 +27,8 @@ pub(crate) const FLOORS: &[Floor] = &[
     ("testing", 7, &[]),
 ];
 
-/// Where a module may know of another only these names, though its floor would allow all.
-const NARROW: &[(&str, &str, &[&str])] = &[
+/// What the node's modules may know of each other in part only.
+pub(crate) const NARROW: &[Narrow] = &[
     // A session asks for topics by name; what comes back are the hub's answers, as values.
     ("session", "hub", &["PublishOutcome", "Recovery"]),
     // The mesh carries answers and wakes drivers. Of topics it knows nothing, nor of sockets.
@@ -35,41 +39,66 @@ const NARROW: &[(&str, &str, &[&str])] = &[
     ("hub", "config", &["Limits"]),
 ];
 
+/// The load generator, the same way.
+pub(crate) const GENERATOR_FLOORS: &[Floor] = &[
+    ("base", 0, &[]),
+    ("speak", 1, &[]),
+    ("measure", 1, &[]),
+    ("model", 1, &[]),
+    ("host", 2, &[]),
+    ("options", 2, &[]),
+    ("show", 2, &[]),
+    ("figures", 2, &[]),
+    ("plan", 3, &[]),
+    ("lines", 4, &[]),
+    ("recording", 5, &[]),
+    ("worker", 5, &[]),
+    ("server", 5, &[]),
+    ("report", 6, &[]),
+    ("comparison", 7, &[]),
+    ("results", 8, &[]),
+    ("run", 9, &[]),
+    ("cli", 10, &[]),
+];
+
 /// What of the library the load generator may import.
-const GENERATOR: &[&str] = &["base", "config", "io", "metrics", "wire"];
+const SHARED: &[&str] = &["base", "config", "io", "metrics", "wire"];
 
-/// Files of the generator that run a node, and so import what does.
-const GENERATOR_NODE: (&str, &[&str]) = ("loadgen/src/server/node.rs", &["cli", "server"]);
+/// A file of the generator that runs a node, and so imports what does.
+const RUNS_A_NODE: (&str, &[&str]) = ("loadgen/src/server/node.rs", &["cli", "server"]);
 
-/// What meets the outside, and the only places (paths below `src/`) whose code names it.
-const EDGES: &[(&str, &[&str])] = &[
-    ("mio::", &["io/"]),
-    ("io_uring::", &["io/uring"]),
-    ("libc::", &["io/uring", "io/sys"]),
-    ("socket2::", &["io/"]),
-    ("nix::", &["io/"]),
+/// A name that meets the outside, and the places (paths below the sources) that may say it.
+pub(crate) type Edge = (&'static str, &'static [&'static str]);
+
+/// Of the node.
+pub(crate) const EDGES: &[Edge] = &[
+    ("mio", &["io/"]),
+    ("io_uring", &["io/uring"]),
+    ("libc", &["io/uring", "io/sys"]),
+    ("socket2", &["io/"]),
+    ("nix", &["io/"]),
     // The clock, sockets and their limits, memory of the process, limits of the host.
     (
-        "rustix::",
+        "rustix",
         &["base/clock.rs", "io/", "metrics/process.rs", "cli/host.rs"],
     ),
-    ("crossbeam_channel::", &["mesh/", "server/"]),
-    ("signal_hook::", &["server/"]),
-    ("sd_notify::", &["server/"]),
-    ("core_affinity::", &["server/threads.rs", "cli/host.rs"]),
+    ("crossbeam_channel", &["mesh/", "server/"]),
+    ("signal_hook", &["server/"]),
+    ("sd_notify", &["server/"]),
+    ("core_affinity", &["server/threads.rs", "cli/host.rs"]),
     ("std::thread", &["server/", "cli/host.rs"]),
-    ("std::env::", &["cli/"]),
-    ("std::process::", &["main.rs", "cli/"]),
+    ("std::env", &["cli/"]),
+    ("std::process", &["main.rs", "cli/"]),
     // A key in a file is read where all other values are.
     (
-        "fs::",
+        "fs",
         &["io/sys/", "metrics/process.rs", "cli/", "config/secret.rs"],
     ),
     ("TcpStream", &["io/"]),
     ("UdpSocket", &["io/"]),
     // A waker is shared with other threads by its nature, and a queue with the kernel.
     (
-        "atomic::",
+        "atomic",
         &[
             "mesh/",
             "metrics/",
@@ -83,7 +112,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("LazyLock", &[]),
     // All others take time as an argument.
     (
-        "clock::",
+        "clock",
         &[
             "base/",
             "server/",
@@ -95,24 +124,64 @@ const EDGES: &[(&str, &[&str])] = &[
         ],
     ),
     // Only where the kernel offers something that no crate has a safe call for.
-    ("unsafe ", &["io/"]),
-    // One name at a time, so that this table sees it.
-    ("std::{", &[]),
-    ("tungstenite::", &["wire/"]),
-    ("httparse::", &["wire/"]),
-    ("ppp::", &["wire/proxy.rs"]),
+    ("unsafe", &["io/"]),
+    ("tungstenite", &["wire/"]),
+    ("httparse", &["wire/"]),
+    ("ppp", &["wire/proxy.rs"]),
     (
-        "prometheus_client::",
+        "prometheus_client",
         &["metrics/format.rs", "metrics/render.rs"],
     ),
-    ("clap::", &["cli/"]),
-    ("toml::", &["config/layers.rs"]),
-    ("tracing::", &["io/", "shard/", "server/", "cli/"]),
+    ("clap", &["cli/"]),
+    ("toml", &["config/layers.rs"]),
+    ("tracing", &["io/", "shard/", "server/", "cli/"]),
+];
+
+/// Of the load generator.
+pub(crate) const GENERATOR_EDGES: &[Edge] = &[
+    // The leanest servers are nothing but calls of the kernel.
+    ("mio", &["server/bare"]),
+    ("io_uring", &["server/bare"]),
+    ("libc", &["server/bare"]),
+    ("unsafe", &["server/bare"]),
+    ("rustix", &["host/", "run/", "server/"]),
+    ("signal_hook", &["host/signals.rs"]),
+    // A worker listens to its coordinator, a coordinator to its workers and to signals, names
+    // are looked up side by side.
+    (
+        "thread",
+        &[
+            "host/signals.rs",
+            "run/",
+            "server/",
+            "speak/addresses.rs",
+            "worker/",
+        ],
+    ),
+    ("process", &["host/", "main.rs", "run/", "server/"]),
+    ("env", &["main.rs", "run/", "server/"]),
+    ("TcpStream", &["run/", "speak/addresses.rs"]),
+    ("TcpListener", &["run/delay.rs"]),
+    ("fs", &["cli/outputs.rs", "host/", "speak/tls"]),
+    ("stdin", &["host/files.rs", "worker/"]),
+    ("stdout", &["cli/outputs.rs", "server/bare.rs", "worker/"]),
+    // Types that an option is read as.
+    (
+        "clap",
+        &[
+            "cli/",
+            "main.rs",
+            "model/traffic.rs",
+            "options/",
+            "base/",
+            "speak/paths.rs",
+        ],
+    ),
 ];
 
 /// The table and the tree name the same modules.
-pub(crate) fn check_table(sources: &[File], table: &[Floor]) -> Vec<String> {
-    let modules = || sources.iter().filter_map(File::module);
+pub(crate) fn check_table(sources: &Crate, table: &[Floor]) -> Vec<String> {
+    let modules = || sources.sources.iter().filter_map(Source::top);
     let unlisted = modules()
         .filter(|module| !table.iter().any(|(name, ..)| name == module))
         .map(|module| format!("{module}: has no floor in the table"));
@@ -126,63 +195,75 @@ pub(crate) fn check_table(sources: &[File], table: &[Floor]) -> Vec<String> {
 }
 
 /// No import of a module that lies higher, beside it and is not listed, or is known in part only.
-pub(crate) fn check_imports(file: &File) -> Vec<String> {
-    let Some(module) = file.module() else {
-        return Vec::new();
-    };
-    let code = file.code();
-    let mut complaints: Vec<String> = imports(&code, "crate::")
-        .iter()
-        .filter_map(|import| why_not(module, import))
-        .map(|why| format!("{}: {why}", file.path))
-        .collect();
-    complaints.dedup();
-    if is_top(&file.path) && code.lines().any(|line| line.starts_with("use super::")) {
-        complaints.push(format!("{}: say crate:: for what is above", file.path));
+pub(crate) fn check_imports(sources: &Crate, table: &[Floor], narrow: &[Narrow]) -> Vec<String> {
+    let mut complaints = Vec::new();
+    for source in &sources.sources {
+        let Some(module) = source.top() else {
+            continue;
+        };
+        let absolute = source.paths.iter();
+        let absolute = absolute.filter_map(|path| sources.absolute(source, path));
+        let whys = absolute.filter_map(|path| why_not(module, &path, table, narrow));
+        complaints.extend(whys.map(|why| format!("{}: {why}", source.path)));
+        complaints.dedup();
     }
     complaints
 }
 
 /// The generator shares wire, driver, clock and counters with the node, and no state.
-pub(crate) fn check_generator_imports(file: &File) -> Vec<String> {
-    let (node, more) = GENERATOR_NODE;
-    let is_allowed =
-        |module: &str| GENERATOR.contains(&module) || (file.path == node && more.contains(&module));
-    imports(&file.code(), "altavoz::")
-        .iter()
-        .filter(|import| !is_allowed(&import[0]))
-        .map(|import| format!("{}: imports altavoz::{}", file.path, import.join("::")))
-        .collect()
+pub(crate) fn check_shared(sources: &Crate) -> Vec<String> {
+    let (node, more) = RUNS_A_NODE;
+    let is_allowed = |file: &str, module: &str| {
+        SHARED.contains(&module) || file == node && more.contains(&module)
+    };
+    let mut complaints = Vec::new();
+    for source in &sources.sources {
+        let paths = source.paths.iter();
+        let of_node = paths.filter(|path| path.len() > 1 && path[0] == "altavoz");
+        let wrong = of_node.filter(|path| !is_allowed(&source.path, &path[1]));
+        complaints.extend(wrong.map(|path| format!("{}: imports {path:?}", source.path)));
+    }
+    complaints
 }
 
 /// What meets the outside is named only where that is somebody's task. Tests may do anything,
-/// as a test of a driver must.
-pub(crate) fn check_edges(file: &File) -> Vec<String> {
-    if file.module() == Some("testing") {
-        return Vec::new();
+/// as a test of a driver must; the conformance scripts hold drivers against the real network.
+pub(crate) fn check_edges(sources: &Crate, root: &str, edges: &[Edge]) -> Vec<String> {
+    let mut complaints = Vec::new();
+    let ours = sources.sources.iter();
+    for source in ours.filter(|source| source.top() != Some("testing")) {
+        let place = source.path.strip_prefix(root).unwrap_or(&source.path);
+        let paths = &source.paths;
+        let wrong = edges.iter().filter(|(edge, places)| {
+            let names: Vec<&str> = edge.split("::").collect();
+            !places.iter().any(|allowed| place.starts_with(allowed))
+                && paths.iter().any(|path| names_it(path, &names))
+        });
+        complaints.extend(wrong.map(|(edge, places)| {
+            format!("{}: names {edge}, which is for {places:?}", source.path)
+        }));
     }
-    let code = file.code();
-    let path = file.path.strip_prefix("src/").unwrap_or(&file.path);
-    // The conformance scripts hold drivers against the real network: the edge is what they test.
-    if path.starts_with("testing/conformance") {
-        return Vec::new();
-    }
-    let is_named = |edge: &str| starts_of(&code, edge).next().is_some();
-    EDGES
-        .iter()
-        .filter(|(edge, places)| {
-            is_named(edge) && !places.iter().any(|place| path.starts_with(place))
-        })
-        .map(|(edge, places)| format!("{}: names {edge}, which is for {places:?}", file.path))
-        .collect()
+    complaints
 }
 
-fn why_not(module: &str, import: &[String]) -> Option<String> {
-    let target = import[0].as_str();
+/// Whether a path has these names in a row, and is more than a variable that is called so: types
+/// and keywords stand for themselves, a module only before something or behind something.
+fn names_it(path: &Path, names: &[&str]) -> bool {
+    let is_whole = path.len() == names.len();
+    let is_alone = names
+        .iter()
+        .all(|name| name.starts_with(char::is_uppercase) || *name == "unsafe");
+    (!is_whole || names.len() > 1 || is_alone)
+        && path.windows(names.len()).any(|part| part == names)
+}
+
+/// Why a module may not name what lies there, from the root of its crate.
+fn why_not(module: &str, path: &[String], table: &[Floor], narrow: &[Narrow]) -> Option<String> {
+    let target = path.first()?.as_str();
     if target == module {
         return None;
     }
-    let floor = |name: &str| FLOORS.iter().find(|(module, ..)| *module == name);
+    let floor = |name: &str| table.iter().find(|(module, ..)| *module == name);
     let Some((_, height, _)) = floor(target) else {
         return Some(format!("imports crate::{target}, which is no module"));
     };
@@ -193,81 +274,26 @@ fn why_not(module: &str, import: &[String]) -> Option<String> {
     if height == own && !beside.contains(&target) {
         return Some(format!("imports {target} of its own floor"));
     }
-    let narrow = NARROW
+    let only = narrow
         .iter()
         .find(|(from, to, _)| *from == module && *to == target);
-    let (.., names) = narrow?;
-    let is_known = import
+    let (.., names) = only?;
+    let is_known = path
         .get(1)
         .is_some_and(|name| names.contains(&name.as_str()));
-    (!is_known).then(|| format!("may know only {names:?} of {target}, not {import:?}"))
+    (!is_known).then(|| format!("may know only {names:?} of {target}, not {path:?}"))
 }
 
-/// A file whose `super` is the crate.
-fn is_top(path: &str) -> bool {
-    path.matches('/').count() == 1 || path.ends_with("/mod.rs") && path.matches('/').count() == 2
+fn sources(files: &[(&str, &str)]) -> Crate {
+    let files: Vec<File> = files
+        .iter()
+        .map(|(path, text)| File::new(path, text))
+        .collect();
+    Crate::new(&files, "src/")
 }
 
-/// Every path behind `root`, in `use` lines and in the code: its first two names, where a group
-/// in braces counts as several paths.
-fn imports(code: &str, root: &str) -> Vec<Vec<String>> {
-    starts_of(code, root)
-        .flat_map(|start| paths(&code[start + root.len()..], 2))
-        .collect()
-}
-
-/// Where `word` begins in the code as a word of its own.
-fn starts_of<'a>(code: &'a str, word: &'a str) -> impl Iterator<Item = usize> + 'a {
-    let is_inside = |c: char| c.is_alphanumeric() || c == '_';
-    code.match_indices(word)
-        .map(|(at, _)| at)
-        .filter(move |at| !code[..*at].ends_with(is_inside))
-}
-
-/// The paths that begin here, to so many names.
-fn paths(code: &str, depth: usize) -> Vec<Vec<String>> {
-    if depth == 0 {
-        return vec![Vec::new()];
-    }
-    let code = code.trim_start();
-    if let Some(group) = code.strip_prefix('{') {
-        return members(group)
-            .into_iter()
-            .flat_map(|member| paths(member, depth))
-            .collect();
-    }
-    let end = code
-        .find(|c: char| !c.is_alphanumeric() && c != '_')
-        .unwrap_or(code.len());
-    let (name, rest) = code.split_at(end);
-    let tails = match rest.strip_prefix("::") {
-        Some(rest) if !name.is_empty() => paths(rest, depth - 1),
-        _ => vec![Vec::new()],
-    };
-    let with_name = |tail: Vec<String>| [vec![name.to_owned()], tail].concat();
-    tails.into_iter().map(with_name).collect()
-}
-
-/// The members of a group, up to its closing brace.
-fn members(group: &str) -> Vec<&str> {
-    let (mut depth, mut start, mut members) = (0, 0, Vec::new());
-    for (at, c) in group.char_indices() {
-        match c {
-            '{' => depth += 1,
-            '}' if depth > 0 => depth -= 1,
-            ',' if depth == 0 => {
-                members.push(group[start..at].trim());
-                start = at + 1;
-            }
-            '}' => {
-                members.push(group[start..at].trim());
-                break;
-            }
-            _ => {}
-        }
-    }
-    members.retain(|member| !member.is_empty());
-    members
+fn imports(path: &str, text: &str) -> Vec<String> {
+    check_imports(&sources(&[(path, text)]), FLOORS, NARROW)
 }
 
 #[test]
@@ -277,20 +303,24 @@ fn an_import_that_goes_up_is_seen_wherever_it_stands() {
         "use crate::{base::Time, shard::{Shard, Parts}};",
         "use crate::{\n    base::Time,\n    shard,\n};",
         "fn f() { crate::shard::run(); }",
+        "fn f() { println!(\"{}\", crate::shard::run()); }",
         "use super::server;",
     ] {
-        let file = File::new("src/hub/mod.rs", text);
-        assert_eq!(
-            check_imports(&file).len(),
-            1,
-            "{text}: {:?}",
-            check_imports(&file)
-        );
+        let complaints = imports("src/hub/mod.rs", text);
+        assert_eq!(complaints.len(), 1, "{text}: {complaints:?}");
     }
-    let sideways = File::new("src/hub/topic.rs", "use crate::http::Route;");
-    assert_eq!(check_imports(&sideways).len(), 1);
-    let unknown = File::new("src/hub/topic.rs", "use crate::attic::Chest;");
-    assert_eq!(check_imports(&unknown).len(), 1);
+    assert_eq!(
+        imports("src/hub/topic.rs", "use crate::http::Route;").len(),
+        1
+    );
+    assert_eq!(
+        imports("src/hub/topic.rs", "use super::super::http::Route;").len(),
+        1
+    );
+    assert_eq!(
+        imports("src/hub/topic.rs", "use crate::attic::Chest;").len(),
+        1
+    );
 }
 
 #[test]
@@ -298,21 +328,17 @@ fn an_import_that_goes_down_is_fine_and_so_are_tests_and_links() {
     for text in [
         "use crate::base::{Time, TopicName};",
         "use crate::hub::Hub;",
-        "/// See [`crate::shard`].",
+        "/// See [`crate::shard`].\nstruct A;",
         "use super::Topic;",
         "#[cfg(test)]\nmod tests {\n    use crate::testing::SimNet;\n}",
     ] {
-        assert_eq!(
-            check_imports(&File::new("src/hub/topic.rs", text)),
-            [""; 0],
-            "{text}"
-        );
+        assert_eq!(imports("src/hub/topic.rs", text), [""; 0], "{text}");
     }
 }
 
 #[test]
 fn a_module_that_is_known_in_part_is_not_known_whole() {
-    let session = |text: &str| check_imports(&File::new("src/session/http.rs", text)).len();
+    let session = |text: &str| imports("src/session/http.rs", text).len();
     assert_eq!(session("use crate::hub::{PublishOutcome, Recovery};"), 0);
     assert_eq!(session("use crate::hub::{Hub, Recovery};"), 1);
     assert_eq!(session("use crate::hub;"), 1);
@@ -320,10 +346,7 @@ fn a_module_that_is_known_in_part_is_not_known_whole() {
 
 #[test]
 fn a_module_without_a_floor_and_a_floor_without_a_module_are_seen() {
-    let sources = [
-        File::new("src/hub/mod.rs", ""),
-        File::new("src/attic.rs", ""),
-    ];
+    let sources = sources(&[("src/hub/mod.rs", ""), ("src/attic.rs", "")]);
     let table: &[Floor] = &[("hub", 2, &[]), ("cellar", 0, &[])];
     let complaints = check_table(&sources, table);
     assert_eq!(complaints.len(), 2, "{complaints:?}");
@@ -331,35 +354,50 @@ fn a_module_without_a_floor_and_a_floor_without_a_module_are_seen() {
 
 #[test]
 fn the_outside_is_seen_where_it_does_not_belong() {
-    let names = |path: &str, text: &str| check_edges(&File::new(path, text)).len();
+    let names =
+        |path: &str, text: &str| check_edges(&sources(&[(path, text)]), "src/", EDGES).len();
     assert_eq!(names("src/hub/mod.rs", "use std::thread;"), 1);
-    assert_eq!(names("src/session/http.rs", "let now = clock::now();"), 1);
-    let path = "let now = crate::base::clock::now();";
+    assert_eq!(
+        names("src/session/http.rs", "fn f() { let now = clock::now(); }"),
+        1
+    );
+    let path = "fn f() { let now = crate::base::clock::now(); }";
     assert_eq!(names("src/session/http.rs", path), 1);
-    assert_eq!(names("src/hub/mod.rs", "use std::{fs, thread};"), 1);
+    assert_eq!(names("src/hub/mod.rs", "use std::{fs, thread};"), 2);
     assert_eq!(
         names("src/wire/mask.rs", "use std::sync::atomic::AtomicU64;"),
         1
     );
-    assert_eq!(names("src/shard/mod.rs", "mio::Poll::new()"), 1);
-    assert_eq!(names("src/hub/mod.rs", "unsafe { f() }"), 1);
+    assert_eq!(names("src/shard/mod.rs", "fn f() { mio::Poll::new(); }"), 1);
+    assert_eq!(names("src/hub/mod.rs", "fn f() { unsafe { f() } }"), 1);
     assert_eq!(names("src/hub/mod.rs", "use std::sync::LazyLock;"), 1);
     assert_eq!(names("src/io/epoll.rs", "use mio::Poll;"), 0);
     assert_eq!(names("src/hub/mod.rs", "// no std::thread here"), 0);
-    assert_eq!(names("src/config/layers.rs", "let stomp::x = 1;"), 0);
+    assert_eq!(
+        names("src/hub/mod.rs", "fn f(clock: u8) -> u8 { clock }"),
+        0
+    );
 }
 
 #[test]
 fn the_generator_does_not_look_into_the_node() {
-    let count = |path: &str, text: &str| check_generator_imports(&File::new(path, text)).len();
-    assert_eq!(count("loadgen/src/plan.rs", "use altavoz::hub::Hub;"), 1);
+    let count = |path: &str, text: &str| {
+        check_shared(&Crate::new(&[File::new(path, text)], "loadgen/src/")).len()
+    };
     assert_eq!(
-        count("loadgen/src/plan.rs", "use altavoz::base::{Time, clock};"),
+        count("loadgen/src/plan/mod.rs", "use altavoz::hub::Hub;"),
+        1
+    );
+    assert_eq!(
+        count(
+            "loadgen/src/plan/mod.rs",
+            "use altavoz::base::{Time, clock};"
+        ),
         0
     );
     assert_eq!(
         count("loadgen/src/server/node.rs", "use altavoz::server;"),
         0
     );
-    assert_eq!(count("loadgen/src/plan.rs", "use altavoz::server;"), 1);
+    assert_eq!(count("loadgen/src/plan/mod.rs", "use altavoz::server;"), 1);
 }

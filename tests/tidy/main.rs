@@ -4,13 +4,38 @@
 //! examples as well: a check that cannot fail is a defect. The tables of [`floors`] are the
 //! source of truth for who may import whom; docs/architecture.md says why.
 
+mod circles;
 mod documents;
 mod floors;
 mod manifest;
+mod names;
+mod owners;
+mod rust;
 mod sources;
 mod tree;
 
+use std::sync::LazyLock;
+
+use rust::{Crate, Source};
 use tree::File;
+
+/// Where the node's sources are.
+const NODE: &str = "src/";
+
+/// Where the generator's are.
+const GENERATOR: &str = "loadgen/src/";
+
+/// The node, parsed once for all checks.
+fn node() -> &'static Crate {
+    static PARSED: LazyLock<Crate> = LazyLock::new(|| tree::crate_at(NODE));
+    &PARSED
+}
+
+/// The generator, parsed once for all checks.
+fn generator() -> &'static Crate {
+    static PARSED: LazyLock<Crate> = LazyLock::new(|| tree::crate_at(GENERATOR));
+    &PARSED
+}
 
 /// Fails with everything there is to complain about.
 #[track_caller]
@@ -42,25 +67,62 @@ fn the_tree_is_found() {
 
 #[test]
 fn every_module_has_its_floor() {
-    nothing_of(floors::check_table(&tree::node_sources(), floors::FLOORS));
+    nothing_of(
+        [
+            floors::check_table(node(), floors::FLOORS),
+            floors::check_table(generator(), floors::GENERATOR_FLOORS),
+        ]
+        .concat(),
+    );
 }
 
 #[test]
 fn imports_go_down_only() {
-    nothing_of(each(&tree::node_sources(), floors::check_imports));
+    nothing_of(
+        [
+            floors::check_imports(node(), floors::FLOORS, floors::NARROW),
+            floors::check_imports(generator(), floors::GENERATOR_FLOORS, &[]),
+        ]
+        .concat(),
+    );
 }
 
 #[test]
 fn the_generator_imports_only_what_it_shares_with_the_node() {
-    nothing_of(each(
-        &tree::under("loadgen/src/"),
-        floors::check_generator_imports,
-    ));
+    nothing_of(floors::check_shared(generator()));
 }
 
 #[test]
 fn each_edge_to_the_outside_is_in_one_place() {
-    nothing_of(each(&tree::node_sources(), floors::check_edges));
+    nothing_of(
+        [
+            floors::check_edges(node(), NODE, floors::EDGES),
+            floors::check_edges(generator(), GENERATOR, floors::GENERATOR_EDGES),
+        ]
+        .concat(),
+    );
+}
+
+#[test]
+fn files_import_each_other_only_where_it_is_listed() {
+    nothing_of(
+        [
+            circles::check_circles(node(), circles::NODE),
+            circles::check_circles(generator(), circles::GENERATOR),
+        ]
+        .concat(),
+    );
+}
+
+#[test]
+fn every_file_is_compiled() {
+    nothing_of(
+        [
+            circles::check_dead(node()),
+            circles::check_dead(generator()),
+        ]
+        .concat(),
+    );
 }
 
 #[test]
@@ -70,16 +132,32 @@ fn every_source_file_says_what_it_is_for() {
 
 #[test]
 fn no_source_file_is_too_long() {
-    nothing_of(each(&tree::rust(), sources::check_length));
-    nothing_of(sources::check_long_files(
-        &tree::node_sources(),
-        sources::LONG_FILES,
-    ));
+    nothing_of(
+        [
+            each(&tree::rust(), sources::check_length),
+            sources::check_long_files(&tree::node_sources(), sources::LONG_FILES),
+        ]
+        .concat(),
+    );
 }
 
 #[test]
 fn every_function_fits_on_a_screen() {
-    nothing_of(each(&tree::rust(), sources::check_functions));
+    let all = tree::rust();
+    nothing_of(each(&all, |file| {
+        sources::check_functions(&Source::new(file, ""))
+    }));
+}
+
+#[test]
+fn files_and_functions_do_not_grow() {
+    nothing_of(
+        [
+            sources::check_usual(&node().sources, &sources::NODE),
+            sources::check_usual(&generator().sources, &sources::GENERATOR),
+        ]
+        .concat(),
+    );
 }
 
 #[test]
@@ -110,8 +188,13 @@ fn metric_names_are_written_once() {
 #[test]
 fn every_document_has_one_title_and_one_sentence_a_line() {
     let documents = tree::with_extension("md");
-    nothing_of(each(&documents, documents::check_title));
-    nothing_of(each(&documents, documents::check_sentences));
+    nothing_of(
+        [
+            each(&documents, documents::check_title),
+            each(&documents, documents::check_sentences),
+        ]
+        .concat(),
+    );
 }
 
 #[test]
@@ -139,4 +222,16 @@ fn the_code_map_names_every_module() {
 fn every_dependency_earns_its_line() {
     let manifests = tree::with_extension("toml");
     nothing_of(each(&manifests, manifest::check_dependencies));
+}
+
+#[test]
+fn every_type_is_called_by_a_noun() {
+    let ours: Vec<&Source> = node().sources.iter().chain(&generator().sources).collect();
+    let lexicon = tree::file("docs/lexicon.md");
+    nothing_of(names::check_names(&ours, &lexicon, names::LISTED));
+}
+
+#[test]
+fn owners_do_not_know_each_other() {
+    nothing_of(owners::check_owners(&node().sources, &owners::SHARD));
 }

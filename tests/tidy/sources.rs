@@ -1,5 +1,6 @@
 //! What every source must look like, whatever it does.
 
+use crate::rust::{Function, Source};
 use crate::tree::File;
 
 /// No file is longer than this, in lines; most have 100 to 400.
@@ -78,35 +79,63 @@ pub(crate) fn check_long_files(sources: &[File], listed: &[(&str, &str)]) -> Vec
     unlisted.chain(needless).collect()
 }
 
-/// No function but a test is longer than a screen. Counts on rustfmt: a function ends at its own indent.
-pub(crate) fn check_functions(file: &File) -> Vec<String> {
-    let lines: Vec<&str> = file.untested().lines().collect();
-    let length = |first: usize| {
-        let indent = &lines[first][..lines[first].len() - lines[first].trim_start().len()];
-        let (end, none) = (format!("{indent}}}"), format!("{indent})"));
-        // A declaration over several lines ends with its semicolon.
-        let is_end = |line: &str| line == end || line.starts_with(&none) && line.ends_with(';');
-        lines[first..]
-            .iter()
-            .position(|line| is_end(line))
-            .map_or(0, |last| last + 1)
+/// No function but a test is longer than a screen.
+pub(crate) fn check_functions(source: &Source) -> Vec<String> {
+    let functions = source.functions.iter();
+    let long = functions.filter(|function| function.lines > FUNCTION_LINES_MAX);
+    let complain = |function: &Function| {
+        format!(
+            "{}:{}: {} has {} lines",
+            source.path, function.line, function.name, function.lines
+        )
     };
-    (0..lines.len())
-        .filter(|i| is_function(lines[*i]) && length(*i) > FUNCTION_LINES_MAX)
-        .map(|i| format!("{}:{}: a function of {} lines", file.path, i + 1, length(i)))
-        .collect()
+    long.map(complain).collect()
 }
 
-/// Whether a line begins a function with a body.
-fn is_function(line: &str) -> bool {
-    let words: Vec<&str> = line.split_whitespace().collect();
-    let Some(at) = words.iter().position(|word| *word == "fn") else {
-        return false;
+/// What most sources keep to: of files and of functions, the lines that half, nine tenths and all
+/// but one of a hundred have at most.
+pub(crate) struct Usual {
+    pub(crate) files: [usize; 3],
+    pub(crate) functions: [usize; 3],
+}
+
+/// The node's.
+pub(crate) const NODE: Usual = Usual {
+    files: [125, 319, 566],
+    functions: [7, 21, 39],
+};
+
+/// The generator's.
+pub(crate) const GENERATOR: Usual = Usual {
+    files: [161, 378, 594],
+    functions: [9, 27, 50],
+};
+
+/// Files and functions are not longer than they usually are.
+pub(crate) fn check_usual(sources: &[Source], usual: &Usual) -> Vec<String> {
+    let ours: Vec<&Source> = sources.iter().filter(|source| !source.is_test).collect();
+    let files = ours
+        .iter()
+        .map(|source| source.lines)
+        .filter(|lines| *lines > 0);
+    let functions = ours.iter().flat_map(|source| &source.functions);
+    let functions = functions.map(|function| function.lines);
+    let of = |what: &str, lines: [usize; 3], usual: [usize; 3]| {
+        let is_more = (0..3).any(|i| lines[i] > usual[i]);
+        is_more.then(|| format!("{what} have {lines:?} lines, p50, p90 and p99, not {usual:?}"))
     };
-    let is_before = |word: &&str| {
-        ["async", "const", "unsafe", "extern"].contains(word) || word.starts_with("pub")
-    };
-    words[..at].iter().all(is_before) && !line.ends_with(';') && !line.ends_with('}')
+    let complaints = [
+        of("files", places(files.collect()), usual.files),
+        of("functions", places(functions.collect()), usual.functions),
+    ];
+    complaints.into_iter().flatten().collect()
+}
+
+/// The median, the 90th and the 99th percentile.
+fn places(mut lines: Vec<usize>) -> [usize; 3] {
+    lines.sort_unstable();
+    let last = lines.len().saturating_sub(1);
+    [50, 90, 99].map(|percent| lines.get(last * percent / 100).copied().unwrap_or(0))
 }
 
 /// No part is left for later. The words are put together here, or this file would be found.
@@ -232,22 +261,31 @@ fn a_long_file_needs_a_reason_and_a_reason_needs_a_long_file() {
 
 #[test]
 fn a_function_longer_than_a_screen_is_seen() {
-    let function = |head: &str, lines: usize| {
+    let long = |head: &str, lines: usize| {
         let body = "        a();\n".repeat(lines - 2);
-        format!("impl A {{\n    {head} {{\n{body}    }}\n}}\n")
+        let text = format!("impl A {{\n    {head} {{\n{body}    }}\n}}\n");
+        check_functions(&Source::new(&File::new("src/a/b.rs", &text), "src/")).len()
     };
     for head in ["fn f()", "pub(crate) async fn f()", "pub const fn f()"] {
-        assert_eq!(
-            count(check_functions, &function(head, FUNCTION_LINES_MAX)),
-            0
-        );
-        assert_eq!(
-            count(check_functions, &function(head, FUNCTION_LINES_MAX + 1)),
-            1,
-            "{head}"
-        );
+        assert_eq!(long(head, FUNCTION_LINES_MAX), 0);
+        assert_eq!(long(head, FUNCTION_LINES_MAX + 1), 1, "{head}");
     }
-    assert_eq!(count(check_functions, "trait T {\n    fn f();\n}\n"), 0);
+}
+
+#[test]
+fn what_grows_is_seen() {
+    let source = |lines: usize| {
+        let text = format!("fn f() {{\n{}}}\n", "    a();\n".repeat(lines - 2));
+        Source::new(&File::new("src/a.rs", &text), "src/")
+    };
+    let usual = Usual {
+        files: [10, 20, 30],
+        functions: [10, 20, 30],
+    };
+    assert_eq!(check_usual(&[source(10)], &usual).len(), 0);
+    assert_eq!(check_usual(&[source(11)], &usual).len(), 2);
+    let one_long = [source(5), source(5), source(31)];
+    assert_eq!(check_usual(&one_long, &usual).len(), 0);
 }
 
 #[test]

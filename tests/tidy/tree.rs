@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::Path;
 
+use crate::rust::Crate;
+
 /// What is made or fetched, not written.
 const IGNORED: &[&str] = &[".cache", ".git", "__pycache__", "node_modules", "target"];
 
@@ -82,6 +84,13 @@ pub(crate) fn node_sources() -> Vec<File> {
         .into_iter()
         .filter(|file| file.path.ends_with(".rs"))
         .collect()
+}
+
+/// A crate whose sources are in a folder; the prefix ends with a slash.
+pub(crate) fn crate_at(root: &str) -> Crate {
+    let sources = under(root).into_iter();
+    let sources: Vec<File> = sources.filter(|file| file.path.ends_with(".rs")).collect();
+    Crate::new(&sources, root)
 }
 
 /// Every file in a folder; the prefix ends with a slash.
