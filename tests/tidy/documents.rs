@@ -4,6 +4,9 @@ use std::collections::HashSet;
 
 use crate::tree::File;
 
+/// Before the modules of the generator, where modules are named.
+const GENERATOR: &str = "loadgen::";
+
 /// Behind these a full stop ends no sentence.
 const ABBREVIATIONS: &[&str] = &["e.g.", "i.e.", "etc.", "vs."];
 
@@ -242,13 +245,21 @@ fn quoted(text: &str) -> Vec<&str> {
     text.split('`').skip(1).step_by(2).collect()
 }
 
-/// Whether the last part of `module::path::Name` is a name in the code of its module.
+/// Whether the last part of `module::path::Name` is a name in the code of its module; modules of
+/// the generator stand behind `loadgen::`.
 fn is_defined(name: &str, sources: &[File]) -> bool {
-    let parts: Vec<&str> = name.split("::").collect();
+    let path = name.strip_prefix(GENERATOR);
+    let (folder, path) = path.map_or(("src/", name), |path| ("loadgen/src/", path));
+    let parts: Vec<&str> = path.split("::").collect();
     let (Some(module), Some(last)) = (parts.first(), parts.last()) else {
         return false;
     };
-    let ours = sources.iter().filter(|file| file.module() == Some(module));
+    let start = format!("{folder}{module}");
+    let is_in = |file: &&File| {
+        let rest = file.path.strip_prefix(&start);
+        rest.is_some_and(|rest| rest.starts_with('/') || rest == ".rs")
+    };
+    let ours = sources.iter().filter(is_in);
     let is_name = |c: char| c.is_alphanumeric() || c == '_';
     ours.map(File::code)
         .any(|code| code.split(|c| !is_name(c)).any(|word| word == *last))
