@@ -45,7 +45,11 @@ pub(crate) fn check_owners(sources: &[Source], whole: &Whole) -> Vec<String> {
             .filter(|owner| names(owner))
             .collect();
         seen.extend(&known);
-        if whole.joints.iter().any(|joint| source.path.starts_with(joint)) {
+        if whole
+            .joints
+            .iter()
+            .any(|joint| source.path.starts_with(joint))
+        {
             continue;
         }
         if known.len() > 1 {
