@@ -2,7 +2,7 @@
 //!
 //! Pure: time is an argument, and so is randomness, by a seed. A shard's hub knows which shards
 //! have subscribers of its topics and how many, not who they are; the subscribers of a shard
-//! are that shard's own (`shard::groups`), reached through the mesh.
+//! are that shard's own (`shard::readers`), reached through the mesh.
 //!
 //! Sequencing is apart from applying: [`Hub::sequence`] gives the next offset and changes
 //! nothing else, [`Hub::apply`] alone touches history, so that one day a broker may sequence.

@@ -4,8 +4,9 @@
 //! once, at the end of the turn ([`Shard::turn`]). The same code runs on epoll and in the
 //! simulator: the system is a [`Driver`], the clock a closure, randomness a seed.
 //!
-//! Sessions and topics do not know each other; `dispatch` turns the one's wishes into calls of
-//! the other, here or on the shard where the topic lives.
+//! Who is connected, whose home is here and who reads here are three owners, which do not know
+//! each other; `dispatch` turns a session's wishes into calls of theirs, here or on the shard
+//! where the topic lives.
 
 mod arrivals;
 mod asked;

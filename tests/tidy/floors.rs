@@ -163,7 +163,7 @@ pub(crate) const GENERATOR_EDGES: &[Edge] = &[
     ("TcpStream", &["run/", "speak/addresses.rs"]),
     ("TcpListener", &["run/delay.rs"]),
     ("fs", &["cli/outputs.rs", "host/", "speak/tls"]),
-    ("stdin", &["host/files.rs", "worker/"]),
+    ("stdin", &["host/files.rs", "server/node.rs", "worker/"]),
     ("stdout", &["cli/outputs.rs", "server/bare.rs", "worker/"]),
     // Types that an option is read as.
     (

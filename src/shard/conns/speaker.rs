@@ -76,7 +76,7 @@ impl Speaker {
         let Self::Proxy(relay) = self else {
             return None;
         };
-        Some(relay.client.unwrap_or(relay.source.address()))
+        Some(relay.client.unwrap_or_else(|| relay.source.address()))
     }
 }
 
