@@ -158,8 +158,7 @@ impl Home {
 
     /// When history is too old, or a publisher has waited long enough.
     pub(super) fn next_deadline(&self) -> Option<Time> {
-        let deadlines = [self.hub.next_expiry(), self.publications.next_deadline()];
-        deadlines.into_iter().flatten().min()
+        Time::earliest(self.hub.next_expiry(), self.publications.next_deadline())
     }
 
     /// How many topics there are.

@@ -322,13 +322,9 @@ impl<S> Core<S> {
         if !self.arrivals.is_empty() {
             return Some(Time::ZERO);
         }
-        let deadlines = [
-            self.conns.next_deadline(),
-            self.home.next_deadline(),
-            self.readers.next_deadline(),
-            self.drain.as_ref().and_then(Drain::next_deadline),
-        ];
-        deadlines.into_iter().flatten().min()
+        let drain = self.drain.as_ref().and_then(Drain::next_deadline);
+        let of_topics = Time::earliest(self.home.next_deadline(), self.readers.next_deadline());
+        Time::earliest(Time::earliest(self.conns.next_deadline(), drain), of_topics)
     }
 
     /// Everything that is due now.

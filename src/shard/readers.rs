@@ -103,8 +103,7 @@ impl Readers {
     /// When there is something to flush, or to look at.
     pub(super) fn next_deadline(&self) -> Option<Time> {
         let flush = self.groups.is_dirty().then_some(self.flush_at);
-        let deadlines = [self.groups.next_expiry(), flush];
-        deadlines.into_iter().flatten().min()
+        Time::earliest(self.groups.next_expiry(), flush)
     }
 
     /// How many there are.

@@ -16,8 +16,7 @@ impl Conns {
         if self.is_behind() || !self.resumable.is_empty() || !self.dirty.is_empty() {
             return Some(Time::ZERO);
         }
-        let deadlines = [self.timers.next_deadline(), self.pauses.next_deadline()];
-        deadlines.into_iter().flatten().min()
+        Time::earliest(self.timers.next_deadline(), self.pauses.next_deadline())
     }
 
     /// Whether deadlines that have come wait for a further turn.
