@@ -3,6 +3,8 @@
 
 pub mod counts;
 pub mod failure;
+#[cfg(test)]
+pub(crate) mod golden;
 pub mod num;
 pub mod number;
 pub mod quantities;

@@ -355,6 +355,7 @@ impl ArmResult {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::golden;
 
     #[test]
     fn a_comparison_survives_its_json() {
@@ -365,6 +366,14 @@ mod tests {
         let why = Comparison::parse(&other).expect_err("another version");
         assert!(why.contains("version 99"), "{why}");
         assert!(Comparison::parse("{}").is_err());
+    }
+
+    #[test]
+    fn a_comparison_is_shown_as_it_was() {
+        let comparison = synthetic::comparison();
+        let html = page::page(&comparison).html();
+        let shown = golden::report(&text::text(&comparison), &comparison.json(), &html);
+        golden::check("comparison.txt", &shown);
     }
 
     #[test]

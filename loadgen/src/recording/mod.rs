@@ -4,6 +4,8 @@
 
 pub mod measured;
 pub mod metrics;
+#[cfg(test)]
+pub(crate) mod synthetic;
 
 use std::time::Duration;
 

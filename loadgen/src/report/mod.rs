@@ -359,3 +359,28 @@ fn ranges(
     let ranges = values.into_iter().filter(|_| count > 1);
     ranges.filter_map(range).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::golden;
+    use crate::recording::synthetic;
+
+    fn shown(run: Run) -> String {
+        let report = Report::new(run);
+        let html = page::page(&report).html();
+        golden::report(&text::text(&report), &report.json(), &html)
+    }
+
+    #[test]
+    fn the_report_of_a_run_is_what_it_was() {
+        golden::check("run.txt", &shown(synthetic::whole()));
+        golden::check("stages.txt", &shown(synthetic::staged()));
+    }
+
+    #[test]
+    fn every_figure_of_a_run_is_what_it_was() {
+        let report = Report::new(synthetic::whole());
+        golden::check("figures.txt", &format!("{:#?}\n", report.numbers()));
+    }
+}

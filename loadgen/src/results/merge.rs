@@ -148,51 +148,9 @@ fn side_by_side(into: &mut Measured, from: &Measured) {
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
-
     use super::*;
-    use crate::lines::ArmRound;
-    use crate::measure::stats::Latency;
-    use crate::options::{Cli, Command};
-    use crate::plan::Plan;
-    use crate::recording::measured::Connected;
+    use crate::recording::synthetic::run;
     use crate::report::Report;
-    use crate::speak::target::Target;
-
-    fn run(line: &str, latencies: impl IntoIterator<Item = u64>) -> Run {
-        let words = ["loadgen", "fanout"].into_iter().chain(line.split(' '));
-        let target = Target::parse("ws://127.0.0.1:9").expect("a target");
-        let plan = match Cli::try_parse_from(words).expect(line).command {
-            Command::Fanout(options) => Plan::fanout(&options, target).expect("a plan"),
-            other => panic!("{other:?}"),
-        };
-        let connected = Connected {
-            connects: Connects {
-                connected: u64::from(plan.subscribers),
-                ..Connects::default()
-            },
-            seconds: 1.0,
-            server: None,
-            generator_share: 0.5,
-        };
-        let mut run = Run::new("fanout", &plan, connected, None);
-        let mut corrected = Latency::new();
-        latencies.into_iter().for_each(|n| corrected.record(n));
-        let mut measured = Measured {
-            seconds: 10.0,
-            ..Measured::default()
-        };
-        measured.round.expected = corrected.len();
-        measured.round.counts.received = corrected.len();
-        measured.round.corrected = corrected;
-        measured.published.streams = vec![3];
-        measured.round.arms = vec![ArmRound {
-            window_ns: 10_000_000_000,
-            ..ArmRound::default()
-        }];
-        run.repeats = vec![measured];
-        run
-    }
 
     #[test]
     fn joined_runs_are_the_run_of_all_their_clients() {

@@ -152,3 +152,95 @@ fn output(options: &CompareOptions, place: &Place) -> OutputOptions {
         label: place.label.clone(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write;
+
+    use clap::{Parser, ValueEnum};
+
+    use super::*;
+    use crate::base::golden;
+    use crate::options::preset::Preset;
+    use crate::options::{Cli, Command};
+    use crate::plan::Plan;
+    use crate::plan::presets::Scenario;
+    use crate::speak::target::Target;
+
+    fn options(line: &str) -> CompareOptions {
+        let words = ["loadgen", "compare", "--seed", "1"].into_iter();
+        match Cli::try_parse_from(words.chain(line.split(' ')))
+            .expect(line)
+            .command
+        {
+            Command::Compare(options) => options,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The plan of a run and how long it is, without what differs from host to host.
+    fn run(options: &CompareOptions, cell: &CellPlan, arms: &[ArmSpec]) -> String {
+        let place = Place {
+            target: options.target.clone(),
+            label: String::new(),
+        };
+        let basis = Basis {
+            full_answer_bytes: Some(100.0),
+            ..Basis::default()
+        };
+        let to = Target::parse("ws://127.0.0.1:9").expect("a target");
+        let (plan, times) = if cell.workload.rate > 0.0 {
+            let options = fanout(options, &place, cell, arms, &basis);
+            let times = (options.duration, options.warmup, options.repeats);
+            (Plan::fanout(&options, to), format!("{times:?}"))
+        } else {
+            let options = connect(options, &place, cell, arms, &basis);
+            (Plan::connect(&options, to), format!("{:?}", options.hold))
+        };
+        let mut plan = plan.expect("a preset fits the host");
+        (plan.run, plan.workers) = (0, 0);
+        format!("{times} {}", serde_json::to_string(&plan).expect("plain"))
+    }
+
+    fn cell(out: &mut String, options: &CompareOptions, cell: &CellPlan) {
+        let load = serde_json::to_string(&cell.workload).expect("plain");
+        let names: Vec<String> = cell.arms.iter().map(ArmSpec::name).collect();
+        let runs: Vec<String> = if cell.side_by_side {
+            vec![run(options, cell, &cell.arms)]
+        } else {
+            let alone = cell.arms.iter().map(|arm| run(options, cell, &[*arm]));
+            alone.collect()
+        };
+        let written = writeln!(
+            out,
+            "  {}: {}, {} run(s) x {}, {:?} behind {:?}, round trip {:?}, about {:?}\n    {load}\n    {}",
+            cell.name,
+            names.join(" "),
+            runs.len(),
+            cell.repeats,
+            cell.length,
+            cell.warmup,
+            cell.round_trip,
+            cell.takes(),
+            golden::digest(&runs.join("\n"))
+        );
+        written.expect("memory takes everything");
+    }
+
+    #[test]
+    fn the_plans_of_all_presets_are_what_they_were() {
+        let mut out = String::new();
+        for preset in Preset::value_variants() {
+            for quick in ["", " --quick"] {
+                let line = format!("--preset {}{quick}", preset.name());
+                let options = options(&line);
+                let scenario = Scenario::new(&options);
+                out.push_str(&format!("{line}, shows {:?}\n", scenario.shows));
+                for it in &scenario.cells {
+                    cell(&mut out, &options, it);
+                }
+            }
+        }
+        golden::check("plans.txt", &out);
+    }
+}
