@@ -281,12 +281,13 @@ impl Figures for Comparison {
         let repeats = self.arms_of(arm).flat_map(|arm| &arm.repeats);
         for (name, value) in repeats.flat_map(|repeat| repeat.arm.numbers()) {
             let Some(value) = value else { continue };
-            let so_far = numbers.entry(name).or_insert(value);
-            *so_far = match name {
-                _ if SUMS.contains(&name) => *so_far + value,
-                "reach" | "connected" => so_far.min(value),
-                _ => so_far.max(value),
+            let all = match numbers.get(name) {
+                None => value,
+                Some(so_far) if SUMS.contains(&name) => so_far + value,
+                Some(so_far) if matches!(name, "reach" | "connected") => so_far.min(value),
+                Some(so_far) => so_far.max(value),
             };
+            numbers.insert(name, all);
         }
         numbers
     }
@@ -374,6 +375,19 @@ mod tests {
         let html = page::page(&comparison).html();
         let shown = golden::report(&text::text(&comparison), &comparison.json(), &html);
         golden::check("comparison.txt", &shown);
+    }
+
+    #[test]
+    fn each_repeat_of_an_arm_counts_once() {
+        let mut comparison = synthetic::comparison();
+        let arm = &mut comparison.cells[0].arms[0];
+        let lost = [3, 4, 5].into_iter().zip(&mut arm.repeats);
+        lost.for_each(|(lost, repeat)| repeat.arm.deliveries.lost = lost);
+        comparison.cells.truncate(1);
+        assert_eq!(
+            comparison.arm_numbers("ws")["lost"].to_bits(),
+            12f64.to_bits()
+        );
     }
 
     #[test]
