@@ -24,6 +24,12 @@ pub fn ratio(dividend: u64, divisor: u64) -> Option<f64> {
     (divisor != 0).then(|| dividend as f64 / divisor as f64)
 }
 
+/// A part in percent of the whole, or `None` where there is no whole.
+#[must_use]
+pub fn percent(part: u64, whole: u64) -> Option<f64> {
+    ratio(part, whole).map(|ratio| 100.0 * ratio)
+}
+
 /// A count as an index; the platforms that Linux runs event loops on have 64 bits.
 #[must_use]
 pub fn index(value: u64) -> usize {

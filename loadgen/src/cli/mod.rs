@@ -4,7 +4,7 @@ pub mod outputs;
 
 use self::outputs::{Outputs, print};
 use crate::base::failure::{EXIT_THRESHOLD, Failure};
-use crate::comparison::Comparison;
+use crate::comparison::result::Comparison;
 use crate::host::doctor;
 use crate::host::files::read_file;
 use crate::lines::Notice;

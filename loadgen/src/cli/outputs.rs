@@ -5,8 +5,10 @@ use std::io::Write;
 use std::path::Path;
 
 use crate::base::failure::{EXIT_LIMITED, EXIT_THRESHOLD, Failure};
-use crate::comparison::{self, Comparison};
-use crate::figures::thresholds::{Figures, Outcome, Threshold};
+use crate::comparison;
+use crate::comparison::result::Comparison;
+use crate::figures::metric::Figures;
+use crate::figures::thresholds::{Outcome, Threshold};
 use crate::options::OutputOptions;
 use crate::report::{self, Report};
 use crate::show::hgrm;

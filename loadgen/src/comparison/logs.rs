@@ -5,7 +5,8 @@ use std::time::Duration;
 use crate::show::hgrm::hgrm;
 use crate::show::hlog::Interval;
 
-use super::{ArmResult, Comparison, Repeat, Second};
+use super::cell::{ArmResult, Repeat, Second};
+use super::result::Comparison;
 
 /// The interval log of each arm in each cell, in the order of time, with a name for its file:
 /// `1-ws`, or none where there is only one.

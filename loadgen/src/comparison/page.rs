@@ -1,6 +1,7 @@
 //! The comparison as an HTML page: tables, and the plots that belong to them.
 
 use crate::base::number;
+use crate::figures::of_arm::{self, ArmFigure};
 use crate::measure::stats::Latency;
 use crate::report::page::curve;
 use crate::show::html::axis::Axis;
@@ -9,9 +10,11 @@ use crate::show::html::ratios::{Ratios, Row};
 use crate::show::html::table::{Cell as TableCell, Table};
 use crate::show::html::{Block, Lines, Page, Section, Series, Style};
 
-use super::figures::{Kind, find};
+use super::cell::{ArmResult, Cell, Second};
+use super::figure::Figure;
 use super::groups::{self, GROUPS, Group};
-use super::{ArmResult, Cell, Comparison, Figure};
+use super::result::Comparison;
+use super::tables;
 
 /// The band of measured over predicted that counts as agreement.
 const BAND_PERCENT: f64 = 5.0;
@@ -28,13 +31,13 @@ pub fn page(comparison: &Comparison) -> Page {
             blocks: Vec::new(),
         });
     }
-    sections.extend(super::tables::bytes(comparison));
+    sections.extend(tables::bytes(comparison));
     for cell in &comparison.cells {
         sections.push(self::cell(cell, &names));
     }
-    sections.extend(super::tables::crossings(comparison));
-    sections.extend(super::tables::lubbers(comparison));
-    sections.push(super::tables::glossary());
+    sections.extend(tables::crossings(comparison));
+    sections.extend(tables::lubbers(comparison));
+    sections.push(tables::glossary());
     Page {
         title: title(comparison),
         subtitle: "One schedule and one payload by several transports: measured, and beside it \
@@ -86,7 +89,7 @@ fn alerts(comparison: &Comparison) -> Vec<String> {
     let failed = comparison.thresholds.iter().filter(|t| !t.passed);
     alerts.extend(failed.map(|t| format!("Threshold failed: {}", t.expression)));
     for cell in &comparison.cells {
-        let lost = cell.arms.iter().filter_map(|arm| arm.median("lost"));
+        let lost = cell.arms.iter().filter_map(|arm| arm.median(&of_arm::LOST));
         let lost: f64 = lost.sum();
         if lost > 0.0 {
             alerts.push(format!("{}: deliveries were lost", cell.name));
@@ -128,15 +131,11 @@ fn cell(cell: &Cell, names: &Names) -> Section {
     blocks.extend(percentiles(cell, names).map(Block::Lines));
     blocks.extend(over_time(cell, names).map(Block::Lines));
     let bars = [
-        (
-            "wire_bytes_per_delivery",
-            "bytes on the wire (IP + TCP)",
-            1.0,
-        ),
-        ("server_cpu_per_delivery_us", "CPU of the server in µs", 1.0),
+        (&of_arm::WIRE_BYTES, "bytes on the wire (IP + TCP)", 1.0),
+        (&of_arm::CPU_PER_DELIVERY, "CPU of the server in µs", 1.0),
     ];
-    for (name, axis, scale) in bars {
-        blocks.extend(self::bars(cell, names, name, axis, scale).map(Block::Bars));
+    for (kind, axis, scale) in bars {
+        blocks.extend(self::bars(cell, names, kind, axis, scale).map(Block::Bars));
     }
     blocks.extend(ratios(cell, names).map(Block::Ratios));
     let mut name = cell.name.clone();
@@ -148,7 +147,7 @@ fn cell(cell: &Cell, names: &Names) -> Section {
     }
 }
 
-fn table(cell: &Cell, group: &Group, kinds: &[&Kind]) -> Table {
+fn table(cell: &Cell, group: &Group, kinds: &[&ArmFigure]) -> Table {
     let mut head = vec!["arm".to_owned()];
     head.extend(kinds.iter().map(|kind| groups::head(kind)));
     let row = |arm: &ArmResult| {
@@ -169,7 +168,7 @@ fn table(cell: &Cell, group: &Group, kinds: &[&Kind]) -> Table {
     }
 }
 
-fn table_cell(kind: &Kind, figure: &Figure) -> TableCell {
+fn table_cell(kind: &ArmFigure, figure: &Figure) -> TableCell {
     let prediction = groups::prediction(kind, figure);
     TableCell {
         main: groups::tied(&groups::value(kind, figure.median)),
@@ -213,7 +212,7 @@ fn percentiles(cell: &Cell, names: &Names) -> Option<Lines> {
 fn over_time(cell: &Cell, names: &Names) -> Option<Lines> {
     let points_of = |arm: &ArmResult| -> Vec<(f64, f64)> {
         let seconds = arm.repeats.first().map_or(&[][..], |r| &r.seconds);
-        let point = |second: &super::Second| {
+        let point = |second: &Second| {
             let nanos = second.staleness.percentile(99.0)?;
             Some((second.start_ms / 1e3, nanos as f64 / 1e6))
         };
@@ -248,10 +247,9 @@ fn points(series: &[Series]) -> impl Iterator<Item = f64> {
     series.iter().flat_map(|s| &s.points).map(|point| point.1)
 }
 
-fn bars(cell: &Cell, names: &Names, name: &str, axis: &str, scale: f64) -> Option<Bars> {
-    let kind = find(name)?;
+fn bars(cell: &Cell, names: &Names, kind: &ArmFigure, axis: &str, scale: f64) -> Option<Bars> {
     let bar = |arm: &ArmResult| {
-        let figure = arm.figures.get(name);
+        let figure = arm.figures.get(kind.name);
         Bar {
             label: arm.name.clone(),
             number: names.number(&arm.name),
@@ -281,12 +279,12 @@ fn bars(cell: &Cell, names: &Names, name: &str, axis: &str, scale: f64) -> Optio
 }
 
 fn ratios(cell: &Cell, names: &Names) -> Option<Ratios> {
-    let ratio = |arm: &ArmResult, kind: &Kind| {
+    let ratio = |arm: &ArmResult, kind: &ArmFigure| {
         let figure = arm.figures.get(kind.name)?;
         let ratio = figure.median / figure.predicted?;
         (ratio.is_finite() && ratio > 0.0).then(|| (names.number(&arm.name), ratio))
     };
-    let row = |kind: &Kind| Row {
+    let row = |kind: &&ArmFigure| Row {
         label: kind.title.to_owned(),
         ratios: cell
             .arms
@@ -294,7 +292,7 @@ fn ratios(cell: &Cell, names: &Names) -> Option<Ratios> {
             .filter_map(|arm| ratio(arm, kind))
             .collect(),
     };
-    let mut rows: Vec<Row> = super::figures::KINDS.iter().map(row).collect();
+    let mut rows: Vec<Row> = of_arm::COMPARED.iter().map(row).collect();
     rows.retain(|row| !row.ratios.is_empty());
     if rows.is_empty() {
         return None;

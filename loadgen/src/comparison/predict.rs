@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use crate::base::transport::Transport;
+use crate::figures::arm::Arm;
+use crate::figures::of_arm;
 use crate::model::cost::EXCHANGE_SEGMENTS;
 use crate::model::poll::{Carries, Exchange};
 use crate::model::push::Keepalive;
 use crate::model::{Cost, LongPoll, Poll, Push, Traffic};
-use crate::report::arm::Arm;
 
-use super::{ArmResult, Basis, Cell};
+use super::cell::{ArmResult, Basis, Cell};
 use crate::plan::workload::Workload;
 
 /// What polling's requests, emptiness and staleness may be off by.
@@ -122,18 +123,25 @@ fn of_poll(model: &Poll, arm: &Arm, workload: &Workload) -> Predictions {
     let mut found = Predictions::new();
     let tolerance = Some(POLL_TOLERANCE_PERCENT);
     requests(&mut found, model.requests(), workload, tolerance);
-    found.insert("empty_percent", (100.0 * model.empty_share(), tolerance));
+    found.insert(of_arm::EMPTY.name, (100.0 * model.empty_share(), tolerance));
     let unseen = 100.0 * (1.0 - model.seen_share());
-    found.insert("outdated_percent", (100.0 * model.outdated_share(), None));
+    found.insert(
+        of_arm::OUTDATED.name,
+        (100.0 * model.outdated_share(), None),
+    );
     let mut delivered = workload.rate_of_a_client();
     if arm.newest {
-        found.insert("left_out_percent", (unseen, None));
+        found.insert(of_arm::LEFT_OUT.name, (unseen, None));
         delivered *= model.seen_share();
     } else {
-        found.insert("merged_percent", (unseen, None));
+        found.insert(of_arm::MERGED.name, (unseen, None));
         staleness(&mut found, |quantile| model.staleness(quantile));
     }
-    for name in ["staleness_p50_us", "staleness_p95_us", "staleness_max_us"] {
+    for name in [
+        of_arm::STALENESS_P50.name,
+        of_arm::STALENESS_P95.name,
+        of_arm::STALENESS_MAX.name,
+    ] {
         found
             .entry(name)
             .and_modify(|(_, bound)| *bound = tolerance);
@@ -154,7 +162,7 @@ fn of_ask(arm: &Arm, workload: &Workload) -> Predictions {
     let mut found = Predictions::new();
     let each = 1.0 / interval;
     requests(&mut found, each, workload, Some(POLL_TOLERANCE_PERCENT));
-    found.insert("requests_per_delivery", (1.0, None));
+    found.insert(of_arm::REQUESTS_PER_DELIVERY.name, (1.0, None));
     per_delivery(&mut found, exchange, 1.0);
     per_second(&mut found, exchange * each);
     found
@@ -185,13 +193,16 @@ fn of_long_poll(result: &ArmResult, arm: &Arm, workload: &Workload, alone: bool)
     let tolerance = Some(LONG_POLL_TOLERANCE_PERCENT);
     let each = model.requests_within(arm.traffic.window_seconds);
     requests(&mut found, each, workload, tolerance);
-    found.insert("empty_percent", (100.0 * model.empty_share(), None));
-    found.insert("merged_percent", (100.0 * (1.0 - model.seen_share()), None));
+    found.insert(of_arm::EMPTY.name, (100.0 * model.empty_share(), None));
+    found.insert(
+        of_arm::MERGED.name,
+        (100.0 * (1.0 - model.seen_share()), None),
+    );
     if alone && drain.is_some() {
         staleness(&mut found, |quantile| {
             model.staleness(quantile) + quantile * seconds(drain)
         });
-        let p50 = found.entry("staleness_p50_us");
+        let p50 = found.entry(of_arm::STALENESS_P50.name);
         p50.and_modify(|(_, bound)| *bound = tolerance);
     }
     everything_arrives(&mut found);
@@ -205,12 +216,18 @@ fn of_push(model: &Push, workload: &Workload, alone: bool) -> Predictions {
     let rate = workload.rate_of_a_client();
     if alone && model.sends_per_second.is_finite() && model.conflate.is_none() {
         staleness(&mut found, |quantile| model.staleness(quantile));
-        found.insert("outdated_percent", (100.0 * model.outdated_share(), None));
+        found.insert(
+            of_arm::OUTDATED.name,
+            (100.0 * model.outdated_share(), None),
+        );
     }
     let delivered = model.pushes();
     everything_arrives(&mut found);
     if model.conflate.is_some() && rate > 0.0 {
-        found.insert("left_out_percent", (100.0 * (1.0 - delivered / rate), None));
+        found.insert(
+            of_arm::LEFT_OUT.name,
+            (100.0 * (1.0 - delivered / rate), None),
+        );
     }
     let cost = model.cost();
     per_delivery(&mut found, cost, delivered);
@@ -219,25 +236,25 @@ fn of_push(model: &Push, workload: &Workload, alone: bool) -> Predictions {
 }
 
 fn everything_arrives(found: &mut Predictions) {
-    found.insert("reach_percent", (100.0, Some(0.0)));
-    found.insert("lost", (0.0, Some(0.0)));
+    found.insert(of_arm::REACH.name, (100.0, Some(0.0)));
+    found.insert(of_arm::LOST.name, (0.0, Some(0.0)));
 }
 
 fn requests(found: &mut Predictions, each: f64, workload: &Workload, tolerance: Option<f64>) {
     let all = each * f64::from(workload.clients);
-    found.insert("requests_per_second", (all, tolerance));
+    found.insert(of_arm::REQUESTS_RATE.name, (all, tolerance));
     let rate = workload.rate_of_a_client();
-    found.insert("requests_per_delivery", (each / rate, None));
+    found.insert(of_arm::REQUESTS_PER_DELIVERY.name, (each / rate, None));
 }
 
 fn staleness(found: &mut Predictions, at: impl Fn(f64) -> f64) {
     let places = [
-        ("staleness_mean_us", 0.5),
-        ("staleness_p50_us", 0.5),
-        ("staleness_p95_us", 0.95),
-        ("staleness_p99_us", 0.99),
-        ("staleness_p999_us", 0.999),
-        ("staleness_max_us", 1.0),
+        (of_arm::STALENESS_MEAN.name, 0.5),
+        (of_arm::STALENESS_P50.name, 0.5),
+        (of_arm::STALENESS_P95.name, 0.95),
+        (of_arm::STALENESS_P99.name, 0.99),
+        (of_arm::STALENESS_P999.name, 0.999),
+        (of_arm::STALENESS_MAX.name, 1.0),
     ];
     for (name, quantile) in places {
         found.insert(name, (1e6 * at(quantile), None));
@@ -251,15 +268,15 @@ fn bytes(found: &mut Predictions, cost: Cost, delivered: f64, arm: &Arm) {
 }
 
 fn per_delivery(found: &mut Predictions, cost: Cost, delivered: f64) {
-    found.insert("app_bytes_per_delivery", (cost.app / delivered, None));
+    found.insert(of_arm::APP_BYTES.name, (cost.app / delivered, None));
     let wire = cost.wire(crate::model::cost::SEGMENT_HEAD_BYTES);
-    found.insert("wire_bytes_per_delivery", (wire / delivered, None));
-    found.insert("segments_per_delivery", (cost.segments / delivered, None));
+    found.insert(of_arm::WIRE_BYTES.name, (wire / delivered, None));
+    found.insert(of_arm::SEGMENTS.name, (cost.segments / delivered, None));
 }
 
 fn per_second(found: &mut Predictions, cost: Cost) {
     let wire = cost.wire(crate::model::cost::SEGMENT_HEAD_BYTES);
-    found.insert("wire_bytes_per_client_second", (wire, None));
+    found.insert(of_arm::WIRE_RATE.name, (wire, None));
 }
 
 fn traffic(workload: &Workload) -> Traffic {

@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 
 use crate::base::transport::Transport;
+use crate::figures::arm::{Arm, ArmConnect, ArmDeliveries, ArmServer, ArmTraffic, ArmWire};
 use crate::host::sample::Machine;
 use crate::measure::stats::Latency;
 use crate::model::Arrivals;
-use crate::report::arm::{Arm, ArmConnect, ArmDeliveries, ArmServer, ArmTraffic, ArmWire};
 
+use super::cell::{ArmResult, Basis, Cell, Repeat, Second};
 use super::crossing::{Crossing, Point};
-use super::{
-    ArmResult, Basis, Cell, Comparison, Repeat, SCHEMA_VERSION, Second, bytes, lubbers, predict,
-};
+use super::result::{Comparison, SCHEMA_VERSION};
+use super::{bytes, lubbers, predict};
 use crate::plan::workload::Workload;
 
 const ARMS: [&str; 7] = [

@@ -2,13 +2,15 @@
 //! and what every figure means.
 
 use crate::base::number;
+use crate::figures::of_arm::{ArmFigure, COMPARED};
 use crate::show::html::axis::Axis;
 use crate::show::html::table::{Cell, Table};
 use crate::show::html::{Block, Lines, Section, Series, Style};
 
+use super::bytes;
 use super::crossing::{Crossing, Point};
 use super::lubbers::Row;
-use super::{Comparison, bytes, figures};
+use super::result::Comparison;
 
 /// What a request, an update and an idle hour cost, beside what is claimed of them.
 #[must_use]
@@ -245,7 +247,7 @@ fn lubbers_row(row: &Row) -> Vec<Cell> {
 /// What every figure means.
 #[must_use]
 pub fn glossary() -> Section {
-    let row = |kind: &figures::Kind| {
+    let row = |kind: &&ArmFigure| {
         vec![
             Cell::new(kind.title),
             Cell::new(kind.name),
@@ -259,7 +261,7 @@ pub fn glossary() -> Section {
             title: "Names".to_owned(),
             note: String::new(),
             head: ["here", "in JSON", "meaning"].map(str::to_owned).to_vec(),
-            rows: figures::KINDS.iter().map(row).collect(),
+            rows: COMPARED.iter().map(row).collect(),
         })],
     }
 }

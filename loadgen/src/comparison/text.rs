@@ -1,10 +1,13 @@
 //! The comparison for people at a terminal: a table for each group of figures, within 80 columns.
 
 use crate::base::number;
+use crate::figures::of_arm::ArmFigure;
 
-use super::figures::Kind;
+use super::cell::{ArmResult, Cell};
+use super::figure::Figure;
 use super::groups::{self, GROUPS, Group};
-use super::{ArmResult, Cell, Comparison};
+use super::result::Comparison;
+use super::{lubbers, tables};
 
 /// The widest line.
 pub const COLUMNS: usize = 80;
@@ -68,7 +71,7 @@ fn cell(out: &mut Vec<String>, cell: &Cell) {
     }
 }
 
-fn table(out: &mut Vec<String>, cell: &Cell, group: &Group, kinds: &[&Kind]) {
+fn table(out: &mut Vec<String>, cell: &Cell, group: &Group, kinds: &[&ArmFigure]) {
     let width = (COLUMNS - NAME) / kinds.len().max(1);
     out.push(String::new());
     out.push(group.title.to_owned());
@@ -81,7 +84,7 @@ fn table(out: &mut Vec<String>, cell: &Cell, group: &Group, kinds: &[&Kind]) {
 }
 
 /// The heads of the columns, broken into as many lines as they need.
-fn heads(kinds: &[&Kind], width: usize) -> Vec<String> {
+fn heads(kinds: &[&ArmFigure], width: usize) -> Vec<String> {
     let columns: Vec<Vec<String>> = kinds
         .iter()
         .map(|kind| broken(&groups::head(kind), width - 1))
@@ -100,8 +103,8 @@ fn heads(kinds: &[&Kind], width: usize) -> Vec<String> {
         .collect()
 }
 
-fn rows(out: &mut Vec<String>, arm: &ArmResult, kinds: &[&Kind], width: usize) {
-    let cell = |of: &dyn Fn(&Kind, &super::Figure) -> String| {
+fn rows(out: &mut Vec<String>, arm: &ArmResult, kinds: &[&ArmFigure], width: usize) {
+    let cell = |of: &dyn Fn(&ArmFigure, &Figure) -> String| {
         let mut line = String::new();
         for kind in kinds {
             let figure = arm.figures.get(kind.name);
@@ -177,7 +180,7 @@ fn bytes(out: &mut Vec<String>, comparison: &Comparison) {
     for row in &comparison.bytes {
         let figures = format!(
             "{:>12}{:>12}{:>12}{:>12}{:>12}",
-            super::tables::claim(row).unwrap_or_else(|| "-".to_owned()),
+            tables::claim(row).unwrap_or_else(|| "-".to_owned()),
             each(row.app_bytes_per_empty_request),
             each(row.app_bytes_per_delivery),
             each(row.wire_bytes_per_delivery),
@@ -259,7 +262,7 @@ fn lubbers(out: &mut Vec<String>, comparison: &Comparison) {
     }
 }
 
-fn lubbers_is_extrapolated(row: &super::lubbers::Row) -> bool {
+fn lubbers_is_extrapolated(row: &lubbers::Row) -> bool {
     row.is_extrapolated()
 }
 

@@ -2,100 +2,15 @@
 //!
 //! Reads expressions and compares; the figures come by name from the report.
 
-use std::collections::BTreeMap;
-use std::fmt;
-
-use altavoz::config::{UnitError, parse_bytes, parse_duration};
 use serde::{Deserialize, Serialize};
 
-use crate::base::number;
-
-/// What a figure is counted in.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Unit {
-    /// Microseconds; bounds carry a unit, such as `50ms`.
-    #[serde(rename = "us")]
-    Time,
-    /// Bytes; bounds carry a unit, such as `8KiB`.
-    Bytes,
-    /// Percent; bounds carry `%`.
-    Percent,
-    /// A plain number, or one a second, with `/s` if wanted.
-    #[default]
-    Count,
-}
-
-/// Histograms whose percentiles can be named, with the prefix of their figures.
-pub const HISTOGRAMS: &[(&str, &str)] = &[
-    ("", "all deliveries, from the intended publish time"),
-    ("uncorrected_", "all deliveries, from the actual send"),
-    ("first_", "first delivery of each publication"),
-    ("median_", "median delivery of each publication"),
-    ("last_", "last delivery of each publication"),
-    ("spread_", "first to last delivery"),
-    ("connect_", "from the beginning of connect to the upgrade"),
-    ("tcp_", "TCP connect"),
-    ("upgrade_", "request to 101"),
-    ("reconnect_", "back after a storm"),
-    ("lateness_", "the generator's own timers"),
-];
-
-/// Figures that are single numbers.
-pub const FIGURES: &[(&str, Unit)] = &[
-    ("reach", Unit::Percent),
-    ("expected", Unit::Count),
-    ("received", Unit::Count),
-    ("lost", Unit::Count),
-    ("duplicated", Unit::Count),
-    ("reordered", Unit::Count),
-    ("closed", Unit::Count),
-    ("deliveries_rate", Unit::Count),
-    ("publications_rate", Unit::Count),
-    ("achieved", Unit::Percent),
-    ("connected", Unit::Count),
-    ("connect_failures", Unit::Count),
-    ("connect_rate", Unit::Count),
-    ("back_99", Unit::Time),
-    ("rss_per_conn", Unit::Bytes),
-    ("kernel_per_conn", Unit::Bytes),
-    ("generator_rss_per_conn", Unit::Bytes),
-    ("rss_peak", Unit::Bytes),
-    ("server_cpu", Unit::Percent),
-    ("generator_cpu", Unit::Percent),
-    ("cpu_per_delivery", Unit::Time),
-    ("cpu_per_connect", Unit::Time),
-    ("disagreements", Unit::Count),
-];
-
-/// Figures of one arm that are single numbers, behind its name and a point.
-pub const ARM_FIGURES: &[(&str, Unit)] = &[
-    ("reach", Unit::Percent),
-    ("expected", Unit::Count),
-    ("received", Unit::Count),
-    ("lost", Unit::Count),
-    ("duplicated", Unit::Count),
-    ("reordered", Unit::Count),
-    ("merged", Unit::Percent),
-    ("outdated", Unit::Percent),
-    ("requests_rate", Unit::Count),
-    ("requests_per_delivery", Unit::Count),
-    ("empty", Unit::Percent),
-    ("late", Unit::Count),
-    ("broken", Unit::Count),
-    ("app_bytes", Unit::Bytes),
-    ("wire_bytes", Unit::Bytes),
-    ("connected", Unit::Count),
-    ("rss_per_conn", Unit::Bytes),
-    ("cpu_per_delivery", Unit::Time),
-];
+use super::metric::{Figures, Metric};
+use super::unit::Unit;
 
 /// One bound.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, Debug)]
 pub struct Threshold {
     text: String,
-    /// The arm that it is about; all of them without.
-    arm: Option<String>,
     metric: Metric,
     op: Op,
     bound: f64,
@@ -121,24 +36,10 @@ impl Outcome {
     pub fn measured(&self) -> String {
         match (self.value, self.unit) {
             (None, _) => "not measured".to_owned(),
-            (Some(value), Unit::Time) => number::micros(value),
-            (Some(value), Unit::Bytes) => format!("{} B", number::figure(value)),
-            (Some(value), Unit::Percent) => number::percent(value),
-            (Some(value), Unit::Count) => number::figure(value),
+            (Some(value), Unit::Bytes) => format!("{} B", Unit::Bytes.text(value)),
+            (Some(value), unit) => unit.text(value),
         }
     }
-}
-
-/// Where figures come from.
-pub trait Figures {
-    /// A percentile of a histogram in microseconds; 100 is the maximum, `None` the mean.
-    fn percentile(&self, prefix: &str, percentile: Option<f64>) -> Option<f64>;
-    /// Single numbers by name.
-    fn numbers(&self) -> BTreeMap<&'static str, f64>;
-    /// The same of the staleness of one arm.
-    fn arm_percentile(&self, arm: &str, percentile: Option<f64>) -> Option<f64>;
-    /// The same of one arm.
-    fn arm_numbers(&self, arm: &str) -> BTreeMap<&'static str, f64>;
 }
 
 impl Threshold {
@@ -154,19 +55,13 @@ impl Threshold {
         let (name, rest) = packed.split_at(at);
         let (op, value) =
             Op::split(rest).ok_or_else(|| format!("`{text}`: use <, <=, >, >=, == or !="))?;
-        let (arm, metric) = match split_arm(name) {
-            Some((arm, _)) if !arms.contains(&arm) => return Err(no_arm(arm, arms)),
-            Some((arm, name)) => {
-                let metric = Metric::parse_of_arm(name).ok_or_else(|| unknown_of_arm(name))?;
-                (Some(arm.to_owned()), metric)
-            }
-            None => (None, Metric::parse(name).ok_or_else(|| unknown(name))?),
-        };
-        let bound = parse_value(value, metric.unit())
-            .ok_or_else(|| format!("`{text}`: {}", metric.unit()))?;
+        let metric = Metric::parse(name, arms)?;
+        let unit = metric.unit();
+        let bound = unit
+            .parse(value)
+            .ok_or_else(|| format!("`{text}`: {unit}"))?;
         Ok(Self {
             text: text.to_owned(),
-            arm,
             metric,
             op,
             bound,
@@ -175,13 +70,8 @@ impl Threshold {
 
     /// Compares with a run's figures.
     #[must_use]
-    pub fn judge(&self, figures: &impl Figures) -> Outcome {
-        let value = match (&self.arm, &self.metric) {
-            (None, Metric::Histogram(prefix, place)) => figures.percentile(prefix, *place),
-            (None, Metric::Number(name, _)) => figures.numbers().get(name).copied(),
-            (Some(arm), Metric::Histogram(_, place)) => figures.arm_percentile(arm, *place),
-            (Some(arm), Metric::Number(name, _)) => figures.arm_numbers(arm).get(name).copied(),
-        };
+    pub(crate) fn judge(&self, figures: &impl Figures) -> Outcome {
+        let value = self.metric.of(figures);
         Outcome {
             expression: self.text.clone(),
             value,
@@ -189,105 +79,6 @@ impl Threshold {
             passed: value.is_some_and(|value| self.op.holds(value, self.bound)),
         }
     }
-}
-
-#[derive(Clone, PartialEq, Debug)]
-enum Metric {
-    /// Prefix and percentile; `None` is the mean.
-    Histogram(&'static str, Option<f64>),
-    Number(&'static str, Unit),
-}
-
-impl Metric {
-    fn parse(name: &str) -> Option<Self> {
-        if let Some((name, unit)) = FIGURES.iter().find(|(known, _)| *known == name) {
-            return Some(Self::Number(name, *unit));
-        }
-        // The longest prefix first: the empty one fits everything.
-        HISTOGRAMS.iter().rev().find_map(|(prefix, _)| {
-            let place = name.strip_prefix(prefix)?;
-            Some(Self::Histogram(prefix, parse_place(place)?))
-        })
-    }
-
-    fn parse_of_arm(name: &str) -> Option<Self> {
-        match ARM_FIGURES.iter().find(|(known, _)| *known == name) {
-            Some((name, unit)) => Some(Self::Number(name, *unit)),
-            None => Some(Self::Histogram("", parse_place(name)?)),
-        }
-    }
-
-    fn unit(&self) -> Unit {
-        match self {
-            Self::Histogram(..) => Unit::Time,
-            Self::Number(_, unit) => *unit,
-        }
-    }
-}
-
-fn parse_place(place: &str) -> Option<Option<f64>> {
-    match place {
-        "max" => Some(Some(100.0)),
-        "min" => Some(Some(0.0)),
-        "mean" => Some(None),
-        _ => {
-            let digits = place.strip_prefix('p')?;
-            let legal = digits.starts_with(|c: char| c.is_ascii_digit());
-            let percentile: f64 = digits.parse().ok().filter(|_| legal)?;
-            (percentile <= 100.0).then_some(Some(percentile))
-        }
-    }
-}
-
-/// In microseconds, bytes, percent or pieces. Times and sizes are those of every other option.
-fn parse_value(text: &str, unit: Unit) -> Option<f64> {
-    let number = match unit {
-        Unit::Time => {
-            return parse_duration(text)
-                .ok()
-                .map(|time| time.as_secs_f64() * 1e6);
-        }
-        Unit::Bytes => return parse_bytes(text).ok().map(|bytes| bytes as f64),
-        Unit::Percent => text.strip_suffix('%')?,
-        Unit::Count => text.strip_suffix("/s").unwrap_or(text),
-    };
-    let is_number = |c: char| c.is_ascii_digit() || matches!(c, '.' | '-');
-    number
-        .parse()
-        .ok()
-        .filter(|_| number.chars().all(is_number))
-}
-
-/// An arm's name and what stands behind the point; a point in a number is none.
-fn split_arm(name: &str) -> Option<(&str, &str)> {
-    let (arm, rest) = name.split_once('.')?;
-    rest.starts_with(|c: char| c.is_ascii_alphabetic())
-        .then_some((arm, rest))
-}
-
-fn no_arm(arm: &str, arms: &[&str]) -> String {
-    format!(
-        "`{arm}` is no arm of this run; they are {}",
-        arms.join(", ")
-    )
-}
-
-fn unknown_of_arm(name: &str) -> String {
-    let names: Vec<_> = ARM_FIGURES.iter().map(|(name, _)| *name).collect();
-    format!(
-        "`{name}` is no figure of an arm; known are p50, p99, p99.9, min, mean, max and {}",
-        names.join(", ")
-    )
-}
-
-fn unknown(name: &str) -> String {
-    let prefixes: Vec<_> = HISTOGRAMS.iter().map(|(prefix, _)| *prefix).collect();
-    let names: Vec<_> = FIGURES.iter().map(|(name, _)| *name).collect();
-    format!(
-        "`{name}` is no figure; known are p50, p99, p99.9, min, mean, max, also after {}, and {}",
-        prefixes[1..].join(", "),
-        names.join(", ")
-    )
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -328,34 +119,31 @@ impl Op {
     }
 }
 
-impl fmt::Display for Unit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Time => return UnitError::Duration.fmt(f),
-            Self::Bytes => return UnitError::Bytes.fmt(f),
-            Self::Percent => "the bound is in percent, such as 99.9%",
-            Self::Count => "the bound is a plain number",
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::arm_bounds::ArmBound;
+    use super::super::histogram::Histogram;
+    use super::super::of_run::RunKey;
     use super::*;
 
     struct Run;
 
     impl Figures for Run {
-        fn percentile(&self, prefix: &str, percentile: Option<f64>) -> Option<f64> {
-            match (prefix, percentile) {
-                ("", Some(place)) => Some(place * 1000.0),
-                ("last_", None) => Some(7.0),
+        fn percentile(&self, of: Histogram, percentile: Option<f64>) -> Option<f64> {
+            match (of, percentile) {
+                (Histogram::Deliveries, Some(place)) => Some(place * 1000.0),
+                (Histogram::Last, None) => Some(7.0),
                 _ => None,
             }
         }
 
-        fn numbers(&self) -> BTreeMap<&'static str, f64> {
-            BTreeMap::from([("reach", 99.9995), ("lost", 0.0), ("rss_per_conn", 5000.0)])
+        fn number(&self, key: RunKey) -> Option<f64> {
+            match key {
+                RunKey::Reach => Some(99.9995),
+                RunKey::Lost => Some(0.0),
+                RunKey::RssPerConn => Some(5000.0),
+                _ => None,
+            }
         }
 
         fn arm_percentile(&self, arm: &str, percentile: Option<f64>) -> Option<f64> {
@@ -363,10 +151,8 @@ mod tests {
             (arm == "sse").then_some(place * 2000.0)
         }
 
-        fn arm_numbers(&self, arm: &str) -> BTreeMap<&'static str, f64> {
-            let all = [("poll-2s", BTreeMap::from([("empty", 60.5)]))];
-            let mut known = all.into_iter().filter(|(name, _)| *name == arm);
-            known.next().map(|(_, numbers)| numbers).unwrap_or_default()
+        fn arm_number(&self, arm: &str, bound: &ArmBound) -> Option<f64> {
+            (arm == "poll-2s" && bound.name == "empty").then_some(60.5)
         }
     }
 

@@ -79,6 +79,15 @@ impl Latency {
         (!self.is_empty()).then(|| self.0.mean())
     }
 
+    /// The value at a percentile, or the mean without one, in microseconds; `None` without values.
+    #[must_use]
+    pub fn micros_at(&self, percentile: Option<f64>) -> Option<f64> {
+        match percentile {
+            None => self.mean().map(|nanos| nanos / 1e3),
+            Some(place) => self.percentile(place).map(micros),
+        }
+    }
+
     /// The histogram itself, for its file formats.
     #[must_use]
     pub fn histogram(&self) -> &Histogram<u64> {

@@ -2,17 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use crate::base::num::{id, ratio};
+use crate::base::num::{id, percent, ratio};
 use crate::base::transport::Transport;
 use crate::lines::{ArmConnects, ArmRound};
 use crate::measure::traffic::{Tally, Traffic};
 use crate::options::DriverKind;
 use crate::plan::Plan;
-use crate::plan::arms::{ArmPlan, size};
+use crate::plan::arms::size;
 use crate::recording::measured::Measured;
 
-use super::arm::{Arm, ArmConnect, ArmDeliveries, ArmServer, ArmTraffic, ArmWire};
-use super::ranges;
+use crate::figures::arm::{Arm, ArmConnect, ArmDeliveries, ArmServer, ArmTraffic, ArmWire};
+use crate::figures::of_arm::{RANGED, Seen};
+use crate::figures::range::{Range, ranges};
 use crate::recording::{Memory, Run};
 
 /// What a segment costs besides its data, in bytes: IPv4 and TCP, with time stamps.
@@ -34,33 +35,41 @@ pub(super) fn arms(run: &Run, all: &Measured) -> Vec<Arm> {
         Some(idle) if run.repeats.is_empty() => idle,
         _ => all,
     };
-    let build = |(place, arm): (usize, &ArmPlan)| {
-        let round = measured.round.arms.get(place).cloned().unwrap_or_default();
-        let connects = run.connected.connects.arms.get(place).cloned();
-        let connects = connects.unwrap_or_default();
-        let is_alone = run.plan.arms.len() == 1;
-        Arm {
-            name: arm.name.clone(),
-            transport: arm.transport,
-            interval_ms: (arm.interval > 0).then(|| arm.interval as f64 / 1e6),
-            conflate_ms: arm.conflate_ms,
-            newest: run.plan.newest && arm.transport == Transport::Poll,
-            keep_alive: run.plan.keep_alive || arm.transport.is_push(),
-            etag: run.plan.etag && !arm.transport.is_push(),
-            request_head_bytes: run.plan.head_bytes.map(u64::from),
-            clients: clients(&run.plan, place),
-            deliveries: deliveries(&round),
-            traffic: traffic(&round, &run.plan, connects.connected),
-            server: if is_alone {
-                server(measured, run.memory.as_ref(), connects.connected)
-            } else {
-                ArmServer::default()
-            },
-            connect: connect(&connects),
-            over_repeats: over_repeats(run, place, connects.connected),
-        }
+    let places = 0..run.plan.arms.len();
+    let whole = |place| Arm {
+        over_repeats: over_repeats(run, place),
+        ..arm(run, place, measured)
     };
-    run.plan.arms.iter().enumerate().map(build).collect()
+    places.map(whole).collect()
+}
+
+/// One arm in one repeat, or in all.
+fn arm(run: &Run, place: usize, measured: &Measured) -> Arm {
+    let (plan, arm) = (&run.plan, &run.plan.arms[place]);
+    let round = measured.round.arms.get(place).cloned().unwrap_or_default();
+    let connects = run.connected.connects.arms.get(place).cloned();
+    let connects = connects.unwrap_or_default();
+    let is_alone = plan.arms.len() == 1;
+    Arm {
+        name: arm.name.clone(),
+        transport: arm.transport,
+        interval_ms: (arm.interval > 0).then(|| arm.interval as f64 / 1e6),
+        conflate_ms: arm.conflate_ms,
+        newest: plan.newest && arm.transport == Transport::Poll,
+        keep_alive: plan.keep_alive || arm.transport.is_push(),
+        etag: plan.etag && !arm.transport.is_push(),
+        request_head_bytes: plan.head_bytes.map(u64::from),
+        clients: clients(plan, place),
+        deliveries: deliveries(&round),
+        traffic: traffic(&round, plan, connects.connected),
+        server: if is_alone {
+            server(measured, run.memory.as_ref(), connects.connected)
+        } else {
+            ArmServer::default()
+        },
+        connect: connect(&connects),
+        over_repeats: BTreeMap::new(),
+    }
 }
 
 /// Those that read: slow readers are in no arm's figures.
@@ -76,10 +85,6 @@ fn connect(connects: &ArmConnects) -> ArmConnect {
         failed: connects.failed,
         upgrade: connects.upgrade.summary(),
     }
-}
-
-fn percent(part: u64, of: u64) -> Option<f64> {
-    ratio(part, of).map(|ratio| 100.0 * ratio)
 }
 
 fn deliveries(round: &ArmRound) -> ArmDeliveries {
@@ -201,25 +206,17 @@ fn server(measured: &Measured, memory: Option<&Memory>, clients: u64) -> ArmServ
     }
 }
 
-fn over_repeats(run: &Run, arm: usize, clients: u64) -> BTreeMap<String, super::Range> {
-    let figures = run.repeats.iter().filter_map(|repeat| {
-        let round = repeat.round.arms.get(arm)?;
-        let (deliveries, traffic) = (deliveries(round), traffic(round, &run.plan, clients));
-        let wire = traffic.wire.and_then(|wire| wire.bytes_per_delivery);
-        Some(vec![
-            ("staleness_p50_us", deliveries.staleness.p50_us),
-            ("staleness_p99_us", deliveries.staleness.p99_us),
-            ("staleness_max_us", deliveries.staleness.max_us),
-            ("staleness_mean_us", deliveries.staleness.mean_us),
-            ("outdated_percent", deliveries.outdated_percent),
-            ("reach_percent", deliveries.reach_percent),
-            ("requests_per_second", traffic.requests_per_second),
-            ("empty_percent", traffic.empty_percent),
-            ("app_bytes_per_delivery", traffic.app_bytes_per_delivery),
-            ("wire_bytes_per_delivery", wire),
-        ])
+fn over_repeats(run: &Run, place: usize) -> BTreeMap<String, Range> {
+    let of = |repeat| Some((arm(run, place, repeat), repeat.round.arms.get(place)?));
+    let repeats: Vec<(Arm, &ArmRound)> = run.repeats.iter().filter_map(of).collect();
+    let figures = RANGED.iter().map(|figure| {
+        let value = |(arm, round): &(Arm, &ArmRound)| {
+            let staleness = &round.corrected;
+            figure.of(Seen { arm, staleness })
+        };
+        (figure.name, value)
     });
-    ranges(figures)
+    ranges(&repeats, figures)
 }
 
 #[cfg(test)]

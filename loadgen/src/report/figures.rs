@@ -5,11 +5,11 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use crate::base::num::ratio;
+use crate::base::num::{percent, ratio};
 use crate::lines::Posts;
-use crate::measure::stats::{Summary, micros};
+use crate::measure::stats::Summary;
 use crate::plan::{Pace, PublishBy};
 use crate::recording::measured::{Connected, Measured, ServerUse};
 
@@ -213,17 +213,6 @@ pub struct BackFigures {
     pub failures: BTreeMap<String, u64>,
 }
 
-/// A figure over repeats.
-#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
-pub struct Range {
-    /// Half of the repeats are at most this.
-    pub median: f64,
-    /// The least.
-    pub min: f64,
-    /// The most.
-    pub max: f64,
-}
-
 impl RoundFigures {
     pub(super) fn new(measured: &Measured) -> Self {
         let Measured {
@@ -233,17 +222,17 @@ impl RoundFigures {
         let received = round.counts.received;
         let per_second = |n: u64| n as f64 / measured.seconds.max(1e-9);
         let server = measured.server;
-        let percent = |of: fn(&ServerUse) -> f64| server.as_ref().map(|s| 100.0 * of(s));
+        let cores = |of: fn(&ServerUse) -> f64| server.as_ref().map(|s| 100.0 * of(s));
         let micros_each = |cpu_ns: u64| ratio(cpu_ns, received).map(|nanos| nanos / 1e3);
         Self {
             seconds: measured.seconds,
             published: count,
             offered: published.offered,
-            achieved_percent: ratio(count, published.offered).map(|r| 100.0 * r),
+            achieved_percent: percent(count, published.offered),
             publications_per_second: per_second(count),
             expected: round.expected,
             received,
-            reach_percent: ratio(received, round.expected).map(|r| 100.0 * r),
+            reach_percent: percent(received, round.expected),
             lost: round.expected.saturating_sub(received),
             duplicated: round.counts.duplicated,
             reordered: round.counts.reordered,
@@ -264,33 +253,14 @@ impl RoundFigures {
             unstamped: round.unstamped,
             refused: published.refused.clone(),
             posts: published.posts,
-            server_cpu_percent: percent(|s| s.cores),
-            server_busiest_thread_percent: percent(|s| s.busiest),
+            server_cpu_percent: cores(|s| s.cores),
+            server_busiest_thread_percent: cores(|s| s.busiest),
             server_cpu_per_delivery_us: server.and_then(|s| micros_each(s.cpu_ns)),
             generator_cpu_per_delivery_us: micros_each(measured.generator_cpu_ns),
             generator_cpu_percent: 100.0 * measured.generator_share,
             read_bytes: ratio(round.bytes, round.reads),
             full_reads: round.full_reads,
         }
-    }
-
-    pub(super) fn numbers(&self) -> Vec<(&'static str, Option<f64>)> {
-        // Where nothing was due, nothing can be wrong with it.
-        let due = |count: u64| (self.expected > 0).then_some(count as f64);
-        vec![
-            ("reach", self.reach_percent),
-            ("expected", Some(self.expected as f64)),
-            ("received", Some(self.received as f64)),
-            ("lost", due(self.lost)),
-            ("duplicated", due(self.duplicated)),
-            ("reordered", due(self.reordered)),
-            ("deliveries_rate", Some(self.deliveries_per_second)),
-            ("publications_rate", Some(self.publications_per_second)),
-            ("achieved", self.achieved_percent),
-            ("server_cpu", self.server_cpu_percent),
-            ("generator_cpu", Some(self.generator_cpu_percent)),
-            ("cpu_per_delivery", self.server_cpu_per_delivery_us),
-        ]
     }
 }
 
@@ -379,7 +349,7 @@ impl StormFigures {
             cut: back.cut,
             back: back.back.len(),
             reconnect: back.back.summary(),
-            back_99_us: back_99.and_then(|p| back.back.percentile(p)).map(micros),
+            back_99_us: back_99.and_then(|p| back.back.micros_at(Some(p))),
             failures: back.failures.clone(),
             bystanders_calm: storm.calm.summary(),
             bystanders_storm: (!all.round.corrected.is_empty())

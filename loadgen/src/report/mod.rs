@@ -5,23 +5,26 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::base::num::median;
-use crate::figures::thresholds::{Figures, Outcome};
+use crate::figures::arm::Arm;
+use crate::figures::arm_bounds::ArmBound;
+use crate::figures::histogram::Histogram;
+use crate::figures::metric::Figures;
+use crate::figures::of_arm::Seen;
+use crate::figures::of_run::RunKey;
+use crate::figures::range::{Range, ranges};
+use crate::figures::thresholds::Outcome;
 use crate::host::sample::Machine;
-use crate::measure::stats::{Latency, micros};
+use crate::measure::stats::Latency;
 use crate::plan::Pace;
 use crate::recording::measured::{Measured, join_repeats};
 use crate::recording::metrics::Metrics;
 
-use self::arm::Arm;
 pub use self::figures::{
-    ConnectFigures, IdleFigures, MemoryFigures, Options, Range, RoundFigures, StageFigures,
-    StormFigures,
+    ConnectFigures, IdleFigures, MemoryFigures, Options, RoundFigures, StageFigures, StormFigures,
 };
 use crate::recording::{Run, SCHEMA_VERSION};
 use crate::show::hlog::{self, Interval};
 
-pub mod arm;
 mod arms;
 pub mod figures;
 pub mod page;
@@ -86,7 +89,7 @@ pub struct Report {
     /// Everything that was counted, with all histograms: what the figures were made of.
     pub run: Run,
     #[serde(skip)]
-    histograms: BTreeMap<&'static str, Latency>,
+    histograms: BTreeMap<Histogram, Latency>,
     /// Staleness by arm.
     #[serde(skip)]
     arm_histograms: Vec<Latency>,
@@ -142,7 +145,7 @@ impl Report {
             run,
         };
         if report.stages.is_empty() {
-            report.over_repeats = over_repeats(&report.repeats);
+            report.over_repeats = ranges(&report.repeats, RANGED.iter().copied());
         }
         report.limits = verdict::limits(&report);
         report.warnings = verdict::warnings(&report, &report.run.plan);
@@ -159,15 +162,24 @@ impl Report {
     #[must_use]
     pub fn main_histogram(&self) -> &Latency {
         match self.total {
-            Some(_) => &self.histograms[""],
-            None => &self.histograms["connect_"],
+            Some(_) => &self.histograms[&Histogram::Deliveries],
+            None => &self.histograms[&Histogram::Connect],
         }
     }
 
-    /// A histogram by the prefix of its figures.
+    /// A histogram; of a storm only where there was one.
     #[must_use]
-    pub fn histogram(&self, prefix: &str) -> Option<&Latency> {
-        self.histograms.get(prefix)
+    pub fn histogram(&self, which: Histogram) -> Option<&Latency> {
+        self.histograms.get(&which)
+    }
+
+    /// What figures of an arm are taken from.
+    fn seen(&self, arm: &str) -> Option<Seen<'_>> {
+        let place = self.arms.iter().position(|it| it.name == arm)?;
+        Some(Seen {
+            arm: &self.arms[place],
+            staleness: self.arm_histograms.get(place)?,
+        })
     }
 
     /// Deliveries second by second, where that was wanted.
@@ -206,64 +218,52 @@ impl Report {
 }
 
 impl Figures for Report {
-    fn percentile(&self, prefix: &str, percentile: Option<f64>) -> Option<f64> {
-        read_percentile(self.histograms.get(prefix)?, percentile)
+    fn percentile(&self, of: Histogram, percentile: Option<f64>) -> Option<f64> {
+        self.histograms.get(&of)?.micros_at(percentile)
+    }
+
+    fn number(&self, key: RunKey) -> Option<f64> {
+        let (connect, memory) = (&self.connect, self.memory.as_ref());
+        let total = self.total.as_ref();
+        let sum = |counts: &BTreeMap<String, u64>| Some(counts.values().sum::<u64>() as f64);
+        // Where nothing was due, nothing can be wrong with it.
+        let due = total.filter(|total| total.expected > 0);
+        match key {
+            RunKey::Reach => total?.reach_percent,
+            RunKey::Expected => Some(total?.expected as f64),
+            RunKey::Received => Some(total?.received as f64),
+            RunKey::Lost => Some(due?.lost as f64),
+            RunKey::Duplicated => Some(due?.duplicated as f64),
+            RunKey::Reordered => Some(due?.reordered as f64),
+            RunKey::Closed => sum(&self.closes),
+            RunKey::DeliveriesRate => Some(total?.deliveries_per_second),
+            RunKey::PublicationsRate => Some(total?.publications_per_second),
+            RunKey::Achieved => total?.achieved_percent,
+            RunKey::Connected => Some(connect.connected as f64),
+            RunKey::ConnectFailures => sum(&connect.failures),
+            RunKey::ConnectRate => Some(connect.rate),
+            RunKey::Back99 => self.storm.as_ref()?.back_99_us,
+            RunKey::RssPerConn => memory?.server_per_connection_bytes,
+            RunKey::KernelPerConn => memory?.kernel_per_connection_bytes,
+            RunKey::GeneratorRssPerConn => memory?.generator_per_connection_bytes,
+            RunKey::RssPeak => self.server_rss_peak_bytes.map(|bytes| bytes as f64),
+            RunKey::ServerCpu => total?.server_cpu_percent,
+            RunKey::GeneratorCpu => Some(match total {
+                Some(total) => total.generator_cpu_percent,
+                None => connect.generator_cpu_percent,
+            }),
+            RunKey::CpuPerDelivery => total?.server_cpu_per_delivery_us,
+            RunKey::CpuPerConnect => connect.server_cpu_per_connect_us,
+            RunKey::Disagreements => None,
+        }
     }
 
     fn arm_percentile(&self, arm: &str, percentile: Option<f64>) -> Option<f64> {
-        let place = self.arms.iter().position(|it| it.name == arm)?;
-        read_percentile(self.arm_histograms.get(place)?, percentile)
+        self.seen(arm)?.staleness.micros_at(percentile)
     }
 
-    fn arm_numbers(&self, arm: &str) -> BTreeMap<&'static str, f64> {
-        let arm = self.arms.iter().find(|it| it.name == arm);
-        let numbers = arm.map(Arm::numbers).unwrap_or_default().into_iter();
-        numbers
-            .filter_map(|(name, value)| Some((name, value?)))
-            .collect()
-    }
-
-    fn numbers(&self) -> BTreeMap<&'static str, f64> {
-        let connect = &self.connect;
-        let closed: u64 = self.closes.values().sum();
-        let mut numbers = vec![
-            ("closed", Some(closed as f64)),
-            ("connected", Some(connect.connected as f64)),
-            (
-                "connect_failures",
-                Some(connect.failures.values().sum::<u64>() as f64),
-            ),
-            ("connect_rate", Some(connect.rate)),
-            ("cpu_per_connect", connect.server_cpu_per_connect_us),
-            ("rss_peak", self.server_rss_peak_bytes.map(|b| b as f64)),
-            ("back_99", self.storm.as_ref().and_then(|s| s.back_99_us)),
-            ("generator_cpu", Some(connect.generator_cpu_percent)),
-        ];
-        if let Some(memory) = &self.memory {
-            numbers.extend([
-                ("rss_per_conn", memory.server_per_connection_bytes),
-                ("kernel_per_conn", memory.kernel_per_connection_bytes),
-                (
-                    "generator_rss_per_conn",
-                    memory.generator_per_connection_bytes,
-                ),
-            ]);
-        }
-        if let Some(total) = &self.total {
-            numbers.extend(total.numbers());
-        }
-        let known = numbers
-            .into_iter()
-            .filter_map(|(name, value)| Some((name, value?)));
-        known.collect()
-    }
-}
-
-/// In microseconds; `None` is the mean.
-fn read_percentile(latency: &Latency, percentile: Option<f64>) -> Option<f64> {
-    match percentile {
-        None => latency.mean().map(|nanos| nanos / 1e3),
-        Some(place) => latency.percentile(place).map(micros),
+    fn arm_number(&self, arm: &str, bound: &ArmBound) -> Option<f64> {
+        bound.of(self.seen(arm))
     }
 }
 
@@ -280,24 +280,24 @@ fn basis(pace: Pace) -> &'static str {
     }
 }
 
-fn histograms(run: &Run, all: &Measured) -> BTreeMap<&'static str, Latency> {
-    let connects = &run.connected.connects;
-    let mut histograms = BTreeMap::from([
-        ("", all.round.corrected.clone()),
-        ("uncorrected_", all.round.uncorrected.clone()),
-        ("first_", all.round.first.clone()),
-        ("median_", all.round.median.clone()),
-        ("last_", all.round.last.clone()),
-        ("spread_", all.round.spread.clone()),
-        ("connect_", connects.total.clone()),
-        ("tcp_", connects.tcp.clone()),
-        ("upgrade_", connects.upgrade.clone()),
-        ("lateness_", all.published.lateness.clone()),
-    ]);
-    if let Some(storm) = &run.storm {
-        histograms.insert("reconnect_", storm.back.back.clone());
-    }
-    histograms
+fn histograms(run: &Run, all: &Measured) -> BTreeMap<Histogram, Latency> {
+    let (connects, storm) = (&run.connected.connects, run.storm.as_ref());
+    let of = |which: Histogram| match which {
+        Histogram::Deliveries => Some(&all.round.corrected),
+        Histogram::Uncorrected => Some(&all.round.uncorrected),
+        Histogram::First => Some(&all.round.first),
+        Histogram::Median => Some(&all.round.median),
+        Histogram::Last => Some(&all.round.last),
+        Histogram::Spread => Some(&all.round.spread),
+        Histogram::Connect => Some(&connects.total),
+        Histogram::Tcp => Some(&connects.tcp),
+        Histogram::Upgrade => Some(&connects.upgrade),
+        Histogram::Reconnect => Some(&storm?.back.back),
+        Histogram::Lateness => Some(&all.published.lateness),
+    };
+    let all = Histogram::ALL.into_iter();
+    all.filter_map(|which| Some((which, of(which)?.clone())))
+        .collect()
 }
 
 /// The notes of all workers, joined second by second, of one arm or of all; each begins when its
@@ -319,51 +319,27 @@ fn intervals(run: &Run, arm: Option<usize>) -> Vec<Interval> {
     joined.into_values().map(interval).collect()
 }
 
-fn over_repeats(repeats: &[RoundFigures]) -> BTreeMap<String, Range> {
-    let figures = repeats.iter().map(|repeat| {
-        let cpu = repeat.server_cpu_per_delivery_us;
-        vec![
-            ("p50_us", repeat.latency.p50_us),
-            ("p99_us", repeat.latency.p99_us),
-            ("max_us", repeat.latency.max_us),
-            ("last_p50_us", repeat.last.p50_us),
-            ("last_p99_us", repeat.last.p99_us),
-            ("deliveries_per_second", Some(repeat.deliveries_per_second)),
-            ("reach_percent", repeat.reach_percent),
-            ("server_cpu_per_delivery_us", cpu),
-        ]
-    });
-    ranges(figures)
-}
+/// Figures of a repeat whose range over the repeats is told.
+type Ranged = (&'static str, fn(&RoundFigures) -> Option<f64>);
 
-/// Median and range of each figure over the repeats; nothing for a single one.
-fn ranges(
-    repeats: impl Iterator<Item = Vec<(&'static str, Option<f64>)>>,
-) -> BTreeMap<String, Range> {
-    let mut values: BTreeMap<String, Vec<f64>> = BTreeMap::new();
-    let mut count = 0;
-    for figures in repeats {
-        count += 1;
-        for (name, value) in figures {
-            values.entry(name.to_owned()).or_default().extend(value);
-        }
-    }
-    let range = |(name, values): (String, Vec<f64>)| {
-        let range = Range {
-            median: median(&values)?,
-            min: values.iter().copied().fold(f64::INFINITY, f64::min),
-            max: values.iter().copied().fold(f64::NEG_INFINITY, f64::max),
-        };
-        Some((name, range))
-    };
-    let ranges = values.into_iter().filter(|_| count > 1);
-    ranges.filter_map(range).collect()
-}
+const RANGED: &[Ranged] = &[
+    ("p50_us", |it| it.latency.p50_us),
+    ("p99_us", |it| it.latency.p99_us),
+    ("max_us", |it| it.latency.max_us),
+    ("last_p50_us", |it| it.last.p50_us),
+    ("last_p99_us", |it| it.last.p99_us),
+    ("deliveries_per_second", |it| Some(it.deliveries_per_second)),
+    ("reach_percent", |it| it.reach_percent),
+    ("server_cpu_per_delivery_us", |it| {
+        it.server_cpu_per_delivery_us
+    }),
+];
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::base::golden;
+    use crate::figures::of_run::{OF_RUN, RunFigure};
     use crate::recording::synthetic;
 
     fn shown(run: Run) -> String {
@@ -381,6 +357,8 @@ mod tests {
     #[test]
     fn every_figure_of_a_run_is_what_it_was() {
         let report = Report::new(synthetic::whole());
-        golden::check("figures.txt", &format!("{:#?}\n", report.numbers()));
+        let number = |figure: &RunFigure| Some((figure.bound, report.number(figure.key)?));
+        let numbers: BTreeMap<_, _> = OF_RUN.iter().filter_map(number).collect();
+        golden::check("figures.txt", &format!("{numbers:#?}\n"));
     }
 }

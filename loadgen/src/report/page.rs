@@ -1,26 +1,27 @@
 //! The report of a run as an HTML page.
 
 use crate::base::number;
+use crate::figures::histogram::Histogram;
 use crate::measure::stats::{Latency, Summary};
 use crate::show::html::axis::Axis;
 use crate::show::html::bars::{Bar, Bars};
 use crate::show::html::table::{Cell, Table};
 use crate::show::html::{Block, Lines, Page, Section, Series, Style};
 
-use super::arm::Arm;
 use super::{Report, RoundFigures, StageFigures};
+use crate::figures::arm::Arm;
 
 /// Points of a percentile curve.
 const CURVE_POINTS: u32 = 120;
 
 /// Histograms that are drawn as curves, where they hold anything.
-const CURVES: &[(&str, &str)] = &[
-    ("", "all deliveries"),
-    ("first_", "first of a publication"),
-    ("median_", "median of a publication"),
-    ("last_", "last of a publication"),
-    ("reconnect_", "back after the storm"),
-    ("connect_", "connect and upgrade"),
+const CURVES: &[Histogram] = &[
+    Histogram::Deliveries,
+    Histogram::First,
+    Histogram::Median,
+    Histogram::Last,
+    Histogram::Reconnect,
+    Histogram::Connect,
 ];
 
 /// The page.
@@ -116,14 +117,15 @@ fn facts(report: &Report) -> Vec<(String, String)> {
 
 fn latency(report: &Report, total: &RoundFigures) -> Section {
     let rows = [
-        ("all deliveries", &total.latency),
-        ("uncorrected, from the send", &total.latency_uncorrected),
-        ("first of a publication", &total.first),
-        ("median of a publication", &total.median),
-        ("last of a publication", &total.last),
-        ("first to last", &total.spread),
-        ("publisher's lateness", &total.lateness),
+        (Histogram::Deliveries, &total.latency),
+        (Histogram::Uncorrected, &total.latency_uncorrected),
+        (Histogram::First, &total.first),
+        (Histogram::Median, &total.median),
+        (Histogram::Last, &total.last),
+        (Histogram::Spread, &total.spread),
+        (Histogram::Lateness, &total.lateness),
     ];
+    let rows = rows.map(|(which, summary)| (which.title(), summary));
     let table = summaries("Delivery latency", rows.into_iter());
     let mut blocks = vec![Block::Table(table)];
     blocks.extend(curves(report).map(Block::Lines));
@@ -159,14 +161,12 @@ fn summaries<'a>(title: &str, rows: impl Iterator<Item = (&'a str, &'a Summary)>
 }
 
 fn curves(report: &Report) -> Option<Lines> {
-    let wanted = CURVES.iter().filter_map(|(prefix, name)| {
-        let latency = report.histogram(prefix)?;
-        (!latency.is_empty()).then_some((*name, latency))
+    let is_drawn = |which: &&Histogram| report.total.is_none() || **which != Histogram::Connect;
+    let wanted = CURVES.iter().filter(is_drawn).filter_map(|which| {
+        let latency = report.histogram(*which)?;
+        (!latency.is_empty()).then_some((which.title(), latency))
     });
-    let mut wanted: Vec<(&str, &Latency)> = wanted.collect();
-    if report.total.is_some() {
-        wanted.retain(|(name, _)| *name != "connect and upgrade");
-    }
+    let wanted: Vec<(&str, &Latency)> = wanted.collect();
     let most = wanted.iter().map(|(_, latency)| latency.len()).max()?;
     let x = Axis::percentiles("percentile, in %", most);
     let series: Vec<Series> = wanted

@@ -5,7 +5,7 @@
 //! found, which is an answer too.
 
 use crate::base::number;
-use crate::comparison::figures::Better;
+use crate::figures::unit::Better;
 use crate::results::{Measurement, Results};
 
 /// Less than this part of a value is no difference, whatever the ranges: histograms have three

@@ -6,8 +6,13 @@ pub mod merge;
 
 use serde_json::Value;
 
-use crate::comparison::figures::{self, Better};
-use crate::comparison::{Cell, Comparison, Figure};
+use crate::comparison::cell::{ArmResult, Cell};
+use crate::comparison::figure::Figure;
+use crate::comparison::groups;
+use crate::comparison::result::Comparison;
+use crate::figures::of_arm;
+use crate::figures::of_run::OF_RUN;
+use crate::figures::unit::Better;
 use crate::recording;
 
 /// The figures of one run.
@@ -83,7 +88,7 @@ impl Results {
             ("quick".to_owned(), comparison.quick.to_string()),
         ];
         for cell in &comparison.cells {
-            let load = crate::comparison::groups::workload(cell);
+            let load = groups::workload(cell);
             context.push((cell.name.clone(), load));
         }
         Self {
@@ -126,7 +131,7 @@ impl Results {
 }
 
 fn of_cell(cell: &Cell) -> Vec<Measurement> {
-    let of_arm = |arm: &crate::comparison::ArmResult| {
+    let of_arm = |arm: &ArmResult| {
         let repeats = arm.repeats.len() as u64;
         let place = format!("{} / {}", cell.name, arm.name);
         let one = |(name, figure): (&String, &Figure)| Measurement {
@@ -195,16 +200,13 @@ fn single(value: &Value) -> Vec<Measurement> {
     places.into_iter().filter_map(one).collect()
 }
 
-/// Rates of what is delivered are better high; everything else of a run that has a better side
-/// is a time, a size or a loss.
+/// What else a run says of itself is a time, a size or a loss.
 fn better(name: &str) -> Better {
-    if let Some(kind) = figures::find(name) {
-        return kind.better;
-    }
-    match name {
-        "deliveries_per_second" | "connect_rate" | "reach_percent" => Better::Higher,
-        _ => Better::Lower,
-    }
+    let of_arm = of_arm::find(name).map(|figure| figure.better);
+    let of_run = OF_RUN.iter().find(|figure| figure.name == name);
+    of_arm
+        .or_else(|| Some(of_run?.better))
+        .unwrap_or(Better::Lower)
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! The arms side by side: what they got, what it took, what it cost.
 
 use super::super::Report;
-use super::super::arm::Arm;
 use super::{Lines, millis, reach_text};
+use crate::figures::arm::Arm;
 
 /// The tables, if there is anything to compare or anything but plain WebSockets.
 pub(super) fn tables(out: &mut Lines, report: &Report) {

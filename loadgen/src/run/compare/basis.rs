@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use crate::base::failure::Failure;
 use crate::base::transport::Transport;
-use crate::comparison::Basis;
+use crate::comparison::cell::Basis;
+use crate::figures::arm::ArmTraffic;
 use crate::model::Arrivals;
 use crate::options::CompareOptions;
 use crate::plan::presets::{ArmSpec, CellPlan, Head};
 use crate::plan::workload::Workload;
 use crate::report::Report;
-use crate::report::arm::ArmTraffic;
 
 use super::words::{self, Place};
 

@@ -12,9 +12,9 @@ use std::time::Duration;
 use altavoz::base::clock;
 
 use crate::base::failure::Failure;
-use crate::comparison::{
-    ArmResult, Basis, Cell, Comparison, Repeat, SCHEMA_VERSION, Second, predict,
-};
+use crate::comparison::cell::{ArmResult, Basis, Cell, Repeat, Second};
+use crate::comparison::predict;
+use crate::comparison::result::{Comparison, SCHEMA_VERSION};
 use crate::host::sample;
 use crate::host::signals;
 use crate::measure::stats::Latency;
@@ -304,7 +304,7 @@ fn repeats(report: &Report) -> Vec<Repeat> {
     let run = &report.run;
     let measured = run.repeats.first().or(run.idle.as_ref());
     let is_alone = report.arms.len() == 1;
-    let of = |(place, arm): (usize, &crate::report::arm::Arm)| {
+    let of = |(place, arm): (usize, &crate::figures::arm::Arm)| {
         let mut arm = arm.clone();
         if let (true, Some(idle)) = (is_alone, &report.idle) {
             arm.server.cpu_per_client_second_us = idle.server_cpu_per_client_second_us;

@@ -3,8 +3,11 @@
 
 use crate::base::number::figure;
 use crate::base::transport::Transport;
+use crate::comparison::cell::{ArmResult, Cell};
 use crate::comparison::crossing::{Crossing, Point};
-use crate::comparison::{ArmResult, Cell, Comparison, bytes, lubbers, predict};
+use crate::comparison::result::Comparison;
+use crate::comparison::{bytes, lubbers, predict};
+use crate::figures::of_arm::{self, ArmFigure};
 use crate::model::claims::LUBBERS_CLIENTS;
 use crate::model::{Cost, Poll, Push, crossover};
 use crate::plan::presets::{Scenario, Shows};
@@ -37,12 +40,9 @@ fn cases(cells: &[Cell]) -> Vec<lubbers::Row> {
         let mut row = lubbers::Row::new(clients, cell.workload.clients);
         let rates = |transport: Transport| {
             let arm = arm_of(cell, transport)?;
-            let sum = |up: &str, down: &str| Some(arm.median(up)? + arm.median(down)?);
-            let app = sum(
-                "app_up_bytes_per_client_second",
-                "app_down_bytes_per_client_second",
-            );
-            let wire = arm.median("wire_bytes_per_client_second");
+            let sum = |up: &ArmFigure, down: &ArmFigure| Some(arm.median(up)? + arm.median(down)?);
+            let app = sum(&of_arm::APP_UP_RATE, &of_arm::APP_DOWN_RATE);
+            let wire = arm.median(&of_arm::WIRE_RATE);
             Some((app.map(|b| row.megabits(b)), wire.map(|b| row.megabits(b))))
         };
         let (poll, push) = (rates(Transport::Poll), rates(Transport::Ws));
@@ -88,7 +88,7 @@ fn crossing(cells: &[Cell], poll: &str, push: &str) -> Option<Crossing> {
         let arm = cell.arms.iter().find(|arm| arm.name == name);
         arm.cloned()
     };
-    let wire = "wire_bytes_per_client_second";
+    let wire = &of_arm::WIRE_RATE;
     let point = |cell: &Cell| {
         Some(Point {
             rate: cell.workload.rate_of_a_client(),
@@ -154,7 +154,7 @@ fn predicted_points(models: &(Poll, Push)) -> Vec<Point> {
 
 /// Push over pull: the server's CPU for a client and second, each arm being alone.
 fn cpu_ratios(cell: &Cell) -> Vec<String> {
-    let cpu = |arm: &ArmResult| arm.median("server_cpu_per_client_second_us");
+    let cpu = |arm: &ArmResult| arm.median(&of_arm::CPU_PER_CLIENT);
     let is_pull = |arm: &&ArmResult| {
         let arm = arm.arm();
         arm.is_some_and(|arm| arm.transport == Transport::Poll)

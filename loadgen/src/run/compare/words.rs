@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::comparison::Basis;
+use crate::comparison::cell::Basis;
 use crate::options::preset::HeaderPreset;
 use crate::options::{
     CompareOptions, ConnectOptions, FanoutOptions, LoadOptions, OutputOptions, Publish,

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::base::transport::Transport;
 use crate::measure::stats::Summary;
 
-use super::Range;
+use super::range::Range;
 
 /// One arm.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -187,36 +187,4 @@ pub struct ArmServer {
     pub memory_per_client_bytes: Option<f64>,
     /// The kernel's objects and buffers for one client, both ends, where they may be read.
     pub kernel_memory_per_client_bytes: Option<f64>,
-}
-
-impl Arm {
-    /// The figures that `--fail ARM.NAME` knows.
-    #[must_use]
-    pub fn numbers(&self) -> Vec<(&'static str, Option<f64>)> {
-        let (got, traffic) = (&self.deliveries, &self.traffic);
-        let count = |n: u64| Some(n as f64);
-        let wire = traffic.wire.as_ref().and_then(|it| it.bytes_per_delivery);
-        let is_measured = got.expected > 0;
-        let if_measured = |n: u64| count(n).filter(|_| is_measured);
-        vec![
-            ("reach", got.reach_percent),
-            ("expected", if_measured(got.expected)),
-            ("received", if_measured(got.received)),
-            ("lost", if_measured(got.lost)),
-            ("duplicated", if_measured(got.duplicated)),
-            ("reordered", if_measured(got.reordered)),
-            ("merged", got.merged_percent),
-            ("outdated", got.outdated_percent),
-            ("requests_rate", traffic.requests_per_second),
-            ("requests_per_delivery", traffic.requests_per_delivery),
-            ("empty", traffic.empty_percent),
-            ("late", count(traffic.late_polls)),
-            ("broken", count(traffic.broken_requests)),
-            ("app_bytes", traffic.app_bytes_per_delivery),
-            ("wire_bytes", wire),
-            ("connected", count(self.connect.connected)),
-            ("rss_per_conn", self.server.memory_per_client_bytes),
-            ("cpu_per_delivery", self.server.cpu_per_delivery_us),
-        ]
-    }
 }
