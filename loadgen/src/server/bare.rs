@@ -7,9 +7,6 @@ use std::io::{self, Write};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::os::fd::OwnedFd;
 
-use altavoz::base::clock;
-use altavoz::wire::handshake;
-use altavoz::wire::http::{Date, HeadLimits, HttpError, RequestHead};
 use rustix::io::Errno;
 use rustix::net::{self, AddressFamily, SocketFlags, SocketType, sockopt};
 
@@ -18,11 +15,7 @@ use crate::options::{BareOptions, DriverKind};
 
 mod rings;
 mod sends;
-
-const HEAD_LIMITS: HeadLimits = HeadLimits {
-    bytes_max: 16 * 1024,
-    headers_max: 64,
-};
+mod upgrade;
 
 /// Serves until it is killed.
 ///
@@ -68,12 +61,4 @@ fn listen(address: SocketAddr, flags: SocketFlags) -> io::Result<OwnedFd> {
     writeln!(out, "{}{bound}", crate::server::node::BANNER)?;
     out.flush()?;
     Ok(listener)
-}
-
-/// The answer to a WebSocket's request.
-fn upgrade(head: &RequestHead) -> Result<Vec<u8>, HttpError> {
-    let mut answer = Vec::new();
-    let date = Date::at(clock::unix());
-    handshake::write_response(&mut answer, &date, &handshake::check(head)?, None);
-    Ok(answer)
 }

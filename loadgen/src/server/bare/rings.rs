@@ -22,7 +22,7 @@ use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags};
 use serde_json::json;
 
-use super::HEAD_LIMITS;
+use super::upgrade::{HEAD_LIMITS, upgrade};
 
 /// Sends in one system call.
 const SUBMISSIONS: u32 = 256;
@@ -297,7 +297,7 @@ impl Request {
             };
             match Framing::of(&head)? {
                 Framing::None => {
-                    return super::upgrade(&head).map(|answer| Some(Asked::Upgrade(answer)));
+                    return upgrade(&head).map(|answer| Some(Asked::Upgrade(answer)));
                 }
                 framing => self.body = Some(BodyReader::gather(framing, BODY_BYTES_MAX)?),
             }

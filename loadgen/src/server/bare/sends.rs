@@ -15,7 +15,7 @@ use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::io::Errno;
 use rustix::net::{self, RecvFlags, SendFlags, SocketFlags};
 
-use super::HEAD_LIMITS;
+use super::upgrade::{HEAD_LIMITS, upgrade};
 
 /// The listener's name in epoll; connections are named by their place.
 const LISTENER: u64 = u64::MAX;
@@ -127,7 +127,7 @@ impl Bare {
         if let Some(parser) = &mut conn.head {
             // A client waits for the answer before its first frame, so the head comes alone.
             if let Some(head) = parser.handle_bytes(&HEAD_LIMITS, bytes).ok()?.head {
-                let answer = super::upgrade(&head).ok()?;
+                let answer = upgrade(&head).ok()?;
                 net::send(&conn.fd, &answer, SendFlags::NOSIGNAL).ok()?;
                 conn.head = None;
             }

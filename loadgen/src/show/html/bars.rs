@@ -47,7 +47,7 @@ impl Bars {
         drawing.horizontal(&area, &axis);
         for (i, bar) in self.bars.iter().enumerate() {
             let middle = area.top + (i as f64 + 0.5) * PITCH;
-            let class = super::lines::line_class(bar.number);
+            let class = super::legend::line_class(bar.number);
             drawing.text(
                 "tick",
                 (area.left - 6.0, middle + 4.0),

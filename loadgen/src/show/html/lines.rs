@@ -1,22 +1,11 @@
 //! Curves over an axis.
 
 use super::axis::Axis;
-use super::page::Legend;
+use super::legend::{Legend, Style, line_class};
 use super::svg::{Area, Drawing, LINE, MARGIN, WIDTH, ticks_width};
 
 /// Height of the plot itself.
 const HEIGHT: f64 = 200.0;
-
-/// How a series is drawn.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Style {
-    /// A line: what was measured all along.
-    Line,
-    /// A dashed line: what was predicted.
-    Dashed,
-    /// Marks: what was measured at some points.
-    Marks,
-}
 
 /// One curve.
 #[derive(Clone, PartialEq, Debug)]
@@ -101,12 +90,6 @@ impl Lines {
                 .for_each(|point| drawing.mark(series.number, *point)),
         }
     }
-}
-
-/// The class of a line: its colour.
-#[must_use]
-pub fn line_class(number: usize) -> String {
-    format!("c{}", number % super::page::COLOURS)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 
 pub mod axis;
 pub mod bars;
+pub mod legend;
 pub mod lines;
 pub mod page;
 pub mod ratios;
@@ -14,7 +15,8 @@ pub mod table;
 
 pub use axis::{Axis, Scale};
 pub use bars::Bars;
-pub use lines::{Lines, Series, Style};
+pub use legend::Style;
+pub use lines::{Lines, Series};
 pub use page::{Block, Page, Section};
 pub use ratios::Ratios;
 pub use table::Table;

@@ -1,12 +1,9 @@
 //! A page: head, facts, sections, and the one style sheet of all reports.
 
-use super::lines::Style;
+use super::legend::{Legend, Style, line_class};
 use super::svg::Drawing;
 use super::table::Table;
 use super::{Bars, Lines, Ratios, escape};
-
-/// Colours that are told apart by day, by night and by the colour-blind; shapes and names help.
-pub const COLOURS: usize = 8;
 
 /// One report.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -45,17 +42,6 @@ pub enum Block {
     Bars(Bars),
     /// Measured over predicted.
     Ratios(Ratios),
-}
-
-/// One entry of a legend.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Legend {
-    /// Its name.
-    pub name: String,
-    /// Its colour and shape.
-    pub number: usize,
-    /// How it is drawn.
-    pub style: Style,
 }
 
 impl Page {
@@ -136,7 +122,7 @@ fn figure(title: &str, note: &str, legend: &[Legend], svg: &str) -> String {
 
 /// A piece of the curve, as it is drawn.
 fn swatch(entry: &Legend) -> String {
-    let class = super::lines::line_class(entry.number);
+    let class = line_class(entry.number);
     let mut drawing = Drawing::new(12.0, "");
     let ends = [(1.0, 6.0), (23.0, 6.0)];
     match entry.style {
@@ -155,6 +141,7 @@ const STYLE: &str = include_str!("style.css");
 
 #[cfg(test)]
 mod tests {
+    use super::super::legend::COLOURS;
     use super::*;
 
     #[test]

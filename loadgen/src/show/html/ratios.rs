@@ -1,8 +1,7 @@
 //! Measured over predicted: a row for each figure, a mark for each arm, one where both agree.
 
 use super::axis::{Axis, CHARACTER, Scale};
-use super::lines::Style;
-use super::page::Legend;
+use super::legend::{Legend, Style};
 use super::svg::{Anchor, Area, Drawing, LINE, WIDTH};
 
 /// From one row to the next.

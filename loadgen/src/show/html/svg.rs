@@ -7,6 +7,7 @@ use std::fmt::Write;
 
 use super::axis::{Axis, CHARACTER};
 use super::escape;
+use super::legend::COLOURS;
 
 /// Width of every drawing.
 pub const WIDTH: f64 = 380.0;
@@ -132,7 +133,7 @@ impl Drawing {
     /// A mark at a point; the shape goes with the series, so that it is told apart without
     /// colours.
     pub fn mark(&mut self, series: usize, (x, y): (f64, f64)) {
-        let class = format!("mark c{}", series % super::page::COLOURS);
+        let class = format!("mark c{}", series % COLOURS);
         let element = match series % 4 {
             0 => format!("<circle class=\"{class}\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3.2\"/>"),
             1 => format!(
