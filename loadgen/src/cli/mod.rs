@@ -11,7 +11,7 @@ use crate::lines::Notice;
 use crate::options::{Cli, Command, DiffOptions, ReportOptions};
 use crate::plan::arms;
 use crate::recording::Run;
-use crate::report::Report;
+use crate::report::whole::Report;
 use crate::results::Results;
 use crate::results::diff::{Diff, Verdict};
 use crate::results::{self, merge};

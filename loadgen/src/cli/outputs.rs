@@ -10,7 +10,8 @@ use crate::comparison::result::Comparison;
 use crate::figures::metric::Figures;
 use crate::figures::thresholds::{Outcome, Threshold};
 use crate::options::OutputOptions;
-use crate::report::{self, Report};
+use crate::report;
+use crate::report::whole::Report;
 use crate::show::hgrm;
 
 /// Where a result goes, checked before the run.

@@ -8,7 +8,9 @@ use crate::show::html::bars::{Bar, Bars};
 use crate::show::html::table::{Cell, Table};
 use crate::show::html::{Block, Lines, Page, Section, Series, Style};
 
-use super::{Report, RoundFigures, StageFigures};
+use super::figures::StageFigures;
+use super::round::RoundFigures;
+use super::whole::Report;
 use crate::figures::arm::Arm;
 
 /// Points of a percentile curve.

@@ -8,7 +8,8 @@ use crate::base::transport::Transport;
 use crate::measure::stats::Summary;
 use crate::plan::{Plan, PublishBy};
 
-use super::{Report, RoundFigures};
+use super::round::RoundFigures;
+use super::whole::Report;
 
 /// A thread that uses this much of a core has none left.
 const BUSY_PERCENT: f64 = 90.0;

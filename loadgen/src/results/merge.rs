@@ -150,7 +150,7 @@ fn side_by_side(into: &mut Measured, from: &Measured) {
 mod tests {
     use super::*;
     use crate::recording::synthetic::run;
-    use crate::report::Report;
+    use crate::report::whole::Report;
 
     #[test]
     fn joined_runs_are_the_run_of_all_their_clients() {

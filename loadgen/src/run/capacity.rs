@@ -13,7 +13,7 @@ use crate::host::sample::{self, Machine};
 use crate::options::{CapacityOf, CapacityOptions, FanoutOptions, Publish};
 use crate::plan::arms;
 use crate::plan::search::{End, Probe, Purpose, Search, Verdict};
-use crate::report::Report;
+use crate::report::whole::Report;
 
 /// How long a level is measured if nothing is said.
 const LENGTH: Duration = Duration::from_secs(5);

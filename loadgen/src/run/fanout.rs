@@ -10,7 +10,7 @@ use crate::options::FanoutOptions;
 use crate::plan::Plan;
 use crate::plan::course::Extent;
 use crate::recording::Run;
-use crate::report::Report;
+use crate::report::whole::Report;
 use crate::run::crew::Crew;
 
 use super::{SETTLE, Server, metrics_url};

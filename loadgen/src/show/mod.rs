@@ -3,3 +3,4 @@
 pub mod hgrm;
 pub mod hlog;
 pub mod html;
+pub mod text;

@@ -1,8 +1,12 @@
 //! The arms side by side: what they got, what it took, what it cost.
 
-use super::super::Report;
-use super::{Lines, millis, reach_text};
+use super::super::whole::Report;
+use super::cells::{millis, reach_text};
 use crate::figures::arm::Arm;
+use crate::show::text::{Lines, columns, or_dash};
+
+/// Room for a column.
+const WIDTH: usize = 10;
 
 /// The tables, if there is anything to compare or anything but plain WebSockets.
 pub(super) fn tables(out: &mut Lines, report: &Report) {
@@ -41,10 +45,12 @@ fn deliveries(out: &mut Lines, arms: &[Arm]) {
             staleness.p99_us,
             staleness.max_us,
         ];
-        let mut cells: Vec<String> = times.map(|us| cell(us, millis)).to_vec();
-        cells.push(cell(got.outdated_percent, |p| format!("{p:.1} %")));
-        cells.push(cell(got.merged_percent, |p| format!("{p:.1} %")));
-        cells.push(cell(got.reach_percent, |p| format!("{} %", reach_text(p))));
+        let mut cells: Vec<String> = times.map(|us| or_dash(us, millis)).to_vec();
+        cells.push(or_dash(got.outdated_percent, |p| format!("{p:.1} %")));
+        cells.push(or_dash(got.merged_percent, |p| format!("{p:.1} %")));
+        cells.push(or_dash(got.reach_percent, |p| {
+            format!("{} %", reach_text(p))
+        }));
         row(out, arm, &cells);
     }
     let wrong = |arm: &&Arm| {
@@ -80,13 +86,13 @@ fn requests(out: &mut Lines, arms: &[Arm]) {
         let traffic = &arm.traffic;
         let time = &traffic.answer_time;
         let cells = [
-            cell(traffic.requests_per_second, |n| format!("{n:.1}")),
-            cell(traffic.requests_per_delivery, |n| format!("{n:.3}")),
-            cell(traffic.empty_percent, |p| format!("{p:.1} %")),
+            or_dash(traffic.requests_per_second, |n| format!("{n:.1}")),
+            or_dash(traffic.requests_per_delivery, |n| format!("{n:.3}")),
+            or_dash(traffic.empty_percent, |p| format!("{p:.1} %")),
             traffic.not_modified_answers.to_string(),
             traffic.late_polls.to_string(),
-            cell(time.p50_us, millis),
-            cell(time.p99_us, millis),
+            or_dash(time.p50_us, millis),
+            or_dash(time.p99_us, millis),
         ];
         row(out, arm, &cells);
     }
@@ -112,16 +118,16 @@ fn bytes(out: &mut Lines, arms: &[Arm]) {
         let wire = traffic.wire.as_ref();
         let whole = |bytes: f64| format!("{bytes:.0}");
         let fine = |bytes: f64| format!("{bytes:.1}");
-        let segments = |count: Option<u64>| count.map_or_else(dash, |n| n.to_string());
+        let segments = |count: Option<u64>| or_dash(count, |n| n.to_string());
         let cells = [
-            cell(traffic.app_bytes_per_delivery, whole),
-            cell(wire.and_then(|w| w.bytes_per_delivery), whole),
-            cell(
+            or_dash(traffic.app_bytes_per_delivery, whole),
+            or_dash(wire.and_then(|w| w.bytes_per_delivery), whole),
+            or_dash(
                 wire.and_then(|w| w.ethernet_estimate_bytes_per_delivery),
                 whole,
             ),
-            cell(traffic.app_bytes_per_client_second, fine),
-            cell(wire.and_then(|w| w.bytes_per_client_second), fine),
+            or_dash(traffic.app_bytes_per_client_second, fine),
+            or_dash(wire.and_then(|w| w.bytes_per_client_second), fine),
             segments(wire.map(|w| w.segments_up)),
             segments(wire.map(|w| w.segments_down)),
         ];
@@ -151,26 +157,10 @@ fn ends(out: &mut Lines, arms: &[Arm]) {
     }
 }
 
-fn heads(out: &mut Lines, name: &str, columns: &[&str]) {
-    let mut text = format!("{name:<22}");
-    for column in columns {
-        text.push_str(&format!("{column:>10}"));
-    }
-    out.line(text);
+fn heads(out: &mut Lines, name: &str, heads: &[&str]) {
+    out.line(format!("{name:<22}{}", columns(heads, WIDTH)));
 }
 
 fn row(out: &mut Lines, arm: &Arm, cells: &[String]) {
-    let mut text = format!("  {:<20}", arm.name);
-    for cell in cells {
-        text.push_str(&format!("{cell:>10}"));
-    }
-    out.line(text);
-}
-
-fn cell(value: Option<f64>, text: impl Fn(f64) -> String) -> String {
-    value.map_or_else(dash, text)
-}
-
-fn dash() -> String {
-    "-".to_owned()
+    out.line(format!("  {:<20}{}", arm.name, columns(cells, WIDTH)));
 }

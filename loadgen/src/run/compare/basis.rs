@@ -14,7 +14,7 @@ use crate::model::Arrivals;
 use crate::options::CompareOptions;
 use crate::plan::presets::{ArmSpec, CellPlan, Head};
 use crate::plan::workload::Workload;
-use crate::report::Report;
+use crate::report::whole::Report;
 
 use super::words::{self, Place};
 

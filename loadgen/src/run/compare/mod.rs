@@ -20,7 +20,7 @@ use crate::host::signals;
 use crate::measure::stats::Latency;
 use crate::options::CompareOptions;
 use crate::plan::presets::{ArmSpec, CellPlan, Scenario};
-use crate::report::Report;
+use crate::report::whole::Report;
 
 use self::basis::Bases;
 use self::words::Place;
