@@ -9,11 +9,13 @@ use crate::options::ConnectOptions;
 use crate::plan::Plan;
 use crate::plan::course::Extent;
 use crate::recording::StormRun;
+use crate::recording::measured::Measured;
 use crate::recording::measured::join_backs;
 use crate::report::whole::Report;
 use crate::run::crew::Crew;
 
-use super::{SETTLE, Server, metrics_url};
+use super::server::Server;
+use super::{SETTLE, memory, metrics_url, round};
 
 /// How long bystanders are measured before a storm, as what to compare with.
 const CALM: Duration = Duration::from_secs(3);
@@ -36,11 +38,11 @@ pub fn run(options: &ConnectOptions) -> Result<Report, Failure> {
     crew.rest(SETTLE)?;
     let metrics_before = metrics_url::read(options.target.metrics_url.as_deref())?;
     let started = clock::unix();
-    let before = super::look(&mut crew);
+    let before = memory::look(&mut crew);
     let connected = super::connect_all(&mut crew, &plan)?;
     crew.announce("holding");
-    let idle = super::hold(&mut crew, options.hold)?;
-    let memory = super::memory(&before, &mut crew, &server, connected.connects.connected);
+    let idle = round::hold(&mut crew, options.hold)?;
+    let memory = memory::memory(&before, &mut crew, &server, connected.connects.connected);
     let mut run = super::begun("connect", &plan, &server, connected);
     run.started = started;
     if options.storm && !crew.is_stopped() {
@@ -60,14 +62,14 @@ fn storm(
     crew: &mut Crew,
     plan: &Plan,
     options: &ConnectOptions,
-    repeats: &mut Vec<super::Measured>,
+    repeats: &mut Vec<Measured>,
 ) -> Result<StormRun, Failure> {
     crew.announce("calm");
-    let calm = super::measure(crew, plan, 1, Extent::lasting(CALM), DRAIN)?;
+    let calm = round::measure(crew, plan, 1, Extent::lasting(CALM), DRAIN)?;
     crew.announce("storm");
     crew.tell(&super::storm_command(options.jitter))?;
     let extent = Extent::lasting(options.jitter + Duration::from_secs(2));
-    repeats.push(super::measure(crew, plan, 2, extent, DRAIN)?);
+    repeats.push(round::measure(crew, plan, 2, extent, DRAIN)?);
     let until = clock::now() + STORM_PATIENCE;
     let backs = super::wait_back(crew, plan.workers as usize, until)?;
     Ok(StormRun {

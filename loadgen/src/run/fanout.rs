@@ -13,7 +13,8 @@ use crate::recording::Run;
 use crate::report::whole::Report;
 use crate::run::crew::Crew;
 
-use super::{SETTLE, Server, metrics_url};
+use super::server::Server;
+use super::{SETTLE, memory, metrics_url, round};
 
 /// How long slow readers that read again are given for what still comes and their close.
 const SLOW_PATIENCE: Duration = Duration::from_secs(8);
@@ -30,11 +31,11 @@ pub fn run(options: &FanoutOptions) -> Result<Report, Failure> {
     let mut crew = super::crew(&plan, &server, &options.output)?;
     crew.rest(SETTLE)?;
     let started = clock::unix();
-    let before = super::look(&mut crew);
+    let before = memory::look(&mut crew);
     let connected = super::connect_all(&mut crew, &plan)?;
     crew.announce("at rest");
     crew.rest(SETTLE + options.hold)?;
-    let memory = super::memory(&before, &mut crew, &server, connected.connects.connected);
+    let memory = memory::memory(&before, &mut crew, &server, connected.connects.connected);
     let mut run = super::begun("fanout", &plan, &server, connected);
     run.started = started;
     let metrics_before = metrics_url::read(options.target.metrics_url.as_deref())?;
@@ -63,7 +64,7 @@ fn rounds(
     if !options.warmup.is_zero() && plan.publishers > 0 {
         crew.announce("warming up");
         let extent = Extent::lasting(options.warmup);
-        super::measure(crew, plan, 0, extent, drain)?;
+        round::measure(crew, plan, 0, extent, drain)?;
         crew.intervals.clear();
     }
     if !options.stages.is_empty() {
@@ -80,7 +81,7 @@ fn rounds(
             1 => crew.announce("measuring"),
             repeats => crew.announce(&format!("repeat {round} of {repeats}")),
         }
-        repeats.push(super::measure(crew, plan, round, course, drain)?);
+        repeats.push(round::measure(crew, plan, round, course, drain)?);
     }
     Ok(())
 }

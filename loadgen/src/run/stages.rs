@@ -45,7 +45,7 @@ pub fn run(
             lead: 0,
         };
         run.repeats
-            .push(super::measure(crew, plan, round, course, drain)?);
+            .push(super::round::measure(crew, plan, round, course, drain)?);
         let back = end(crew, plan, stage)?;
         run.stages.push(StageRun {
             name: stage.text.clone(),

@@ -24,8 +24,8 @@ use crate::report::whole::Report;
 
 use self::basis::Bases;
 use self::words::Place;
-use super::Server;
 use super::delay::Delay;
+use super::server::Server;
 
 mod basis;
 mod outcome;
