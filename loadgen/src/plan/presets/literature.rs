@@ -7,11 +7,12 @@ use crate::base::transport::Transport;
 use crate::model::claims::{LUBBERS_CLIENTS, LUBBERS_HEAD_BYTES};
 use crate::plan::workload::Workload;
 
-use super::{ArmSpec, CellPlan, Head, Scenario, Shows, held, seconds, workload};
+use super::arm::{ArmSpec, Head, held};
+use super::cell::{CellPlan, Scenario, Shows, seconds, workload};
 
 /// Clients of an arm that one node and one generator of this program hold with the usual limit of
 /// 20,000 descriptors; larger cases are extrapolated.
-pub const CLIENTS_MAX: u32 = 10_000;
+pub(super) const CLIENTS_MAX: u32 = 10_000;
 
 /// Lubbers and Greco: every client polls once a second and gets one update a second; a request
 /// and its answer have 871 bytes of heads.

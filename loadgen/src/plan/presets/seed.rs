@@ -1,11 +1,12 @@
 //! The comparison that the project began with: AJAX polling every 2, 5 and 10 s, "and mostly
 //! the answer is no", against an open socket.
 
-use super::{ArmSpec, CellPlan, Head, Scenario, Shows, held, seconds, workload};
+use super::arm::{ArmSpec, Head, held};
+use super::cell::{CellPlan, Scenario, Shows, seconds, workload};
 use crate::options::preset::HeaderPreset;
 
 /// The polling intervals of the seed, in seconds.
-pub const INTERVALS: [u64; 3] = [2, 5, 10];
+pub(super) const INTERVALS: [u64; 3] = [2, 5, 10];
 
 /// Clients of each arm.
 const CLIENTS: u32 = 1_000;

@@ -9,7 +9,8 @@ use crate::base::transport::Transport;
 use crate::model::Arrivals;
 use crate::plan::workload::Workload;
 
-use super::{ArmSpec, CellPlan, Scenario, Shows, seconds};
+use super::arm::ArmSpec;
+use super::cell::{CellPlan, Scenario, Shows, seconds};
 
 /// A WebSocket, an event stream, a long poll, and polling.
 fn arms(interval: Duration) -> Vec<ArmSpec> {
