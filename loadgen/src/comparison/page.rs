@@ -3,12 +3,11 @@
 use crate::base::number;
 use crate::figures::of_arm::{self, ArmFigure};
 use crate::measure::stats::Latency;
-use crate::report::page::curve;
-use crate::show::html::axis::Axis;
 use crate::show::html::bars::{Bar, Bars};
+use crate::show::html::latency::{self, Curve, by_percentile, series};
 use crate::show::html::ratios::{Ratios, Row};
 use crate::show::html::table::{Cell as TableCell, Table};
-use crate::show::html::{Block, Lines, Page, Section, Series, Style};
+use crate::show::html::{Block, Lines, Page, Section, Series};
 
 use super::cell::{ArmResult, Cell, Second};
 use super::figure::Figure;
@@ -188,24 +187,14 @@ fn percentiles(cell: &Cell, names: &Names) -> Option<Lines> {
         .map(|arm| (arm, arm.staleness()))
         .filter(|(_, staleness)| !staleness.is_empty())
         .collect();
-    let most = arms.iter().map(|(_, staleness)| staleness.len()).max()?;
-    let x = Axis::percentiles("percentile of deliveries, in %", most);
-    let series: Vec<Series> = arms
+    let curves: Vec<Curve<'_>> = arms
         .iter()
-        .map(|(arm, staleness)| Series {
-            name: arm.name.clone(),
-            number: names.number(&arm.name),
-            style: Style::Line,
-            points: curve(staleness, x.max),
-        })
+        .map(|(arm, staleness)| (arm.name.as_str(), names.number(&arm.name), staleness))
         .collect();
-    let values: Vec<f64> = points(&series).collect();
     Some(Lines {
         title: "Staleness by percentile".to_owned(),
         note: "Lower is fresher. Each step to the right is one nine more.".to_owned(),
-        y: Axis::log("staleness in ms", values.into_iter()),
-        x,
-        series,
+        ..by_percentile("percentile of deliveries, in %", "staleness in ms", &curves)?
     })
 }
 
@@ -218,33 +207,14 @@ fn over_time(cell: &Cell, names: &Names) -> Option<Lines> {
         };
         seconds.iter().filter_map(point).collect()
     };
-    let series: Vec<Series> = cell
-        .arms
-        .iter()
-        .map(|arm| Series {
-            name: arm.name.clone(),
-            number: names.number(&arm.name),
-            style: Style::Line,
-            points: points_of(arm),
-        })
-        .filter(|series| !series.points.is_empty())
-        .collect();
-    if series.is_empty() {
-        return None;
-    }
-    let times: Vec<f64> = series.iter().flat_map(|s| &s.points).map(|p| p.0).collect();
-    let values: Vec<f64> = points(&series).collect();
-    Some(Lines {
+    let curve = |arm: &ArmResult| series(&arm.name, names.number(&arm.name), points_of(arm));
+    let curves = cell.arms.iter().map(curve);
+    let series: Vec<Series> = curves.filter(|curve| !curve.points.is_empty()).collect();
+    (!series.is_empty()).then(|| Lines {
         title: "Staleness over time".to_owned(),
         note: "The 99th percentile of what arrived in each second of the first repeat.".to_owned(),
-        x: Axis::linear("time in s", times.into_iter()),
-        y: Axis::log("staleness in ms", values.into_iter()),
-        series,
+        ..latency::over_time("staleness in ms", series)
     })
-}
-
-fn points(series: &[Series]) -> impl Iterator<Item = f64> {
-    series.iter().flat_map(|s| &s.points).map(|point| point.1)
 }
 
 fn bars(cell: &Cell, names: &Names, kind: &ArmFigure, axis: &str, scale: f64) -> Option<Bars> {

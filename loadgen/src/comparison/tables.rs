@@ -44,10 +44,10 @@ pub fn bytes(comparison: &Comparison) -> Option<Section> {
 }
 
 fn bytes_row(row: &bytes::Row) -> Vec<Cell> {
-    let each = |bytes: Option<f64>| Cell::new(bytes.map_or_else(|| "–".to_owned(), number::figure));
+    let each = |bytes: Option<f64>| Cell::of(bytes, number::figure);
     vec![
         Cell::new(row.arm.clone()),
-        Cell::new(claim(row).unwrap_or_else(|| "–".to_owned())),
+        Cell::of(claim(row), |claim| claim),
         each(row.app_bytes_per_empty_request),
         each(row.app_bytes_per_delivery),
         each(row.wire_bytes_per_delivery),
@@ -106,7 +106,7 @@ fn crossing_table(crossings: &[Crossing]) -> Table {
             Cell::new(name),
             rate(crossing.found_per_second),
             rate(crossing.predicted_per_second),
-            Cell::new(error.map_or_else(|| "–".to_owned(), |e| format!("{e:+.1} %"))),
+            Cell::of(error, |e| format!("{e:+.1} %")),
             rate(crossing.rule_of_thumb_per_second),
         ]
     };

@@ -2,19 +2,17 @@
 
 use crate::base::number;
 use crate::figures::histogram::Histogram;
-use crate::measure::stats::{Latency, Summary};
+use crate::measure::stats::Summary;
 use crate::show::html::axis::Axis;
 use crate::show::html::bars::{Bar, Bars};
+use crate::show::html::latency::{self, Curve, by_percentile, series};
 use crate::show::html::table::{Cell, Table};
-use crate::show::html::{Block, Lines, Page, Section, Series, Style};
+use crate::show::html::{Block, Lines, Page, Section};
 
 use super::figures::StageFigures;
 use super::round::RoundFigures;
 use super::whole::Report;
 use crate::figures::arm::Arm;
-
-/// Points of a percentile curve.
-const CURVE_POINTS: u32 = 120;
 
 /// Histograms that are drawn as curves, where they hold anything.
 const CURVES: &[Histogram] = &[
@@ -31,7 +29,7 @@ const CURVES: &[Histogram] = &[
 pub fn page(report: &Report) -> Page {
     let mut sections = Vec::new();
     if let Some(total) = &report.total {
-        sections.push(latency(report, total));
+        sections.push(latencies(report, total));
     }
     if report.arms.len() > 1 || report.total.is_none() {
         sections.push(arms(report));
@@ -117,7 +115,7 @@ fn facts(report: &Report) -> Vec<(String, String)> {
     facts.into_iter().map(named).collect()
 }
 
-fn latency(report: &Report, total: &RoundFigures) -> Section {
+fn latencies(report: &Report, total: &RoundFigures) -> Section {
     let rows = [
         (Histogram::Deliveries, &total.latency),
         (Histogram::Uncorrected, &total.latency_uncorrected),
@@ -142,7 +140,7 @@ fn latency(report: &Report, total: &RoundFigures) -> Section {
 /// A row for each histogram that holds anything.
 fn summaries<'a>(title: &str, rows: impl Iterator<Item = (&'a str, &'a Summary)>) -> Table {
     let row = |(name, summary): (&str, &Summary)| {
-        let time = |us: Option<f64>| Cell::new(us.map_or_else(|| "–".to_owned(), number::micros));
+        let time = |us: Option<f64>| Cell::of(us, number::micros);
         vec![
             Cell::new(name),
             time(summary.p50_us),
@@ -168,45 +166,15 @@ fn curves(report: &Report) -> Option<Lines> {
         let latency = report.histogram(*which)?;
         (!latency.is_empty()).then_some((which.title(), latency))
     });
-    let wanted: Vec<(&str, &Latency)> = wanted.collect();
-    let most = wanted.iter().map(|(_, latency)| latency.len()).max()?;
-    let x = Axis::percentiles("percentile, in %", most);
-    let series: Vec<Series> = wanted
-        .iter()
-        .enumerate()
-        .map(|(number, (name, latency))| Series {
-            name: (*name).to_owned(),
-            number,
-            style: Style::Line,
-            points: curve(latency, x.max),
-        })
+    let numbered = wanted.enumerate();
+    let curves: Vec<Curve<'_>> = numbered
+        .map(|(i, (name, latency))| (name, i, latency))
         .collect();
-    let values: Vec<f64> = values(&series);
     Some(Lines {
         title: "Latency by percentile".to_owned(),
         note: "Each step to the right is one nine more.".to_owned(),
-        y: Axis::log("latency in ms", values.into_iter()),
-        x,
-        series,
+        ..by_percentile("percentile, in %", "latency in ms", &curves)?
     })
-}
-
-fn values(series: &[Series]) -> Vec<f64> {
-    let points = series.iter().flat_map(|s| &s.points);
-    points.map(|point| point.1).collect()
-}
-
-/// Percentile and milliseconds, evenly over the nines.
-#[must_use]
-pub fn curve(latency: &Latency, last: f64) -> Vec<(f64, f64)> {
-    let nines = -(1.0 - last / 100.0).log10();
-    (0..=CURVE_POINTS)
-        .filter_map(|i| {
-            let nine = nines * f64::from(i) / f64::from(CURVE_POINTS);
-            let percentile = 100.0 * (1.0 - 10f64.powf(-nine));
-            Some((percentile, latency.percentile(percentile)? as f64 / 1e6))
-        })
-        .collect()
 }
 
 fn over_time(report: &Report) -> Option<Lines> {
@@ -221,31 +189,18 @@ fn over_time(report: &Report) -> Option<Lines> {
         intervals.iter().filter_map(point).collect()
     };
     let places = [(50.0, "p50"), (99.0, "p99"), (100.0, "max")];
-    let series: Vec<Series> = places
-        .into_iter()
-        .enumerate()
-        .map(|(number, (percentile, name))| Series {
-            name: name.to_owned(),
-            number,
-            style: Style::Line,
-            points: at(percentile),
-        })
-        .collect();
-    let times: Vec<f64> = series.iter().flat_map(|s| &s.points).map(|p| p.0).collect();
-    let values = values(&series);
+    let places = places.into_iter().enumerate();
+    let of = |(number, (percentile, name))| series(name, number, at(percentile));
     Some(Lines {
         title: "Latency over time".to_owned(),
         note: "What arrived in each second.".to_owned(),
-        x: Axis::linear("time in s", times.into_iter()),
-        y: Axis::log("latency in ms", values.into_iter()),
-        series,
+        ..latency::over_time("latency in ms", places.map(of).collect())
     })
 }
 
 fn arms(report: &Report) -> Section {
-    let time = |us: Option<f64>| Cell::new(us.map_or_else(|| "–".to_owned(), number::micros));
-    let plain =
-        |value: Option<f64>| Cell::new(value.map_or_else(|| "–".to_owned(), number::figure));
+    let time = |us: Option<f64>| Cell::of(us, number::micros);
+    let plain = |value: Option<f64>| Cell::of(value, number::figure);
     let row = |arm: &Arm| {
         let wire = arm.traffic.wire.as_ref();
         vec![
@@ -382,12 +337,7 @@ fn server(report: &Report) -> Option<Section> {
             note: String::new(),
             x: Axis::linear("time in s", points.iter().map(|p| p.0)),
             y: Axis::linear(axis, points.iter().map(|p| p.1)),
-            series: vec![Series {
-                name: title.to_owned(),
-                number,
-                style: Style::Line,
-                points,
-            }],
+            series: vec![series(title, number, points)],
         })
     };
     Some(Section {

@@ -6,6 +6,7 @@
 
 pub mod axis;
 pub mod bars;
+pub mod latency;
 pub mod legend;
 pub mod lines;
 pub mod page;

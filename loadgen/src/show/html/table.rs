@@ -22,6 +22,12 @@ impl Cell {
             ..Self::default()
         }
     }
+
+    /// A value that may not be known.
+    #[must_use]
+    pub fn of<T>(value: Option<T>, text: impl Fn(T) -> String) -> Self {
+        Self::new(value.map_or_else(|| "–".to_owned(), text))
+    }
 }
 
 /// A table; the first column names the row.
