@@ -22,19 +22,19 @@
 
 pub mod base;
 pub mod cli;
-pub mod comparison;
-pub mod figures;
-pub mod host;
+pub(crate) mod comparison;
+pub(crate) mod figures;
+pub(crate) mod host;
 pub mod lines;
 pub mod measure;
 pub mod model;
 pub mod options;
 pub mod plan;
-pub mod recording;
-pub mod report;
-pub mod results;
-pub mod run;
+pub(crate) mod recording;
+pub(crate) mod report;
+pub(crate) mod results;
+pub(crate) mod run;
 pub mod server;
-pub mod show;
+pub(crate) mod show;
 pub mod speak;
 pub mod worker;

@@ -8,7 +8,7 @@ use loadgen::options::Cli;
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().collect();
-    let line = loadgen::cli::outputs::public_line(&words);
+    let line = loadgen::cli::public_line(&words);
     match loadgen::cli::main_of(Cli::parse(), &line) {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {

@@ -1,6 +1,8 @@
 //! Which command does what, where results go, and exit codes.
 
-pub mod outputs;
+mod outputs;
+
+pub use self::outputs::public_line;
 
 use self::outputs::{Outputs, print};
 use crate::base::failure::{EXIT_THRESHOLD, Failure};

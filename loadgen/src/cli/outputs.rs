@@ -16,7 +16,7 @@ use crate::show::hgrm;
 
 /// Where a result goes, checked before the run.
 #[derive(Debug)]
-pub struct Outputs<'a> {
+pub(super) struct Outputs<'a> {
     options: &'a OutputOptions,
     thresholds: Vec<Threshold>,
 }
@@ -26,7 +26,7 @@ impl<'a> Outputs<'a> {
     ///
     /// # Errors
     /// When two of them want standard output, or a threshold is none.
-    pub fn new(options: &'a OutputOptions, arms: &[String]) -> Result<Self, Failure> {
+    pub(super) fn new(options: &'a OutputOptions, arms: &[String]) -> Result<Self, Failure> {
         check_files(options)?;
         let arms: Vec<&str> = arms.iter().map(String::as_str).collect();
         let thresholds = options.fail.iter();
@@ -42,7 +42,7 @@ impl<'a> Outputs<'a> {
     ///
     /// # Errors
     /// When several logs would go to standard output.
-    pub fn check_logs(&self, arms: usize) -> Result<(), Failure> {
+    pub(super) fn check_logs(&self, arms: usize) -> Result<(), Failure> {
         let logs = [
             ("--hlog", &self.options.hlog),
             ("--hgrm", &self.options.hgrm),
@@ -61,7 +61,7 @@ impl<'a> Outputs<'a> {
     ///
     /// # Errors
     /// When there is one that it has no use for.
-    pub fn check_search(&self) -> Result<(), Failure> {
+    pub(super) fn check_search(&self) -> Result<(), Failure> {
         let OutputOptions {
             html, hlog, hgrm, ..
         } = self.options;
@@ -82,7 +82,7 @@ impl<'a> Outputs<'a> {
     ///
     /// # Errors
     /// When a file cannot be written.
-    pub fn run(&self, mut report: Report) -> Result<u8, Failure> {
+    pub(super) fn run(&self, mut report: Report) -> Result<u8, Failure> {
         report.thresholds = self.judge(&report);
         let options = self.options;
         let logs = || own_names(&options.hlog, report.hlogs());
@@ -101,7 +101,7 @@ impl<'a> Outputs<'a> {
     ///
     /// # Errors
     /// When a file cannot be written.
-    pub fn comparison(&self, mut comparison: Comparison) -> Result<u8, Failure> {
+    pub(super) fn comparison(&self, mut comparison: Comparison) -> Result<u8, Failure> {
         comparison.thresholds = self.judge(&comparison);
         let options = self.options;
         let written = [
@@ -125,7 +125,7 @@ impl<'a> Outputs<'a> {
     ///
     /// # Errors
     /// When a file cannot be written.
-    pub fn plain(&self, text: &str, json: &str, limits: &[String]) -> Result<u8, Failure> {
+    pub(super) fn plain(&self, text: &str, json: &str, limits: &[String]) -> Result<u8, Failure> {
         all_written([
             self.text(text),
             write_wanted(&self.options.json, || json.to_owned()),
@@ -191,7 +191,7 @@ pub fn public_line(words: &[String]) -> String {
 ///
 /// # Errors
 /// When that fails, unless whoever reads it has enough.
-pub fn print(text: &str) -> Result<(), Failure> {
+pub(super) fn print(text: &str) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),

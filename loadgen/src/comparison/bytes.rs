@@ -13,7 +13,7 @@ const HOUR: f64 = 3600.0;
 
 /// The bytes of one arm, up and down together.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-pub struct Row {
+pub(crate) struct Row {
     /// Its name.
     pub arm: String,
     /// Updates a second at which those of an update were measured.
@@ -35,7 +35,7 @@ pub struct Row {
 /// A row for each arm of the first cell in which something is published. The idle hour is that of
 /// the first cell in which nothing is, and in which arms had the same company.
 #[must_use]
-pub fn rows(cells: &[Cell]) -> Vec<Row> {
+pub(crate) fn rows(cells: &[Cell]) -> Vec<Row> {
     let is_idle = |cell: &&Cell| cell.workload.rate <= 0.0 && cell.side_by_side;
     let idle = cells.iter().find(is_idle);
     let busy = cells.iter().find(|cell| cell.workload.rate > 0.0);

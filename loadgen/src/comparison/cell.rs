@@ -14,7 +14,7 @@ use super::figure::Figure;
 
 /// One workload and the arms that met it.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-pub struct Cell {
+pub(crate) struct Cell {
     /// What it is called: `one update a second`.
     pub name: String,
     /// What was asked for.
@@ -27,7 +27,7 @@ pub struct Cell {
 
 /// One arm in one cell.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-pub struct ArmResult {
+pub(crate) struct ArmResult {
     /// Its name, such as `ws` or `poll-2s`; once in a cell.
     pub name: String,
     /// What was known before the run: bytes of heads, what the server sends in a second.
@@ -40,7 +40,7 @@ pub struct ArmResult {
 
 /// One repeat of an arm.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-pub struct Repeat {
+pub(crate) struct Repeat {
     /// When it began, since 1970.
     pub started_unix_ms: u64,
     /// Everything that was counted.
@@ -53,7 +53,7 @@ pub struct Repeat {
 
 /// The deliveries of about a second.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-pub struct Second {
+pub(crate) struct Second {
     /// From the first publication, in milliseconds.
     pub start_ms: f64,
     /// Their staleness.
@@ -63,7 +63,7 @@ pub struct Second {
 /// What a prediction starts from: bytes that were read off one exchange, and two times from a
 /// calibration before the run.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
-pub struct Basis {
+pub(crate) struct Basis {
     /// A whole request.
     pub request_bytes: Option<f64>,
     /// An answer with publications, without them.
@@ -85,7 +85,7 @@ pub struct Basis {
 impl Repeat {
     /// What its figures are taken from.
     #[must_use]
-    pub fn seen(&self) -> Seen<'_> {
+    pub(crate) fn seen(&self) -> Seen<'_> {
         Seen {
             arm: &self.arm,
             staleness: &self.staleness,
@@ -96,7 +96,7 @@ impl Repeat {
 impl ArmResult {
     /// Puts the repeats of an arm into figures; predictions follow by [`super::predict`].
     #[must_use]
-    pub fn new(name: &str, basis: Basis, repeats: Vec<Repeat>) -> Self {
+    pub(crate) fn new(name: &str, basis: Basis, repeats: Vec<Repeat>) -> Self {
         let mut result = Self {
             name: name.to_owned(),
             basis,
@@ -109,7 +109,7 @@ impl ArmResult {
 
     /// Every delivery of all repeats.
     #[must_use]
-    pub fn staleness(&self) -> Latency {
+    pub(crate) fn staleness(&self) -> Latency {
         let mut all = Latency::new();
         self.repeats.iter().for_each(|r| all.add(&r.staleness));
         all
@@ -117,13 +117,13 @@ impl ArmResult {
 
     /// A figure's median, if it was measured.
     #[must_use]
-    pub fn median(&self, figure: &ArmFigure) -> Option<f64> {
+    pub(crate) fn median(&self, figure: &ArmFigure) -> Option<f64> {
         Some(self.figures.get(figure.name)?.median)
     }
 
     /// The arm as its first repeat describes it.
     #[must_use]
-    pub fn arm(&self) -> Option<&Arm> {
+    pub(crate) fn arm(&self) -> Option<&Arm> {
         Some(&self.repeats.first()?.arm)
     }
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// One polling interval against push.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-pub struct Crossing {
+pub(crate) struct Crossing {
     /// The polling arm.
     pub poll: String,
     /// The arm that is pushed to.
@@ -27,7 +27,7 @@ pub struct Crossing {
 
 /// Both arms at one update rate.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
-pub struct Point {
+pub(crate) struct Point {
     /// Updates a second.
     pub rate: f64,
     /// Wire bytes of one polling client in a second.
@@ -38,7 +38,7 @@ pub struct Point {
 
 impl Crossing {
     /// Looks for the crossing in the measured points.
-    pub fn find(&mut self) {
+    pub(crate) fn find(&mut self) {
         let points: Vec<(f64, f64, f64)> = self
             .points
             .iter()
@@ -49,7 +49,7 @@ impl Crossing {
 
     /// Found less predicted, in percent of predicted.
     #[must_use]
-    pub fn error_percent(&self) -> Option<f64> {
+    pub(crate) fn error_percent(&self) -> Option<f64> {
         let (found, predicted) = (self.found_per_second?, self.predicted_per_second?);
         Some(100.0 * (found - predicted) / predicted)
     }

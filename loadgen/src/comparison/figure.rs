@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// One figure of an arm.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-pub struct Figure {
+pub(crate) struct Figure {
     /// Half of the repeats are at most this.
     pub median: f64,
     /// The least of the repeats.
@@ -23,7 +23,7 @@ pub struct Figure {
 impl Figure {
     /// Whether the prediction holds; `None` where none was asked for.
     #[must_use]
-    pub fn agrees(&self) -> Option<bool> {
+    pub(crate) fn agrees(&self) -> Option<bool> {
         let (predicted, tolerance) = (self.predicted?, self.tolerance_percent?);
         let off = (self.median - predicted).abs();
         // Where next to nothing is predicted, next to nothing is agreement.

@@ -9,7 +9,7 @@ use super::figure::Figure;
 
 /// One table of each cell.
 #[derive(Clone, Copy, Debug)]
-pub struct Group {
+pub(crate) struct Group {
     /// Its title.
     pub title: &'static str,
     /// What else a reader must know.
@@ -19,7 +19,7 @@ pub struct Group {
 }
 
 /// All of them, in order.
-pub const GROUPS: &[Group] = &[
+pub(crate) const GROUPS: &[Group] = &[
     Group {
         title: "Delivery",
         note: "Merged updates came in one answer with a later one: they arrived, and nobody saw \
@@ -94,7 +94,7 @@ pub const GROUPS: &[Group] = &[
 impl Group {
     /// Its figures that at least one arm of a cell has.
     #[must_use]
-    pub fn kinds(&self, cell: &Cell) -> Vec<&'static ArmFigure> {
+    pub(crate) fn kinds(&self, cell: &Cell) -> Vec<&'static ArmFigure> {
         let is_there = |kind: &&ArmFigure| {
             let has = |arm: &ArmResult| arm.figures.contains_key(kind.name);
             cell.arms.iter().any(has)
@@ -105,7 +105,7 @@ impl Group {
 
 /// A value as people read it, with its unit where the head of its column cannot say it.
 #[must_use]
-pub fn value(kind: &ArmFigure, value: f64) -> String {
+pub(crate) fn value(kind: &ArmFigure, value: f64) -> String {
     match kind.unit {
         // A ten-thousandth of a percent is nothing.
         Unit::Percent if value.abs() < 1e-4 => "0 %".to_owned(),
@@ -115,7 +115,7 @@ pub fn value(kind: &ArmFigure, value: f64) -> String {
 
 /// The head of a column, with the unit where values do not carry it.
 #[must_use]
-pub fn head(kind: &ArmFigure) -> String {
+pub(crate) fn head(kind: &ArmFigure) -> String {
     let says_bytes = kind.title.split(' ').any(|word| word.starts_with('B'));
     if kind.unit == Unit::Bytes && !says_bytes {
         return format!("{} (B)", kind.title);
@@ -125,7 +125,7 @@ pub fn head(kind: &ArmFigure) -> String {
 
 /// The prediction and how far off it was, each of which stays on its line; empty without one.
 #[must_use]
-pub fn prediction(kind: &ArmFigure, figure: &Figure) -> String {
+pub(crate) fn prediction(kind: &ArmFigure, figure: &Figure) -> String {
     let Some(predicted) = figure.predicted else {
         return String::new();
     };
@@ -136,7 +136,7 @@ pub fn prediction(kind: &ArmFigure, figure: &Figure) -> String {
 
 /// The range over repeats; empty where all are the same.
 #[must_use]
-pub fn range(kind: &ArmFigure, figure: &Figure) -> String {
+pub(crate) fn range(kind: &ArmFigure, figure: &Figure) -> String {
     let (min, max) = (value(kind, figure.min), value(kind, figure.max));
     if min == max {
         return String::new();
@@ -149,7 +149,7 @@ const TIE: char = '\u{a0}';
 
 /// A number and its unit, which stay together.
 #[must_use]
-pub fn tied(text: &str) -> String {
+pub(crate) fn tied(text: &str) -> String {
     text.replace(' ', &TIE.to_string())
 }
 
@@ -164,7 +164,7 @@ fn signed(percent: f64) -> String {
 
 /// A cell's workload in a sentence.
 #[must_use]
-pub fn workload(cell: &Cell) -> String {
+pub(crate) fn workload(cell: &Cell) -> String {
     let load = &cell.workload;
     let arrivals = match load.arrivals {
         crate::model::Arrivals::Even => "at even distances",

@@ -11,7 +11,7 @@ use super::result::Comparison;
 /// The interval log of each arm in each cell, in the order of time, with a name for its file:
 /// `1-ws`, or none where there is only one.
 #[must_use]
-pub fn hlogs(comparison: &Comparison) -> Vec<(String, String)> {
+pub(crate) fn hlogs(comparison: &Comparison) -> Vec<(String, String)> {
     let log = |number: usize, arm: &ArmResult| {
         let of = |repeat: &Repeat| {
             let started = Duration::from_millis(repeat.started_unix_ms);
@@ -36,7 +36,7 @@ pub fn hlogs(comparison: &Comparison) -> Vec<(String, String)> {
 
 /// The percentiles of each arm in each cell, named the same way.
 #[must_use]
-pub fn hgrms(comparison: &Comparison) -> Vec<(String, String)> {
+pub(crate) fn hgrms(comparison: &Comparison) -> Vec<(String, String)> {
     named(comparison, |_, arm| {
         let staleness = arm.staleness();
         (!staleness.is_empty()).then(|| hgrm(&staleness))

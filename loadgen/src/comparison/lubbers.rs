@@ -6,7 +6,7 @@ use crate::model::claims;
 
 /// One of their cases; all rates in decimal Mbit/s but theirs, whose Mbit is 2^20 bits.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-pub struct Row {
+pub(crate) struct Row {
     /// Clients.
     pub clients: u32,
     /// Clients that were measured; fewer than `clients` where the host does not hold them, and
@@ -33,7 +33,7 @@ pub struct Row {
 impl Row {
     /// Their arithmetic for so many clients.
     #[must_use]
-    pub fn new(clients: u32, measured_clients: u32) -> Self {
+    pub(crate) fn new(clients: u32, measured_clients: u32) -> Self {
         let theirs = claims::lubbers(f64::from(clients));
         Self {
             clients,
@@ -51,13 +51,13 @@ impl Row {
 
     /// Whether the measured rates are of fewer clients, multiplied.
     #[must_use]
-    pub fn is_extrapolated(&self) -> bool {
+    pub(crate) fn is_extrapolated(&self) -> bool {
         self.measured_clients < self.clients
     }
 
     /// Mbit/s of all clients from the bytes of one client in a second.
     #[must_use]
-    pub fn megabits(&self, bytes_per_client_second: f64) -> f64 {
+    pub(crate) fn megabits(&self, bytes_per_client_second: f64) -> f64 {
         f64::from(self.clients) * bytes_per_client_second * 8.0 / 1e6
     }
 }

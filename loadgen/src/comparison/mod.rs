@@ -7,18 +7,18 @@
 //! The JSON of a comparison holds everything, histograms included, so that a report can be drawn
 //! again and runs of several machines can be joined without loss.
 
-pub mod bytes;
-pub mod cell;
-pub mod crossing;
-pub mod figure;
-pub mod groups;
-pub mod logs;
-pub mod lubbers;
-pub mod page;
-pub mod predict;
-pub mod result;
-pub mod tables;
-pub mod text;
+pub(crate) mod bytes;
+pub(crate) mod cell;
+pub(crate) mod crossing;
+pub(crate) mod figure;
+pub(crate) mod groups;
+pub(crate) mod logs;
+pub(crate) mod lubbers;
+pub(crate) mod page;
+pub(crate) mod predict;
+pub(crate) mod result;
+pub(crate) mod tables;
+pub(crate) mod text;
 
 #[cfg(test)]
 pub(crate) mod synthetic;

@@ -20,7 +20,7 @@ const BAND_PERCENT: f64 = 5.0;
 
 /// The page.
 #[must_use]
-pub fn page(comparison: &Comparison) -> Page {
+pub(crate) fn page(comparison: &Comparison) -> Page {
     let names = Names::new(comparison);
     let mut sections = Vec::new();
     if !comparison.findings.is_empty() {

@@ -26,10 +26,10 @@ const LONG_POLL_TIMEOUT_SECONDS: f64 = 25.0;
 const FRAME_MASK_BYTES: f64 = 4.0;
 
 /// What is predicted for an arm, by name of the figure: the value, and how far off is agreement.
-pub type Predictions = BTreeMap<&'static str, (f64, Option<f64>)>;
+pub(crate) type Predictions = BTreeMap<&'static str, (f64, Option<f64>)>;
 
 /// Enters the predictions into all arms of a cell.
-pub fn enter(cell: &mut Cell) {
+pub(crate) fn enter(cell: &mut Cell) {
     let alone = !cell.side_by_side;
     for result in &mut cell.arms {
         let predictions = predictions(result, &cell.workload, alone);
@@ -54,7 +54,7 @@ fn error_percent(name: &str, measured: f64, predicted: f64) -> Option<f64> {
 /// Everything that is predicted for an arm. Push latencies are predicted only for an arm that
 /// was alone: side by side each waits for all others' turns.
 #[must_use]
-pub fn predictions(result: &ArmResult, workload: &Workload, alone: bool) -> Predictions {
+pub(crate) fn predictions(result: &ArmResult, workload: &Workload, alone: bool) -> Predictions {
     let Some(arm) = result.arm() else {
         return Predictions::new();
     };
@@ -77,7 +77,7 @@ pub fn predictions(result: &ArmResult, workload: &Workload, alone: bool) -> Pred
 
 /// The model of a polling arm.
 #[must_use]
-pub fn poll(arm: &Arm, basis: &Basis, workload: &Workload) -> Poll {
+pub(crate) fn poll(arm: &Arm, basis: &Basis, workload: &Workload) -> Poll {
     Poll {
         traffic: traffic(workload),
         interval: arm.interval_ms.unwrap_or(0.0) / 1e3,
@@ -94,7 +94,7 @@ pub fn poll(arm: &Arm, basis: &Basis, workload: &Workload) -> Poll {
 
 /// The model of an arm that is pushed to.
 #[must_use]
-pub fn push(arm: &Arm, basis: &Basis, workload: &Workload) -> Push {
+pub(crate) fn push(arm: &Arm, basis: &Basis, workload: &Workload) -> Push {
     let drain = basis.drain_us.unwrap_or(0.0) / 1e6;
     let clients = f64::from(workload.clients);
     let seconds = basis.keepalive_seconds.unwrap_or(f64::INFINITY);

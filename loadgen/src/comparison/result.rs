@@ -18,11 +18,11 @@ use super::cell::{ArmResult, Cell, Repeat};
 use super::{bytes, crossing, lubbers};
 
 /// The form of the JSON; it changes when a field changes its name or meaning.
-pub const SCHEMA_VERSION: u32 = 1;
+pub(crate) const SCHEMA_VERSION: u32 = 1;
 
 /// One comparison, as it stands in JSON.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-pub struct Comparison {
+pub(crate) struct Comparison {
     /// The form of this JSON.
     pub schema_version: u32,
     /// `loadgen`.
@@ -74,7 +74,7 @@ impl Comparison {
     /// # Panics
     /// Never: every field is a number, a text, a list or a map of them.
     #[must_use]
-    pub fn json(&self) -> String {
+    pub(crate) fn json(&self) -> String {
         let mut text = serde_json::to_string_pretty(self).expect("plain data");
         text.push('\n');
         text
@@ -84,7 +84,7 @@ impl Comparison {
     ///
     /// # Errors
     /// When it is no comparison, or of another version.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let comparison: Self = serde_json::from_str(text).map_err(|e| e.to_string())?;
         if comparison.schema_version != SCHEMA_VERSION {
             return Err(format!(
@@ -97,14 +97,14 @@ impl Comparison {
 
     /// What its arms are called, each once.
     #[must_use]
-    pub fn arm_names(&self) -> Vec<String> {
+    pub(crate) fn arm_names(&self) -> Vec<String> {
         let names: BTreeSet<&String> = self.arms().map(|arm| &arm.name).collect();
         names.into_iter().cloned().collect()
     }
 
     /// Every delivery of all arms.
     #[must_use]
-    pub fn staleness(&self) -> Latency {
+    pub(crate) fn staleness(&self) -> Latency {
         joined(self.arms())
     }
 

@@ -14,7 +14,7 @@ use super::result::Comparison;
 
 /// What a request, an update and an idle hour cost, beside what is claimed of them.
 #[must_use]
-pub fn bytes(comparison: &Comparison) -> Option<Section> {
+pub(crate) fn bytes(comparison: &Comparison) -> Option<Section> {
     let first = comparison.bytes.first()?;
     let head = [
         "arm",
@@ -58,7 +58,7 @@ fn bytes_row(row: &bytes::Row) -> Vec<Cell> {
 
 /// The claim about an arm as people read it, if there is one.
 #[must_use]
-pub fn claim(row: &bytes::Row) -> Option<String> {
+pub(crate) fn claim(row: &bytes::Row) -> Option<String> {
     let (from, to) = row.claimed_bytes?;
     Some(format!(
         "{} to {}",
@@ -69,7 +69,7 @@ pub fn claim(row: &bytes::Row) -> Option<String> {
 
 /// The crossings, if they were looked for.
 #[must_use]
-pub fn crossings(comparison: &Comparison) -> Option<Section> {
+pub(crate) fn crossings(comparison: &Comparison) -> Option<Section> {
     if comparison.crossings.is_empty() {
         return None;
     }
@@ -179,7 +179,7 @@ fn crossing_lines(crossing: &Crossing) -> Lines {
 
 /// The three cases, if they were asked for.
 #[must_use]
-pub fn lubbers(comparison: &Comparison) -> Option<Section> {
+pub(crate) fn lubbers(comparison: &Comparison) -> Option<Section> {
     if comparison.lubbers.is_empty() {
         return None;
     }
@@ -246,7 +246,7 @@ fn lubbers_row(row: &Row) -> Vec<Cell> {
 
 /// What every figure means.
 #[must_use]
-pub fn glossary() -> Section {
+pub(crate) fn glossary() -> Section {
     let row = |kind: &&ArmFigure| {
         vec![
             Cell::new(kind.title),

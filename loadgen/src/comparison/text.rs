@@ -15,7 +15,7 @@ const NAME: usize = 16;
 
 /// The whole text.
 #[must_use]
-pub fn text(comparison: &Comparison) -> String {
+pub(crate) fn text(comparison: &Comparison) -> String {
     let mut out = Lines::default();
     head(&mut out, comparison);
     for cell in &comparison.cells {
@@ -62,7 +62,7 @@ fn cell(out: &mut Lines, cell: &Cell) {
 fn table(out: &mut Lines, cell: &Cell, group: &Group, kinds: &[&ArmFigure]) {
     let width = (COLUMNS - NAME) / kinds.len().max(1);
     out.line("");
-    out.line(group.title.to_owned());
+    out.line(group.title);
     for line in heads(kinds, width) {
         out.line(line);
     }
@@ -127,7 +127,7 @@ fn findings(out: &mut Lines, comparison: &Comparison) {
         return;
     }
     out.line("");
-    out.line("== what follows ==".to_owned());
+    out.line("== what follows ==");
     for finding in &comparison.findings {
         out.paragraph(finding);
     }
@@ -138,7 +138,7 @@ fn bytes(out: &mut Lines, comparison: &Comparison) {
         return;
     }
     out.line("");
-    out.line("== bytes up and down, beside what is claimed ==".to_owned());
+    out.line("== bytes up and down, beside what is claimed ==");
     let heads = [
         "claimed",
         "empty poll",
@@ -167,7 +167,7 @@ fn crossings(out: &mut Lines, comparison: &Comparison) {
         return;
     }
     out.line("");
-    out.line("== where polling becomes cheaper in bytes ==".to_owned());
+    out.line("== where polling becomes cheaper in bytes ==");
     for crossing in &comparison.crossings {
         let rate = |rate: Option<f64>| match rate {
             Some(rate) => format!("{} updates/s", number::figure(rate)),
@@ -195,9 +195,7 @@ fn lubbers(out: &mut Lines, comparison: &Comparison) {
         return;
     }
     out.line("");
-    out.line(
-        "== Lubbers and Greco 2010, Mbit/s: polling, WebSocket, and their ratio ==".to_owned(),
-    );
+    out.line("== Lubbers and Greco 2010, Mbit/s: polling, WebSocket, and their ratio ==");
     out.line(format!(
         "  {:<18}{:>20}{:>20}{:>20}",
         "clients", "their heads", "ours, app", "ours, wire"

@@ -21,7 +21,7 @@ use super::range::Range;
 
 /// One arm.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-pub struct Arm {
+pub(crate) struct Arm {
     /// `ws`, `sse`, `longpoll`, `stream`, or polling with its interval, such as `poll-2s`;
     /// each name is in a report once.
     pub name: String,
@@ -55,7 +55,7 @@ pub struct Arm {
 
 /// How the clients of an arm came in.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-pub struct ArmConnect {
+pub(crate) struct ArmConnect {
     /// Clients that did.
     pub connected: u64,
     /// Clients that did not.
@@ -66,7 +66,7 @@ pub struct ArmConnect {
 
 /// What the clients of an arm got of the publications of all repeats.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-pub struct ArmDeliveries {
+pub(crate) struct ArmDeliveries {
     /// Deliveries that were due.
     pub expected: u64,
     /// Deliveries that came.
@@ -99,7 +99,7 @@ pub struct ArmDeliveries {
 
 /// What an arm took in its window.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-pub struct ArmTraffic {
+pub(crate) struct ArmTraffic {
     /// How long the window was, over all repeats.
     pub window_seconds: f64,
     /// Deliveries within the window: what the figures for each delivery are divided by.
@@ -144,7 +144,7 @@ pub struct ArmTraffic {
 
 /// What TCP counted at the clients' ends of an arm's connections in its window.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-pub struct ArmWire {
+pub(crate) struct ArmWire {
     /// Segments that clients sent, acknowledgements included.
     pub segments_up: u64,
     /// Segments that clients received.
@@ -178,7 +178,7 @@ pub struct ArmWire {
 
 /// What an arm that was alone cost the server.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
-pub struct ArmServer {
+pub(crate) struct ArmServer {
     /// CPU for one delivery, publishing included.
     pub cpu_per_delivery_us: Option<f64>,
     /// CPU for one client in a second, everything included.

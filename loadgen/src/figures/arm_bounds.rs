@@ -7,7 +7,7 @@ use Over::{Due, Least, Most, Sum};
 
 /// A figure of an arm as `--fail` knows it.
 #[derive(Clone, Copy, Debug)]
-pub struct ArmBound {
+pub(crate) struct ArmBound {
     /// Its name behind that of an arm.
     pub name: &'static str,
     /// The figure.
@@ -29,7 +29,7 @@ enum Over {
 }
 
 /// All of them.
-pub const ARM_BOUNDS: &[ArmBound] = &[
+pub(crate) const ARM_BOUNDS: &[ArmBound] = &[
     bound("reach", Least, &of_arm::REACH),
     bound("expected", Due, &of_arm::EXPECTED),
     bound("received", Due, &of_arm::RECEIVED),
@@ -61,7 +61,7 @@ const fn bound(name: &'static str, over: Over, figure: &'static ArmFigure) -> Ar
 impl ArmBound {
     /// What is held against the bound.
     #[must_use]
-    pub fn of<'a>(&self, repeats: impl IntoIterator<Item = Seen<'a>>) -> Option<f64> {
+    pub(crate) fn of<'a>(&self, repeats: impl IntoIterator<Item = Seen<'a>>) -> Option<f64> {
         let is_due = |seen: &Seen<'_>| self.over != Due || seen.arm.deliveries.expected > 0;
         let values = repeats.into_iter().filter(is_due);
         let values = values.filter_map(|seen| self.figure.of(seen));

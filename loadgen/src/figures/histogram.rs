@@ -2,7 +2,7 @@
 
 /// What was timed.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Histogram {
+pub(crate) enum Histogram {
     /// All deliveries, from the intended publish time.
     Deliveries,
     /// All deliveries, from the actual send.
@@ -29,7 +29,7 @@ pub enum Histogram {
 
 impl Histogram {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Deliveries,
         Self::Uncorrected,
         Self::First,
@@ -45,7 +45,7 @@ impl Histogram {
 
     /// What stands before a percentile in `--fail`.
     #[must_use]
-    pub const fn prefix(self) -> &'static str {
+    pub(crate) const fn prefix(self) -> &'static str {
         match self {
             Self::Deliveries => "",
             Self::Uncorrected => "uncorrected_",
@@ -63,7 +63,7 @@ impl Histogram {
 
     /// What a report calls it.
     #[must_use]
-    pub const fn title(self) -> &'static str {
+    pub(crate) const fn title(self) -> &'static str {
         match self {
             Self::Deliveries => "all deliveries",
             Self::Uncorrected => "uncorrected, from the send",

@@ -12,7 +12,7 @@ use Unit::{Bytes, Count, Percent, Time};
 
 /// What figures of an arm are taken from.
 #[derive(Clone, Copy, Debug)]
-pub struct Seen<'a> {
+pub(crate) struct Seen<'a> {
     /// Everything that was counted.
     pub arm: &'a Arm,
     /// Every delivery's staleness.
@@ -21,7 +21,7 @@ pub struct Seen<'a> {
 
 /// One figure of an arm.
 #[derive(Clone, Debug)]
-pub struct ArmFigure {
+pub(crate) struct ArmFigure {
     /// Its name in JSON, with its unit.
     pub name: &'static str,
     /// Its name for people, short enough for the head of a column.
@@ -38,19 +38,19 @@ pub struct ArmFigure {
 impl ArmFigure {
     /// Its value.
     #[must_use]
-    pub fn of(&self, seen: Seen<'_>) -> Option<f64> {
+    pub(crate) fn of(&self, seen: Seen<'_>) -> Option<f64> {
         (self.from)(seen)
     }
 }
 
 /// A figure by its name in JSON.
 #[must_use]
-pub fn find(name: &str) -> Option<&'static ArmFigure> {
+pub(crate) fn find(name: &str) -> Option<&'static ArmFigure> {
     COMPARED.iter().copied().find(|figure| figure.name == name)
 }
 
 /// Those that comparisons measure, in the order of a report.
-pub const COMPARED: &[&ArmFigure] = &[
+pub(crate) const COMPARED: &[&ArmFigure] = &[
     &REACH,
     &LOST,
     &MERGED,
@@ -84,7 +84,7 @@ pub const COMPARED: &[&ArmFigure] = &[
 ];
 
 /// Those whose range over the repeats of a run is told.
-pub const RANGED: &[&ArmFigure] = &[
+pub(crate) const RANGED: &[&ArmFigure] = &[
     &STALENESS_P50,
     &STALENESS_P99,
     &STALENESS_MAX,

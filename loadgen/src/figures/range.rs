@@ -8,7 +8,7 @@ use crate::base::num::median;
 
 /// A figure over repeats.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
-pub struct Range {
+pub(crate) struct Range {
     /// Half of the repeats are at most this.
     pub median: f64,
     /// The least.
@@ -20,7 +20,7 @@ pub struct Range {
 impl Range {
     /// Of some values; `None` of none.
     #[must_use]
-    pub fn of(values: &[f64]) -> Option<Self> {
+    pub(crate) fn of(values: &[f64]) -> Option<Self> {
         Some(Self {
             median: median(values)?,
             min: values.iter().copied().fold(f64::INFINITY, f64::min),
@@ -30,7 +30,7 @@ impl Range {
 }
 
 /// Median and range of each figure over the repeats, by its name; nothing for a single repeat.
-pub fn ranges<R>(
+pub(crate) fn ranges<R>(
     repeats: &[R],
     figures: impl IntoIterator<Item = (&'static str, impl Fn(&R) -> Option<f64>)>,
 ) -> BTreeMap<String, Range> {

@@ -9,7 +9,7 @@ use super::unit::Unit;
 
 /// One bound.
 #[derive(Clone, Debug)]
-pub struct Threshold {
+pub(crate) struct Threshold {
     text: String,
     metric: Metric,
     op: Op,
@@ -18,7 +18,7 @@ pub struct Threshold {
 
 /// What became of a bound.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-pub struct Outcome {
+pub(crate) struct Outcome {
     /// The expression.
     pub expression: String,
     /// The figure in its unit (microseconds, bytes, percent); `None` if this run has none.
@@ -33,7 +33,7 @@ pub struct Outcome {
 impl Outcome {
     /// What was measured, with its unit.
     #[must_use]
-    pub fn measured(&self) -> String {
+    pub(crate) fn measured(&self) -> String {
         match (self.value, self.unit) {
             (None, _) => "not measured".to_owned(),
             (Some(value), Unit::Bytes) => format!("{} B", Unit::Bytes.text(value)),
@@ -47,7 +47,7 @@ impl Threshold {
     ///
     /// # Errors
     /// Says what is known, or which unit the metric takes.
-    pub fn parse(text: &str, arms: &[&str]) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str, arms: &[&str]) -> Result<Self, String> {
         let packed: String = text.chars().filter(|c| !c.is_whitespace()).collect();
         let at = packed
             .find(['<', '>', '=', '!'])

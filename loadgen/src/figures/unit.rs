@@ -10,7 +10,7 @@ use crate::base::number;
 /// What a figure is counted in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Unit {
+pub(crate) enum Unit {
     /// Microseconds; bounds carry a unit, such as `50ms`.
     #[serde(rename = "us")]
     Time,
@@ -25,7 +25,7 @@ pub enum Unit {
 
 /// Which of two values is the better one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Better {
+pub(crate) enum Better {
     /// The higher one.
     Higher,
     /// The lower one.
@@ -37,7 +37,7 @@ pub enum Better {
 impl Unit {
     /// A value as people read it; bytes and counts are numbers alone.
     #[must_use]
-    pub fn text(self, value: f64) -> String {
+    pub(crate) fn text(self, value: f64) -> String {
         match self {
             Self::Time => number::micros(value),
             Self::Percent => number::percent(value),
@@ -48,7 +48,7 @@ impl Unit {
     /// A bound in microseconds, bytes, percent or pieces. Times and sizes are those of every
     /// other option.
     #[must_use]
-    pub fn parse(self, text: &str) -> Option<f64> {
+    pub(crate) fn parse(self, text: &str) -> Option<f64> {
         let number = match self {
             Self::Time => {
                 return parse_duration(text)

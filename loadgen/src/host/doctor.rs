@@ -7,7 +7,7 @@ use crate::speak::sources::SOURCE_PORTS_MAX;
 
 /// One limit of the host.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Finding {
+pub(crate) struct Finding {
     /// What it is.
     pub name: &'static str,
     /// What it is now, for people; `None` where the host has no such limit.
@@ -22,7 +22,7 @@ pub struct Finding {
 
 /// Limits that cannot be read from `/proc/sys`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Descriptors {
+pub(crate) struct Descriptors {
     /// What the process may open now.
     pub soft: u64,
     /// To what it may raise that.
@@ -31,7 +31,7 @@ pub struct Descriptors {
 
 /// Raises the soft limit of descriptors to the hard one and says what it is then.
 #[must_use]
-pub fn raise_descriptors() -> Descriptors {
+pub(crate) fn raise_descriptors() -> Descriptors {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit {
@@ -50,14 +50,14 @@ pub fn raise_descriptors() -> Descriptors {
 
 /// Looks at every limit for a load of `clients` connections, both ends on this host.
 #[must_use]
-pub fn examine(clients: u64, descriptors: Descriptors) -> Vec<Finding> {
+pub(crate) fn examine(clients: u64, descriptors: Descriptors) -> Vec<Finding> {
     examine_with(clients, descriptors, |path| {
         fs::read_to_string(format!("/proc/sys/{path}")).ok()
     })
 }
 
 /// Descriptors that a process needs for itself, beside its connections.
-pub const DESCRIPTORS_RESERVED: u64 = 100;
+pub(crate) const DESCRIPTORS_RESERVED: u64 = 100;
 
 fn examine_with(
     clients: u64,
@@ -161,7 +161,7 @@ fn numbers(text: &str) -> Vec<u64> {
 
 /// The ports that the host gives to clients, as `32768 to 60999`.
 #[must_use]
-pub fn local_port_range() -> Option<String> {
+pub(crate) fn local_port_range() -> Option<String> {
     let text = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").ok()?;
     match numbers(&text)[..] {
         [from, to] => Some(format!("{from} to {to}")),
@@ -176,7 +176,7 @@ fn parse_range(text: &str) -> Option<u64> {
 
 /// The findings as a table.
 #[must_use]
-pub fn table(findings: &[Finding]) -> String {
+pub(crate) fn table(findings: &[Finding]) -> String {
     let mut text = String::new();
     for finding in findings {
         let Some(current) = &finding.current else {

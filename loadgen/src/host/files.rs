@@ -12,7 +12,7 @@ const FILE_BYTES_MAX: u64 = 1 << 30;
 ///
 /// # Errors
 /// When the file cannot be read.
-pub fn read_file(path: &str) -> Result<String, Failure> {
+pub(crate) fn read_file(path: &str) -> Result<String, Failure> {
     let failed = |e: std::io::Error| Failure::usage(format!("{path}: {e}"));
     let mut text = String::new();
     if path == "-" {

@@ -1,6 +1,6 @@
 //! This host: its limits, what processes and sockets cost, signals, and files of results.
 
-pub mod doctor;
-pub mod files;
-pub mod sample;
-pub mod signals;
+pub(crate) mod doctor;
+pub(crate) mod files;
+pub(crate) mod sample;
+pub(crate) mod signals;

@@ -12,7 +12,7 @@ use crate::base::num::whole;
 
 /// One look at a process.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-pub struct ProcessSample {
+pub(crate) struct ProcessSample {
     /// CPU time of all its threads, in nanoseconds.
     pub cpu_ns: u64,
     /// CPU time of the thread that used most, in nanoseconds.
@@ -25,7 +25,7 @@ pub struct ProcessSample {
 
 /// One look at everything.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-pub struct Sample {
+pub(crate) struct Sample {
     /// When, in microseconds since the first one.
     pub at_us: u64,
     /// The server's processes together, if they are known.
@@ -36,7 +36,7 @@ pub struct Sample {
 
 /// One look at the host's TCP sockets, of all processes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-pub struct SocketSample {
+pub(crate) struct SocketSample {
     /// Sockets in use.
     pub sockets: u64,
     /// Memory of their buffers in bytes.
@@ -63,7 +63,7 @@ const SLABS: &[&str] = &[
 
 /// Looks at a process; `None` when it is gone.
 #[must_use]
-pub fn process(pid: u32) -> Option<ProcessSample> {
+pub(crate) fn process(pid: u32) -> Option<ProcessSample> {
     let mut sample = ProcessSample {
         rss_bytes: rss(pid)?,
         ..ProcessSample::default()
@@ -82,7 +82,7 @@ pub fn process(pid: u32) -> Option<ProcessSample> {
 
 /// Looks at all processes of a server; `None` when there are none.
 #[must_use]
-pub fn processes(pids: &[u32]) -> Option<ProcessSample> {
+pub(crate) fn processes(pids: &[u32]) -> Option<ProcessSample> {
     let seen = pids.iter().filter_map(|pid| process(*pid));
     seen.reduce(|a, b| ProcessSample {
         cpu_ns: a.cpu_ns + b.cpu_ns,
@@ -94,7 +94,7 @@ pub fn processes(pids: &[u32]) -> Option<ProcessSample> {
 
 /// The share of the processes' memory that is their own, in bytes; slower than [`processes`].
 #[must_use]
-pub fn pss(pids: &[u32]) -> Option<u64> {
+pub(crate) fn pss(pids: &[u32]) -> Option<u64> {
     let each = pids.iter().filter_map(|pid| {
         let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
         Some(field(&text, "Pss:")? * 1024)
@@ -104,7 +104,7 @@ pub fn pss(pids: &[u32]) -> Option<u64> {
 
 /// How many CPUs a process may use.
 #[must_use]
-pub fn cpus_allowed(pid: u32) -> Option<u64> {
+pub(crate) fn cpus_allowed(pid: u32) -> Option<u64> {
     let text = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let list = text
         .lines()
@@ -114,7 +114,7 @@ pub fn cpus_allowed(pid: u32) -> Option<u64> {
 
 /// Looks at the sockets of the host.
 #[must_use]
-pub fn sockets() -> SocketSample {
+pub(crate) fn sockets() -> SocketSample {
     let text = fs::read_to_string("/proc/net/sockstat").unwrap_or_default();
     let (sockets, pages) = parse_sockstat(&text);
     let slabs = fs::read_to_string("/proc/slabinfo").ok();
@@ -127,7 +127,7 @@ pub fn sockets() -> SocketSample {
 
 /// The host, for the head of a report.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Machine {
+pub(crate) struct Machine {
     /// The processor's name.
     pub cpu: String,
     /// CPUs of the host.
@@ -151,7 +151,7 @@ impl fmt::Display for Machine {
 
 /// Describes the host.
 #[must_use]
-pub fn machine() -> Machine {
+pub(crate) fn machine() -> Machine {
     let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = cpuinfo.lines().find(|line| line.starts_with("model name"));
     let model = model.and_then(|line| line.split_once(": "));
@@ -170,7 +170,7 @@ pub fn machine() -> Machine {
 
 /// The number behind a name, in whatever unit the file has.
 #[must_use]
-pub fn field(text: &str, name: &str) -> Option<u64> {
+pub(crate) fn field(text: &str, name: &str) -> Option<u64> {
     text.lines()
         .find_map(|line| first_number(line.strip_prefix(name)?))
 }

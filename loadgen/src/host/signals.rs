@@ -28,7 +28,7 @@ const EXIT_STOPPED: i32 = 130;
 ///
 /// # Errors
 /// When signals cannot be watched.
-pub fn stop() -> Result<Arc<AtomicBool>, Failure> {
+pub(crate) fn stop() -> Result<Arc<AtomicBool>, Failure> {
     static STOP: OnceLock<Arc<AtomicBool>> = OnceLock::new();
     if let Some(stop) = STOP.get() {
         return Ok(Arc::clone(stop));

@@ -8,7 +8,7 @@ use crate::measure::publications::{Row, join};
 
 /// One repeat, joined over all workers.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Measured {
+pub(crate) struct Measured {
     /// Deliveries.
     pub round: Round,
     /// Publications.
@@ -25,7 +25,7 @@ pub struct Measured {
 
 /// CPU that a server used in a time.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
-pub struct ServerUse {
+pub(crate) struct ServerUse {
     /// Of all its threads, in nanoseconds.
     pub cpu_ns: u64,
     /// From one look to the other, in nanoseconds.
@@ -38,7 +38,7 @@ pub struct ServerUse {
 
 /// Everything connected, joined over all workers.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Connected {
+pub(crate) struct Connected {
     /// The attempts.
     pub connects: Connects,
     /// From the first attempt to the last answer, in seconds.
@@ -51,7 +51,7 @@ pub struct Connected {
 
 /// What several workers report of a storm.
 #[must_use]
-pub fn join_backs(backs: &[Back]) -> Back {
+pub(crate) fn join_backs(backs: &[Back]) -> Back {
     let mut joined = Back::default();
     for back in backs {
         joined.cut += back.cut;
@@ -63,7 +63,7 @@ pub fn join_backs(backs: &[Back]) -> Back {
 
 /// Several repeats as one.
 #[must_use]
-pub fn join_repeats(repeats: &[Measured]) -> Measured {
+pub(crate) fn join_repeats(repeats: &[Measured]) -> Measured {
     let mut all = Measured::default();
     repeats
         .iter()
@@ -72,7 +72,7 @@ pub fn join_repeats(repeats: &[Measured]) -> Measured {
 }
 
 /// Adds one repeat behind another: counts, histograms, and their time.
-pub fn add_measured(all: &mut Measured, repeat: &Measured) {
+pub(crate) fn add_measured(all: &mut Measured, repeat: &Measured) {
     add_round(&mut all.round, &repeat.round);
     let arms = all.round.arms.iter_mut().zip(&repeat.round.arms);
     arms.for_each(|(into, from)| into.window_ns += from.window_ns);
@@ -91,7 +91,7 @@ pub fn add_measured(all: &mut Measured, repeat: &Measured) {
 
 /// What all workers measured in a round.
 #[must_use]
-pub fn join_rounds(rounds: Vec<Round>) -> Round {
+pub(crate) fn join_rounds(rounds: Vec<Round>) -> Round {
     let mut joined = Round::default();
     let mut rows: Vec<Row> = Vec::new();
     for mut round in rounds {
@@ -160,7 +160,7 @@ fn add_published(into: &mut Published, from: &Published) {
 
 /// The attempts of several generators or workers.
 #[must_use]
-pub fn join_connects(parts: &[Connects]) -> Connects {
+pub(crate) fn join_connects(parts: &[Connects]) -> Connects {
     let mut joined = Connects {
         first: parts.iter().map(|p| p.first).min().unwrap_or(0),
         last: parts.iter().map(|p| p.last).max().unwrap_or(0),

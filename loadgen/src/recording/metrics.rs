@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 /// Prometheus samples by name and labels; empty without a URL.
-pub type Metrics = BTreeMap<String, f64>;
+pub(crate) type Metrics = BTreeMap<String, f64>;
 
 /// What changed, and gauges as they are at the end.
 #[must_use]
-pub fn difference(before: &Metrics, after: &Metrics) -> Metrics {
+pub(crate) fn difference(before: &Metrics, after: &Metrics) -> Metrics {
     let change = |(name, value): (&String, &f64)| {
         let base = name.split('{').next().unwrap_or(name);
         let is_counter = ["_total", "_count", "_sum", "_bucket"]

@@ -2,8 +2,8 @@
 //! histogram. It stands in the JSON of a report, so that one can be drawn again and the runs of
 //! several generators can be joined without loss.
 
-pub mod measured;
-pub mod metrics;
+pub(crate) mod measured;
+pub(crate) mod metrics;
 #[cfg(test)]
 pub(crate) mod synthetic;
 
@@ -24,11 +24,11 @@ use crate::speak::headers::Headers;
 use crate::speak::paths::Paths;
 
 /// The form of the JSON; it changes when a figure changes its name or meaning.
-pub const SCHEMA_VERSION: u32 = 2;
+pub(crate) const SCHEMA_VERSION: u32 = 2;
 
 /// One run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Run {
+pub(crate) struct Run {
     /// `fanout` or `connect`.
     pub command: String,
     /// What was to be done, without what is nobody's business.
@@ -74,7 +74,7 @@ pub struct Run {
 
 /// Growth from before the first connection to the end of the hold.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Memory {
+pub(crate) struct Memory {
     /// Connections that it is divided by.
     pub connections: u64,
     /// Resident memory of the server.
@@ -91,7 +91,7 @@ pub struct Memory {
 
 /// A storm, joined over all workers.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct StormRun {
+pub(crate) struct StormRun {
     /// Who was cut and came back.
     pub back: Back,
     /// Deliveries to the bystanders before it.
@@ -100,7 +100,7 @@ pub struct StormRun {
 
 /// One stage of a run; its deliveries are those of the repeat in the same place.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct StageRun {
+pub(crate) struct StageRun {
     /// As it was asked for.
     pub name: String,
     /// Who was cut in it and came back.
@@ -111,7 +111,12 @@ impl Run {
     /// A run in which everybody is connected and nothing has been measured yet. `server` is the
     /// first of its processes, if they are on this host and known.
     #[must_use]
-    pub fn new(command: &str, plan: &Plan, connected: Connected, server: Option<u32>) -> Self {
+    pub(crate) fn new(
+        command: &str,
+        plan: &Plan,
+        connected: Connected,
+        server: Option<u32>,
+    ) -> Self {
         let now = clock::unix();
         Self {
             command: command.to_owned(),
@@ -139,7 +144,7 @@ impl Run {
 
     /// Enters what the server says of itself at the end, beside what it said before; a run is not
     /// lost with the server's word.
-    pub fn enter_metrics(&mut self, before: &Metrics, after: Result<Metrics, Failure>) {
+    pub(crate) fn enter_metrics(&mut self, before: &Metrics, after: Result<Metrics, Failure>) {
         match after {
             Ok(after) => self.metrics = metrics::difference(before, &after),
             Err(failure) => self.notes.push(failure.message),
@@ -150,7 +155,7 @@ impl Run {
     ///
     /// # Errors
     /// When the text is no report of a run, or of another version.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         #[derive(Deserialize)]
         struct Recorded {
             schema_version: u32,

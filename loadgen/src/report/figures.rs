@@ -15,7 +15,7 @@ use crate::recording::{Memory, Run, StageRun, StormRun};
 
 /// The load that was asked for.
 #[derive(Clone, Debug, Serialize)]
-pub struct Options {
+pub(crate) struct Options {
     /// The server's URL.
     pub target: String,
     /// Whether the run started it.
@@ -46,7 +46,7 @@ pub struct Options {
 
 /// Figures about connecting.
 #[derive(Clone, Debug, Serialize)]
-pub struct ConnectFigures {
+pub(crate) struct ConnectFigures {
     /// Clients that came in.
     pub connected: u64,
     /// Clients that did not, by reason.
@@ -69,7 +69,7 @@ pub struct ConnectFigures {
 
 /// Memory, divided.
 #[derive(Clone, Debug, Serialize)]
-pub struct MemoryFigures {
+pub(crate) struct MemoryFigures {
     /// The sums.
     #[serde(flatten)]
     pub total: Memory,
@@ -85,7 +85,7 @@ pub struct MemoryFigures {
 
 /// A hold in figures.
 #[derive(Clone, Debug, Serialize)]
-pub struct IdleFigures {
+pub(crate) struct IdleFigures {
     /// How long it was.
     pub seconds: f64,
     /// The server's CPU, in percent of one core.
@@ -96,7 +96,7 @@ pub struct IdleFigures {
 
 /// A storm in figures.
 #[derive(Clone, Debug, Serialize)]
-pub struct StormFigures {
+pub(crate) struct StormFigures {
     /// Clients that were cut.
     pub cut: u64,
     /// Clients that are back.
@@ -115,7 +115,7 @@ pub struct StormFigures {
 
 /// A stage; its other figures are those of the repeat in the same place.
 #[derive(Clone, Debug, Serialize)]
-pub struct StageFigures {
+pub(crate) struct StageFigures {
     /// As it was asked for.
     pub name: String,
     /// Clients that were cut in it and came back.
@@ -124,7 +124,7 @@ pub struct StageFigures {
 
 /// Clients that came back, in figures.
 #[derive(Clone, Debug, Serialize)]
-pub struct BackFigures {
+pub(crate) struct BackFigures {
     /// Clients that were cut.
     pub cut: u64,
     /// Of these, those that are back.

@@ -35,7 +35,7 @@ const RANGED: &[Ranged] = &[
 impl Report {
     /// Puts a run into figures.
     #[must_use]
-    pub fn new(run: Run) -> Self {
+    pub(crate) fn new(run: Run) -> Self {
         let all = join_repeats(&run.repeats);
         let is_measured = !run.repeats.is_empty();
         let samples = run.samples.iter();

@@ -2,10 +2,10 @@
 //! they are shown.
 
 mod arms;
-pub mod figures;
+pub(crate) mod figures;
 mod make;
-pub mod page;
-pub mod round;
-pub mod text;
-pub mod verdict;
-pub mod whole;
+pub(crate) mod page;
+pub(crate) mod round;
+pub(crate) mod text;
+pub(crate) mod verdict;
+pub(crate) mod whole;

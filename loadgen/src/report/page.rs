@@ -26,7 +26,7 @@ const CURVES: &[Histogram] = &[
 
 /// The page.
 #[must_use]
-pub fn page(report: &Report) -> Page {
+pub(crate) fn page(report: &Report) -> Page {
     let mut sections = Vec::new();
     if let Some(total) = &report.total {
         sections.push(latencies(report, total));

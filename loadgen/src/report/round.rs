@@ -11,7 +11,7 @@ use crate::recording::measured::{Measured, ServerUse};
 
 /// Figures of one repeat, or of all.
 #[derive(Clone, Debug, Serialize)]
-pub struct RoundFigures {
+pub(crate) struct RoundFigures {
     /// First publication to last delivery.
     pub seconds: f64,
     /// Publications.

@@ -13,7 +13,7 @@ mod delivering;
 
 /// The whole text.
 #[must_use]
-pub fn text(report: &Report) -> String {
+pub(crate) fn text(report: &Report) -> String {
     let mut out = Lines::default();
     head(&mut out, report);
     connecting::connecting(&mut out, report);

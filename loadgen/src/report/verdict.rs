@@ -25,7 +25,7 @@ const ACHIEVED_PERCENT_MIN: f64 = 98.0;
 
 /// Why the result is not one about the server under the load asked for.
 #[must_use]
-pub fn limits(report: &Report) -> Vec<String> {
+pub(crate) fn limits(report: &Report) -> Vec<String> {
     let mut limits = Vec::new();
     if !report.connect.failures.is_empty() {
         let failed: u64 = report.connect.failures.values().sum();
@@ -168,7 +168,7 @@ fn is_port_shortage(why: &str) -> bool {
 
 /// What a reader should know besides.
 #[must_use]
-pub fn warnings(report: &Report, plan: &Plan) -> Vec<String> {
+pub(crate) fn warnings(report: &Report, plan: &Plan) -> Vec<String> {
     let mut warnings: Vec<String> = ports(report, plan).into_iter().collect();
     warnings.extend(report.run.notes.iter().cloned());
     if plan.insecure {

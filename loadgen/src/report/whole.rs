@@ -26,7 +26,7 @@ use super::round::RoundFigures;
 
 /// The report, as it stands in JSON.
 #[derive(Clone, Debug, Serialize)]
-pub struct Report {
+pub(crate) struct Report {
     pub(super) schema_version: u32,
     pub(super) generator: &'static str,
     pub(super) generator_version: &'static str,
@@ -91,13 +91,13 @@ pub struct Report {
 impl Report {
     /// What its arms are called.
     #[must_use]
-    pub fn arm_names(&self) -> Vec<String> {
+    pub(crate) fn arm_names(&self) -> Vec<String> {
         self.arms.iter().map(|arm| arm.name.clone()).collect()
     }
 
     /// The histogram that `.hgrm` shows: deliveries, or connects where nothing is published.
     #[must_use]
-    pub fn main_histogram(&self) -> &Latency {
+    pub(crate) fn main_histogram(&self) -> &Latency {
         match self.total {
             Some(_) => &self.histograms[&Histogram::Deliveries],
             None => &self.histograms[&Histogram::Connect],
@@ -106,7 +106,7 @@ impl Report {
 
     /// A histogram; of a storm only where there was one.
     #[must_use]
-    pub fn histogram(&self, which: Histogram) -> Option<&Latency> {
+    pub(crate) fn histogram(&self, which: Histogram) -> Option<&Latency> {
         self.histograms.get(&which)
     }
 
@@ -121,14 +121,14 @@ impl Report {
 
     /// Deliveries second by second, where that was wanted.
     #[must_use]
-    pub fn intervals(&self) -> Vec<Interval> {
+    pub(crate) fn intervals(&self) -> Vec<Interval> {
         intervals(&self.run, None)
     }
 
     /// The interval logs, each with a name for its file: the first, without one, is of all
     /// clients; where they read in several ways, each arm has its own as well.
     #[must_use]
-    pub fn hlogs(&self) -> Vec<(String, String)> {
+    pub(crate) fn hlogs(&self) -> Vec<(String, String)> {
         let comment = format!("loadgen {}, {}", self.command, self.latency_basis);
         let mut logs = vec![(String::new(), hlog::hlog(&comment, &self.intervals()))];
         if self.arms.len() > 1 {
@@ -147,7 +147,7 @@ impl Report {
     /// # Panics
     /// Never: every figure is a number, a text or a map of them.
     #[must_use]
-    pub fn json(&self) -> String {
+    pub(crate) fn json(&self) -> String {
         let mut text = serde_json::to_string_pretty(self).expect("plain data");
         text.push('\n');
         text

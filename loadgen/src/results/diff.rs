@@ -14,7 +14,7 @@ const RESOLUTION: f64 = 0.005;
 
 /// What became of one figure.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Verdict {
+pub(crate) enum Verdict {
     /// No difference found within the noise.
     Same,
     /// The second run is better.
@@ -29,7 +29,7 @@ pub enum Verdict {
 
 /// One figure of both runs.
 #[derive(Clone, PartialEq, Debug)]
-pub struct Change {
+pub(crate) struct Change {
     /// The figure.
     pub name: String,
     /// The first run.
@@ -46,7 +46,7 @@ pub struct Change {
 
 /// Two runs.
 #[derive(Clone, PartialEq, Debug)]
-pub struct Diff {
+pub(crate) struct Diff {
     /// Figures that both have.
     pub changes: Vec<Change>,
     /// Why they may not be comparable.
@@ -56,7 +56,7 @@ pub struct Diff {
 impl Diff {
     /// Compares the second run with the first.
     #[must_use]
-    pub fn new(first: &Results, second: &Results) -> Self {
+    pub(crate) fn new(first: &Results, second: &Results) -> Self {
         let pair = |a: &Measurement| {
             let b = second.figures.iter().find(|b| b.name == a.name)?;
             Some(change(a, b))
@@ -69,14 +69,14 @@ impl Diff {
 
     /// How many figures came out so.
     #[must_use]
-    pub fn count(&self, verdict: Verdict) -> usize {
+    pub(crate) fn count(&self, verdict: Verdict) -> usize {
         let same = self.changes.iter().filter(|c| c.verdict == verdict);
         same.count()
     }
 
     /// The text; figures without a difference only where they are asked for.
     #[must_use]
-    pub fn text(&self, all: bool) -> String {
+    pub(crate) fn text(&self, all: bool) -> String {
         let mut lines: Vec<String> = Vec::new();
         lines.extend(self.warnings.iter().map(|w| format!("warning: {w}")));
         let groups = [

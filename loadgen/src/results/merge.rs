@@ -16,7 +16,7 @@ use crate::recording::measured::{Measured, add_measured, join_connects};
 ///
 /// # Errors
 /// When a file holds none, or they do not belong together.
-pub fn merge_files(files: &[String]) -> Result<Run, Failure> {
+pub(crate) fn merge_files(files: &[String]) -> Result<Run, Failure> {
     let mut runs = Vec::new();
     for file in files {
         let failed = |why: String| Failure::usage(format!("{file}: {why}"));
@@ -37,7 +37,7 @@ pub fn merge_files(files: &[String]) -> Result<Run, Failure> {
 ///
 /// # Errors
 /// When they do not belong together.
-pub fn merge(runs: Vec<Run>) -> Result<Run, String> {
+pub(crate) fn merge(runs: Vec<Run>) -> Result<Run, String> {
     let mut runs = runs.into_iter();
     let mut all = runs.next().ok_or("merge needs a run")?;
     for other in runs {

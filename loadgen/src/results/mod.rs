@@ -1,8 +1,8 @@
 //! What a run left in its JSON, as a list of figures with their ranges: all that two runs of
 //! any command have in common.
 
-pub mod diff;
-pub mod merge;
+pub(crate) mod diff;
+pub(crate) mod merge;
 
 use serde_json::Value;
 
@@ -17,7 +17,7 @@ use crate::recording;
 
 /// The figures of one run.
 #[derive(Clone, PartialEq, Debug, Default)]
-pub struct Results {
+pub(crate) struct Results {
     /// The command, with its preset.
     pub title: String,
     /// What must be the same for two runs to be about the same thing: names and values.
@@ -28,7 +28,7 @@ pub struct Results {
 
 /// One figure of one run.
 #[derive(Clone, PartialEq, Debug)]
-pub struct Measurement {
+pub(crate) struct Measurement {
     /// Where it belongs and what it is: `one update a second / ws / staleness_p50_us`.
     pub name: String,
     /// The median over the repeats.
@@ -47,7 +47,7 @@ pub struct Measurement {
 ///
 /// # Errors
 /// When it is none of ours.
-pub fn command_of(text: &str) -> Result<String, String> {
+pub(crate) fn command_of(text: &str) -> Result<String, String> {
     #[derive(serde::Deserialize)]
     struct Head {
         command: Option<String>,
@@ -62,7 +62,7 @@ impl Results {
     ///
     /// # Errors
     /// When it is none of ours, or of another version.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let value: Value = serde_json::from_str(text).map_err(|e| format!("no JSON: {e}"))?;
         match value["command"].as_str() {
             Some("compare") => Ok(Self::of_comparison(&Comparison::parse(text)?)),

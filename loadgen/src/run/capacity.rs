@@ -26,7 +26,7 @@ const SCHEMA_VERSION: u32 = 1;
 
 /// A search and its end, as it stands in JSON.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-pub struct Capacity {
+pub(crate) struct Capacity {
     /// The form of this JSON.
     pub schema_version: u32,
     /// `loadgen`.
@@ -57,7 +57,7 @@ pub struct Capacity {
 
 /// One level.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-pub struct Tried {
+pub(crate) struct Tried {
     /// Which, and why.
     pub probe: Probe,
     /// What came of it.
@@ -72,7 +72,7 @@ pub struct Tried {
 ///
 /// # Errors
 /// When a bound is none, or not even the first level can be tried.
-pub fn run(options: &CapacityOptions, command_line: &str) -> Result<Capacity, Failure> {
+pub(crate) fn run(options: &CapacityOptions, command_line: &str) -> Result<Capacity, Failure> {
     if options.load.target.publish == Publish::None {
         return Err(Failure::usage(
             "capacity needs a publisher of its own: leave --publish none out",
@@ -191,7 +191,7 @@ fn words(of: &str) -> &str {
 impl Capacity {
     /// The report for people.
     #[must_use]
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let what = words(&self.of);
         let mut lines = vec![
             format!(
@@ -222,7 +222,7 @@ impl Capacity {
     /// # Panics
     /// Never: every field is a number, a text or a list of them.
     #[must_use]
-    pub fn json(&self) -> String {
+    pub(crate) fn json(&self) -> String {
         let mut text = serde_json::to_string_pretty(self).expect("plain data");
         text.push('\n');
         text

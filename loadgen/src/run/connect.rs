@@ -30,7 +30,7 @@ const DRAIN: Duration = Duration::from_secs(2);
 ///
 /// # Errors
 /// When it cannot be started or a worker is gone.
-pub fn run(options: &ConnectOptions) -> Result<Report, Failure> {
+pub(crate) fn run(options: &ConnectOptions) -> Result<Report, Failure> {
     let server = Server::new(&options.target)?;
     let mut plan = Plan::connect(options, server.target.clone())?;
     plan.settle()?;

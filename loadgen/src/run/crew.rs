@@ -27,7 +27,7 @@ const SILENCE_MAX: Duration = Duration::from_secs(120);
 
 /// All workers, the server's samples, and the view.
 #[derive(Debug)]
-pub struct Crew {
+pub(crate) struct Crew {
     workers: Vec<Worker>,
     notices: Receiver<(usize, Notice)>,
     server_pids: Vec<u32>,
@@ -59,7 +59,7 @@ impl Crew {
     ///
     /// # Errors
     /// When one cannot be started.
-    pub fn start(plan: &Plan, server_pids: &[u32], live: Live) -> Result<Self, Failure> {
+    pub(crate) fn start(plan: &Plan, server_pids: &[u32], live: Live) -> Result<Self, Failure> {
         let (to_us, notices) = channel();
         let mut workers = Vec::new();
         for index in 0..plan.workers {
@@ -86,7 +86,7 @@ impl Crew {
     ///
     /// # Errors
     /// When one is gone.
-    pub fn tell(&mut self, command: &Command) -> Result<(), Failure> {
+    pub(crate) fn tell(&mut self, command: &Command) -> Result<(), Failure> {
         (0..self.workers.len()).try_for_each(|worker| self.tell_one(worker, command))
     }
 
@@ -94,7 +94,7 @@ impl Crew {
     ///
     /// # Errors
     /// When it is gone.
-    pub fn tell_one(&mut self, worker: usize, command: &Command) -> Result<(), Failure> {
+    pub(crate) fn tell_one(&mut self, worker: usize, command: &Command) -> Result<(), Failure> {
         write_line(&mut self.workers[worker].input, command)
             .map_err(|_| Failure::limited("a worker of the generator is gone"))
     }
@@ -103,7 +103,7 @@ impl Crew {
     ///
     /// # Errors
     /// When a worker is gone, or silent for two minutes.
-    pub fn wait_all<T>(
+    pub(crate) fn wait_all<T>(
         &mut self,
         mut take: impl FnMut(Notice) -> Option<T>,
     ) -> Result<Vec<T>, Failure> {
@@ -131,7 +131,7 @@ impl Crew {
     ///
     /// # Errors
     /// When a worker is gone.
-    pub fn wait_one<T>(
+    pub(crate) fn wait_one<T>(
         &mut self,
         until: Time,
         mut take: impl FnMut(Notice) -> Option<T>,
@@ -150,7 +150,7 @@ impl Crew {
     ///
     /// # Errors
     /// When a worker is gone.
-    pub fn wait_even_if_stopped<T>(
+    pub(crate) fn wait_even_if_stopped<T>(
         &mut self,
         until: Time,
         take: impl FnOnce(Notice) -> Option<T>,
@@ -162,20 +162,20 @@ impl Crew {
     ///
     /// # Errors
     /// When a worker is gone.
-    pub fn rest(&mut self, time: Duration) -> Result<(), Failure> {
+    pub(crate) fn rest(&mut self, time: Duration) -> Result<(), Failure> {
         let until = clock::now() + time;
         self.wait_one(until, |_| None::<()>).map(drop)
     }
 
     /// Whether somebody pressed Ctrl-C.
     #[must_use]
-    pub fn is_stopped(&self) -> bool {
+    pub(crate) fn is_stopped(&self) -> bool {
         // Pairs with the store of signal-hook's handler; nothing else depends on it.
         self.stop.load(Ordering::Relaxed)
     }
 
     /// Looks at the server now.
-    pub fn sample(&mut self) -> Sample {
+    pub(crate) fn sample(&mut self) -> Sample {
         let now = clock::now();
         self.next_sample = now + SAMPLE_EVERY;
         let sample = Sample {
@@ -189,13 +189,13 @@ impl Crew {
 
     /// Resident memory of all workers, in bytes.
     #[must_use]
-    pub fn rss_bytes(&self) -> u64 {
+    pub(crate) fn rss_bytes(&self) -> u64 {
         let samples = self.workers.iter().map(|w| sample::process(w.child.id()));
         samples.flatten().map(|sample| sample.rss_bytes).sum()
     }
 
     /// Says what happens next, in the live view.
-    pub fn announce(&mut self, phase: &str) {
+    pub(crate) fn announce(&mut self, phase: &str) {
         self.live.phase(phase);
         for tick in &mut self.ticks {
             tick.received = 0;
@@ -203,7 +203,7 @@ impl Crew {
     }
 
     /// Ends the live view.
-    pub fn end_view(&mut self) {
+    pub(crate) fn end_view(&mut self) {
         self.live.end();
     }
 
@@ -267,7 +267,7 @@ impl Crew {
     }
 
     /// Forgets the publications of a round that never arrived everywhere.
-    pub fn forget_arrived(&mut self) {
+    pub(crate) fn forget_arrived(&mut self) {
         self.arrived.clear();
     }
 }

@@ -19,7 +19,7 @@ const READ_BYTES: usize = 16 * 1024;
 
 /// A relay; its threads end with their connections, and the listener with the process.
 #[derive(Clone, Copy, Debug)]
-pub struct Delay {
+pub(crate) struct Delay {
     /// Where it listens.
     pub address: SocketAddr,
 }
@@ -29,7 +29,7 @@ impl Delay {
     ///
     /// # Errors
     /// When it cannot listen.
-    pub fn start(server: SocketAddr, one_way: Duration) -> Result<Self, Failure> {
+    pub(crate) fn start(server: SocketAddr, one_way: Duration) -> Result<Self, Failure> {
         let failed = |e: std::io::Error| Failure::usage(format!("a relay that delays: {e}"));
         let listener = TcpListener::bind(("127.0.0.1", 0)).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;

@@ -23,7 +23,7 @@ const SLOW_PATIENCE: Duration = Duration::from_secs(8);
 ///
 /// # Errors
 /// When it cannot be started or a worker is gone.
-pub fn run(options: &FanoutOptions) -> Result<Report, Failure> {
+pub(crate) fn run(options: &FanoutOptions) -> Result<Report, Failure> {
     let server = Server::new(&options.target)?;
     let mut plan = Plan::fanout(options, server.target.clone())?;
     plan.settle()?;

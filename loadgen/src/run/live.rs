@@ -20,7 +20,7 @@ const PLAIN_EVERY: Duration = Duration::from_secs(1);
 
 /// Where progress goes.
 #[derive(Debug)]
-pub struct Live {
+pub(crate) struct Live {
     view: View,
     /// What the run is called among others.
     label: String,
@@ -42,7 +42,7 @@ impl Live {
     /// has a label. It uses no colours, so
     /// `NO_COLOR` has nothing to switch off.
     #[must_use]
-    pub fn new(quiet: bool, label: &str) -> Self {
+    pub(crate) fn new(quiet: bool, label: &str) -> Self {
         let view = if quiet {
             View::Quiet
         } else if std::io::stderr().is_terminal() {
@@ -68,7 +68,7 @@ impl Live {
     }
 
     /// Says what happens next.
-    pub fn phase(&mut self, phase: &str) {
+    pub(crate) fn phase(&mut self, phase: &str) {
         phase.clone_into(&mut self.phase);
         self.last = None;
         self.rate = None;
@@ -78,7 +78,7 @@ impl Live {
     }
 
     /// Shows the state of all workers.
-    pub fn draw(&mut self, ticks: &[Tick], now: Time) {
+    pub(crate) fn draw(&mut self, ticks: &[Tick], now: Time) {
         let is_due = match &self.view {
             View::Quiet => false,
             View::Plain { next } => now >= *next,
@@ -103,7 +103,7 @@ impl Live {
     }
 
     /// Clears the line.
-    pub fn end(&mut self) {
+    pub(crate) fn end(&mut self) {
         if let View::Terminal(bar) = &self.view {
             bar.finish_and_clear();
         }

@@ -8,13 +8,13 @@ use super::server::Server;
 
 /// A look at what connections will be measured against.
 #[derive(Debug)]
-pub struct Look {
+pub(crate) struct Look {
     sample: Sample,
     generator_bytes: u64,
 }
 
 /// Looks at the server and the generator now.
-pub fn look(crew: &mut Crew) -> Look {
+pub(crate) fn look(crew: &mut Crew) -> Look {
     Look {
         sample: crew.sample(),
         generator_bytes: crew.rss_bytes(),
@@ -22,7 +22,7 @@ pub fn look(crew: &mut Crew) -> Look {
 }
 
 /// What `connections` have cost since then.
-pub fn memory(before: &Look, crew: &mut Crew, server: &Server, connections: u64) -> Memory {
+pub(crate) fn memory(before: &Look, crew: &mut Crew, server: &Server, connections: u64) -> Memory {
     let after = look(crew);
     let rss = |look: &Look| look.sample.server.map(|p| p.rss_bytes);
     let slab = |look: &Look| look.sample.sockets.slab_bytes;

@@ -24,7 +24,7 @@ const READ_BYTES: usize = 16 * 1024;
 ///
 /// # Errors
 /// When the URL is wrong or the server does not answer with 200.
-pub fn read(url: Option<&str>) -> Result<Metrics, Failure> {
+pub(crate) fn read(url: Option<&str>) -> Result<Metrics, Failure> {
     let Some(url) = url else {
         return Ok(Metrics::new());
     };

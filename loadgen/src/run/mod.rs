@@ -1,17 +1,17 @@
 //! Runs from the coordinator's side: what is begun when, what is waited for, what is joined.
 
-pub mod capacity;
-pub mod compare;
-pub mod connect;
-pub mod crew;
-pub mod delay;
-pub mod fanout;
-pub mod live;
-pub mod memory;
-pub mod metrics_url;
-pub mod round;
-pub mod server;
-pub mod stages;
+pub(crate) mod capacity;
+pub(crate) mod compare;
+pub(crate) mod connect;
+pub(crate) mod crew;
+pub(crate) mod delay;
+pub(crate) mod fanout;
+pub(crate) mod live;
+pub(crate) mod memory;
+pub(crate) mod metrics_url;
+pub(crate) mod round;
+pub(crate) mod server;
+pub(crate) mod stages;
 mod used;
 
 use std::time::Duration;
@@ -37,7 +37,7 @@ use self::used::{server_use, share};
 const SETTLE: Duration = Duration::from_millis(250);
 
 /// Says something beside the report; whoever does not read it misses nothing.
-pub fn say(line: &str) {
+pub(crate) fn say(line: &str) {
     use std::io::Write;
     drop(writeln!(std::io::stderr(), "{line}"));
 }
@@ -46,7 +46,7 @@ pub fn say(line: &str) {
 ///
 /// # Errors
 /// When they cannot be started.
-pub fn crew(plan: &Plan, server: &Server, output: &OutputOptions) -> Result<Crew, Failure> {
+pub(crate) fn crew(plan: &Plan, server: &Server, output: &OutputOptions) -> Result<Crew, Failure> {
     let live = Live::new(output.quiet, &output.label);
     Crew::start(plan, &server.pids, live)
 }
@@ -55,7 +55,7 @@ pub fn crew(plan: &Plan, server: &Server, output: &OutputOptions) -> Result<Crew
 ///
 /// # Errors
 /// When a worker is gone, or nobody could connect.
-pub fn connect_all(crew: &mut Crew, plan: &Plan) -> Result<Connected, Failure> {
+pub(crate) fn connect_all(crew: &mut Crew, plan: &Plan) -> Result<Connected, Failure> {
     crew.announce("connecting");
     let before = crew.sample();
     crew.tell(&Command::Connect)?;
@@ -87,7 +87,7 @@ pub fn connect_all(crew: &mut Crew, plan: &Plan) -> Result<Connected, Failure> {
 
 /// A run in which everybody is connected and nothing has been measured yet.
 #[must_use]
-pub fn begun(command: &str, plan: &Plan, server: &Server, connected: Connected) -> Run {
+pub(crate) fn begun(command: &str, plan: &Plan, server: &Server, connected: Connected) -> Run {
     Run {
         own_node: server.is_own(),
         ..Run::new(command, plan, connected, server.pids.first().copied())
@@ -96,7 +96,7 @@ pub fn begun(command: &str, plan: &Plan, server: &Server, connected: Connected) 
 
 /// A run with what its crew saw, and how it ended.
 #[must_use]
-pub fn ended(run: Run, crew: &mut Crew, finished: Finished) -> Run {
+pub(crate) fn ended(run: Run, crew: &mut Crew, finished: Finished) -> Run {
     Run {
         samples: std::mem::take(&mut crew.samples),
         intervals: std::mem::take(&mut crew.intervals),
@@ -109,7 +109,7 @@ pub fn ended(run: Run, crew: &mut Crew, finished: Finished) -> Run {
 ///
 /// # Errors
 /// When a worker is gone.
-pub fn finish(crew: &mut Crew) -> Result<Finished, Failure> {
+pub(crate) fn finish(crew: &mut Crew) -> Result<Finished, Failure> {
     crew.announce("closing");
     crew.tell(&Command::Finish)?;
     let parts = crew.wait_all(|notice| match notice {
@@ -131,7 +131,11 @@ pub fn finish(crew: &mut Crew) -> Result<Finished, Failure> {
 ///
 /// # Errors
 /// When a worker is gone.
-pub fn wait_back(crew: &mut Crew, workers: usize, until: Time) -> Result<Vec<Back>, Failure> {
+pub(crate) fn wait_back(
+    crew: &mut Crew,
+    workers: usize,
+    until: Time,
+) -> Result<Vec<Back>, Failure> {
     let mut asked = false;
     while crew.backs.len() < workers && !crew.is_stopped() {
         let is_late = clock::now() >= until;
@@ -151,7 +155,7 @@ pub fn wait_back(crew: &mut Crew, workers: usize, until: Time) -> Result<Vec<Bac
 
 /// The command that a plan's pace needs when publishing is done by time alone.
 #[must_use]
-pub fn storm_command(jitter: Duration) -> Command {
+pub(crate) fn storm_command(jitter: Duration) -> Command {
     Command::Storm {
         jitter: nanos(jitter),
     }

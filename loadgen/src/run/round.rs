@@ -22,7 +22,7 @@ const LEAD: Duration = Duration::from_millis(20);
 ///
 /// # Errors
 /// When a worker is gone.
-pub fn hold(crew: &mut Crew, time: Duration) -> Result<Measured, Failure> {
+pub(crate) fn hold(crew: &mut Crew, time: Duration) -> Result<Measured, Failure> {
     let before = crew.sample();
     begin(crew, 0)?;
     let start = clock::now();
@@ -49,7 +49,7 @@ pub fn hold(crew: &mut Crew, time: Duration) -> Result<Measured, Failure> {
 ///
 /// # Errors
 /// When a worker is gone.
-pub fn measure(
+pub(crate) fn measure(
     crew: &mut Crew,
     plan: &Plan,
     round: u8,

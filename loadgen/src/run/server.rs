@@ -7,7 +7,7 @@ use crate::speak::target::Target;
 
 /// The server of a run: named, or children of our own.
 #[derive(Debug)]
-pub struct Server {
+pub(crate) struct Server {
     /// Where it is.
     pub target: Target,
     /// Its processes, if they are on this host and known.
@@ -21,7 +21,7 @@ impl Server {
     ///
     /// # Errors
     /// When there is none.
-    pub fn new(options: &TargetOptions) -> Result<Self, Failure> {
+    pub(crate) fn new(options: &TargetOptions) -> Result<Self, Failure> {
         if let Some(url) = &options.target {
             return Ok(Self {
                 pids: options.server_pids.clone(),
@@ -40,7 +40,7 @@ impl Server {
     ///
     /// # Errors
     /// When its URL is none.
-    pub fn named(url: &str) -> Result<Self, Failure> {
+    pub(crate) fn named(url: &str) -> Result<Self, Failure> {
         Ok(Self {
             target: Target::parse(url)?,
             pids: Vec::new(),
@@ -50,7 +50,7 @@ impl Server {
 
     /// Whether the run started it.
     #[must_use]
-    pub fn is_own(&self) -> bool {
+    pub(crate) fn is_own(&self) -> bool {
         !self.children.is_empty()
     }
 }

@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 ///
 /// # Errors
 /// When a worker is gone.
-pub fn run(
+pub(crate) fn run(
     crew: &mut Crew,
     plan: &Plan,
     stages: &[Stage],

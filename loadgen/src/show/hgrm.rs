@@ -14,7 +14,7 @@ const TICKS_PER_HALF: u32 = 5;
 
 /// The text of one histogram.
 #[must_use]
-pub fn hgrm(latency: &Latency) -> String {
+pub(crate) fn hgrm(latency: &Latency) -> String {
     let histogram = latency.histogram();
     let mut text = format!(
         "{:>12} {:>14} {:>10} {:>14}\n\n",

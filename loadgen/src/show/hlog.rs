@@ -11,7 +11,7 @@ use crate::measure::stats::Latency;
 
 /// One interval of a run.
 #[derive(Clone, Debug)]
-pub struct Interval {
+pub(crate) struct Interval {
     /// When it began, since 1970.
     pub start: Duration,
     /// How long it was.
@@ -22,7 +22,7 @@ pub struct Interval {
 
 /// The text of the log; values in nanoseconds, the maximum column in milliseconds.
 #[must_use]
-pub fn hlog(comment: &str, intervals: &[Interval]) -> String {
+pub(crate) fn hlog(comment: &str, intervals: &[Interval]) -> String {
     let start = intervals.first().map_or(Duration::ZERO, |i| i.start);
     let mut text = String::from("#[Histogram log format version 1.3]\n");
     for line in comment.lines() {

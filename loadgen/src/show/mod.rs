@@ -1,6 +1,6 @@
 //! How results look: pages and their drawings, and the files of HdrHistogram.
 
-pub mod hgrm;
-pub mod hlog;
-pub mod html;
-pub mod text;
+pub(crate) mod hgrm;
+pub(crate) mod hlog;
+pub(crate) mod html;
+pub(crate) mod text;

@@ -1,26 +1,26 @@
 //! Reports for a terminal: lines, rows behind names, columns and paragraphs.
 
 /// The widest line of a paragraph.
-pub const COLUMNS: usize = 80;
+pub(crate) const COLUMNS: usize = 80;
 
 /// A text that is being written.
 #[derive(Debug, Default)]
-pub struct Lines(String);
+pub(crate) struct Lines(String);
 
 impl Lines {
     /// One line.
-    pub fn line(&mut self, text: impl AsRef<str>) {
+    pub(crate) fn line(&mut self, text: impl AsRef<str>) {
         self.0.push_str(text.as_ref());
         self.0.push('\n');
     }
 
     /// A value behind its name.
-    pub fn row(&mut self, name: &str, value: impl AsRef<str>) {
+    pub(crate) fn row(&mut self, name: &str, value: impl AsRef<str>) {
         self.line(format!("  {name:<26} {}", value.as_ref()));
     }
 
     /// Columns behind a name; a name that is too long has a line of its own.
-    pub fn named(&mut self, name: &str, width: usize, columns: &str) {
+    pub(crate) fn named(&mut self, name: &str, width: usize, columns: &str) {
         let mut name = name;
         if name.chars().count() > width {
             self.line(format!("  {name}"));
@@ -30,7 +30,7 @@ impl Lines {
     }
 
     /// A text in lines that are not too wide.
-    pub fn paragraph(&mut self, text: &str) {
+    pub(crate) fn paragraph(&mut self, text: &str) {
         const INDENT: &str = "  ";
         for line in broken(text, COLUMNS - INDENT.len()) {
             self.line(format!("{INDENT}{line}"));
@@ -39,26 +39,26 @@ impl Lines {
 
     /// All of it.
     #[must_use]
-    pub fn into_text(self) -> String {
+    pub(crate) fn into_text(self) -> String {
         self.0
     }
 }
 
 /// Texts side by side, each at the right edge of its column.
-pub fn columns<T: AsRef<str>>(cells: impl IntoIterator<Item = T>, width: usize) -> String {
+pub(crate) fn columns<T: AsRef<str>>(cells: impl IntoIterator<Item = T>, width: usize) -> String {
     let cell = |cell: T| format!("{:>width$}", cell.as_ref());
     cells.into_iter().map(cell).collect()
 }
 
 /// What was not measured.
 #[must_use]
-pub fn or_dash<T>(value: Option<T>, text: impl Fn(T) -> String) -> String {
+pub(crate) fn or_dash<T>(value: Option<T>, text: impl Fn(T) -> String) -> String {
     value.map_or_else(|| "-".to_owned(), text)
 }
 
 /// The words of a text in lines of at most `width` characters.
 #[must_use]
-pub fn broken(text: &str, width: usize) -> Vec<String> {
+pub(crate) fn broken(text: &str, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = vec![String::new()];
     for word in text.split(' ') {
         let last = lines.last_mut().expect("there is always one");

@@ -33,7 +33,7 @@ mod words;
 
 /// Says what will happen, before it does, in a line.
 #[must_use]
-pub fn announcement(options: &CompareOptions) -> String {
+pub(crate) fn announcement(options: &CompareOptions) -> String {
     let scenario = Scenario::new(options);
     let seconds = scenario.takes().as_secs();
     let quick = if options.quick { ", quick" } else { "" };
@@ -47,7 +47,7 @@ pub fn announcement(options: &CompareOptions) -> String {
 
 /// What the arms will be called, each once.
 #[must_use]
-pub fn arms(options: &CompareOptions) -> Vec<String> {
+pub(crate) fn arms(options: &CompareOptions) -> Vec<String> {
     let cells = Scenario::new(options).cells;
     let names = cells.iter().flat_map(|cell| &cell.arms).map(ArmSpec::name);
     names.collect::<BTreeSet<_>>().into_iter().collect()
@@ -55,7 +55,7 @@ pub fn arms(options: &CompareOptions) -> Vec<String> {
 
 /// How many arms there are in all cells.
 #[must_use]
-pub fn arms_in_all(options: &CompareOptions) -> usize {
+pub(crate) fn arms_in_all(options: &CompareOptions) -> usize {
     let cells = Scenario::new(options).cells;
     cells.iter().map(|cell| cell.arms.len()).sum()
 }
@@ -64,7 +64,7 @@ pub fn arms_in_all(options: &CompareOptions) -> usize {
 ///
 /// # Errors
 /// When something cannot be started or a worker is gone.
-pub fn run(options: &CompareOptions, command_line: &str) -> Result<Comparison, Failure> {
+pub(crate) fn run(options: &CompareOptions, command_line: &str) -> Result<Comparison, Failure> {
     let scenario = Scenario::new(options);
     let (started, begun) = (clock::unix(), clock::now());
     let mut runner = Runner::new(options, &scenario)?;

@@ -3,14 +3,14 @@
 use crate::base::number;
 
 /// Room of one character of a tick, in units of the drawing; a little more than it needs.
-pub const CHARACTER: f64 = 6.4;
+pub(crate) const CHARACTER: f64 = 6.4;
 
 /// How often ticks are made fewer before an axis has none.
 const THINNING_MAX: u32 = 6;
 
 /// How values are spread over the length of an axis.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub enum Scale {
+pub(crate) enum Scale {
     /// Equal differences are equally long.
     Linear,
     /// Equal ratios are equally long.
@@ -21,7 +21,7 @@ pub enum Scale {
 
 /// One axis.
 #[derive(Clone, PartialEq, Debug)]
-pub struct Axis {
+pub(crate) struct Axis {
     /// What is on it, with its unit.
     pub title: String,
     /// How.
@@ -36,7 +36,7 @@ pub struct Axis {
 impl Axis {
     /// From nothing to the greatest of some values, rounded up.
     #[must_use]
-    pub fn linear(title: &str, values: impl Iterator<Item = f64>) -> Self {
+    pub(crate) fn linear(title: &str, values: impl Iterator<Item = f64>) -> Self {
         let most = values.filter(|v| v.is_finite()).fold(0.0, f64::max);
         let most = if most > 0.0 { most } else { 1.0 };
         let step = step(most, 5);
@@ -50,7 +50,7 @@ impl Axis {
 
     /// Decades around some values; those that are not positive have no place.
     #[must_use]
-    pub fn log(title: &str, values: impl Iterator<Item = f64>) -> Self {
+    pub(crate) fn log(title: &str, values: impl Iterator<Item = f64>) -> Self {
         let legal = values.filter(|v| v.is_finite() && *v > 0.0);
         let (least, most) = legal.fold((f64::INFINITY, 0.0f64), |(low, high), v| {
             (low.min(v), high.max(v))
@@ -71,7 +71,7 @@ impl Axis {
 
     /// Percentiles of so many values: as many nines as they have.
     #[must_use]
-    pub fn percentiles(title: &str, count: u64) -> Self {
+    pub(crate) fn percentiles(title: &str, count: u64) -> Self {
         let nines = (count.max(10) as f64).log10().clamp(2.0, 5.0);
         Self {
             title: title.to_owned(),
@@ -83,7 +83,7 @@ impl Axis {
 
     /// Where a value stands, from 0 to 1; values beyond the ends stand at them.
     #[must_use]
-    pub fn place(&self, value: f64) -> f64 {
+    pub(crate) fn place(&self, value: f64) -> f64 {
         let at = |value: f64| match self.scale {
             Scale::Linear => value,
             Scale::Log => value.max(f64::MIN_POSITIVE).log10(),
@@ -95,19 +95,19 @@ impl Axis {
 
     /// Whether a value can be drawn.
     #[must_use]
-    pub fn has_place(&self, value: f64) -> bool {
+    pub(crate) fn has_place(&self, value: f64) -> bool {
         value.is_finite() && (self.scale != Scale::Log || value > 0.0)
     }
 
     /// Values with their texts, from least to greatest, that lie on the axis.
     #[must_use]
-    pub fn ticks(&self) -> Vec<(f64, String)> {
+    pub(crate) fn ticks(&self) -> Vec<(f64, String)> {
         self.ticks_thinned(0)
     }
 
     /// As many ticks as have room for their texts along so many units of length.
     #[must_use]
-    pub fn ticks_along(&self, length: f64) -> Vec<(f64, String)> {
+    pub(crate) fn ticks_along(&self, length: f64) -> Vec<(f64, String)> {
         let fitting = (0..THINNING_MAX)
             .map(|thinning| self.ticks_thinned(thinning))
             .find(|ticks| self.fit(ticks, length));

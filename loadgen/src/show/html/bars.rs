@@ -12,7 +12,7 @@ const THICK: f64 = 14.0;
 
 /// One bar.
 #[derive(Clone, PartialEq, Debug)]
-pub struct Bar {
+pub(crate) struct Bar {
     /// What it is of.
     pub label: String,
     /// Its colour.
@@ -25,7 +25,7 @@ pub struct Bar {
 
 /// A plot of bars, the first at the top.
 #[derive(Clone, PartialEq, Debug)]
-pub struct Bars {
+pub(crate) struct Bars {
     /// What it shows, in a few words.
     pub title: String,
     /// What else a reader must know.
@@ -39,7 +39,7 @@ pub struct Bars {
 impl Bars {
     /// The drawing.
     #[must_use]
-    pub fn svg(&self) -> String {
+    pub(crate) fn svg(&self) -> String {
         let values = self.bars.iter().flat_map(|bar| [bar.value, bar.predicted]);
         let axis = Axis::linear(&self.axis, values.flatten());
         let area = self.area();

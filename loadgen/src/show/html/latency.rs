@@ -10,11 +10,11 @@ use super::lines::{Lines, Series};
 const CURVE_POINTS: u32 = 120;
 
 /// One curve by percentile: its name, the number of its colour, and what is drawn.
-pub type Curve<'a> = (&'a str, usize, &'a Latency);
+pub(crate) type Curve<'a> = (&'a str, usize, &'a Latency);
 
 /// Histograms by percentile; nothing where there are none.
 #[must_use]
-pub fn by_percentile(x: &str, y: &str, curves: &[Curve<'_>]) -> Option<Lines> {
+pub(crate) fn by_percentile(x: &str, y: &str, curves: &[Curve<'_>]) -> Option<Lines> {
     let most = curves.iter().map(|(.., latency)| latency.len()).max()?;
     let x = Axis::percentiles(x, most);
     let of = |(name, number, latency): &Curve<'_>| series(name, *number, curve(latency, x.max));
@@ -30,7 +30,7 @@ pub fn by_percentile(x: &str, y: &str, curves: &[Curve<'_>]) -> Option<Lines> {
 
 /// Points in milliseconds over seconds.
 #[must_use]
-pub fn over_time(y: &str, series: Vec<Series>) -> Lines {
+pub(crate) fn over_time(y: &str, series: Vec<Series>) -> Lines {
     Lines {
         title: String::new(),
         note: String::new(),
@@ -42,7 +42,7 @@ pub fn over_time(y: &str, series: Vec<Series>) -> Lines {
 
 /// A curve through points.
 #[must_use]
-pub fn series(name: &str, number: usize, points: Vec<(f64, f64)>) -> Series {
+pub(crate) fn series(name: &str, number: usize, points: Vec<(f64, f64)>) -> Series {
     Series {
         name: name.to_owned(),
         number,

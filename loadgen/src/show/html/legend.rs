@@ -1,11 +1,11 @@
 //! Colours and shapes: by what a reader tells one series from another, in a plot and beside it.
 
 /// Colours that are told apart by day, by night and by the colour-blind; shapes and names help.
-pub const COLOURS: usize = 8;
+pub(crate) const COLOURS: usize = 8;
 
 /// How a series is drawn.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Style {
+pub(crate) enum Style {
     /// A line: what was measured all along.
     Line,
     /// A dashed line: what was predicted.
@@ -16,7 +16,7 @@ pub enum Style {
 
 /// One entry of a legend.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Legend {
+pub(crate) struct Legend {
     /// Its name.
     pub name: String,
     /// Its colour and shape.
@@ -27,6 +27,6 @@ pub struct Legend {
 
 /// The class of a line: its colour.
 #[must_use]
-pub fn line_class(number: usize) -> String {
+pub(crate) fn line_class(number: usize) -> String {
     format!("c{}", number % COLOURS)
 }

@@ -9,7 +9,7 @@ const HEIGHT: f64 = 200.0;
 
 /// One curve.
 #[derive(Clone, PartialEq, Debug)]
-pub struct Series {
+pub(crate) struct Series {
     /// Its name in the legend.
     pub name: String,
     /// Its colour and shape: the same number is the same arm in every plot of a page.
@@ -22,7 +22,7 @@ pub struct Series {
 
 /// A plot of curves.
 #[derive(Clone, PartialEq, Debug)]
-pub struct Lines {
+pub(crate) struct Lines {
     /// What it shows, in a few words.
     pub title: String,
     /// What else a reader must know.
@@ -38,7 +38,7 @@ pub struct Lines {
 impl Lines {
     /// The drawing.
     #[must_use]
-    pub fn svg(&self) -> String {
+    pub(crate) fn svg(&self) -> String {
         let left = ticks_width(&self.y);
         let area = Area {
             left,
@@ -57,7 +57,7 @@ impl Lines {
 
     /// The names of the curves.
     #[must_use]
-    pub fn legend(&self) -> Vec<Legend> {
+    pub(crate) fn legend(&self) -> Vec<Legend> {
         let entry = |series: &Series| Legend {
             name: series.name.clone(),
             number: series.number,

@@ -4,27 +4,25 @@
 //! This module knows how to write it, so that it can be read on a phone, on a wide screen, by
 //! day and by night, and on paper. It knows nothing of what is measured.
 
-pub mod axis;
-pub mod bars;
-pub mod latency;
-pub mod legend;
-pub mod lines;
-pub mod page;
-pub mod ratios;
-pub mod svg;
-pub mod table;
+pub(crate) mod axis;
+pub(crate) mod bars;
+pub(crate) mod latency;
+pub(crate) mod legend;
+pub(crate) mod lines;
+pub(crate) mod page;
+pub(crate) mod ratios;
+pub(crate) mod svg;
+pub(crate) mod table;
 
-pub use axis::{Axis, Scale};
-pub use bars::Bars;
-pub use legend::Style;
-pub use lines::{Lines, Series};
-pub use page::{Block, Page, Section};
-pub use ratios::Ratios;
-pub use table::Table;
+pub(crate) use bars::Bars;
+pub(crate) use legend::Style;
+pub(crate) use lines::{Lines, Series};
+pub(crate) use page::{Block, Page, Section};
+pub(crate) use ratios::Ratios;
 
 /// Text as it may stand in HTML and in attributes.
 #[must_use]
-pub fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

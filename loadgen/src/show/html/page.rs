@@ -7,7 +7,7 @@ use super::{Bars, Lines, Ratios, escape};
 
 /// One report.
 #[derive(Clone, PartialEq, Debug, Default)]
-pub struct Page {
+pub(crate) struct Page {
     /// Its title.
     pub title: String,
     /// What it is about, in a sentence.
@@ -22,7 +22,7 @@ pub struct Page {
 
 /// One section.
 #[derive(Clone, PartialEq, Debug, Default)]
-pub struct Section {
+pub(crate) struct Section {
     /// Its heading.
     pub title: String,
     /// Paragraphs.
@@ -33,7 +33,7 @@ pub struct Section {
 
 /// One piece of a section.
 #[derive(Clone, PartialEq, Debug)]
-pub enum Block {
+pub(crate) enum Block {
     /// A table.
     Table(Table),
     /// Curves.
@@ -47,7 +47,7 @@ pub enum Block {
 impl Page {
     /// The whole file.
     #[must_use]
-    pub fn html(&self) -> String {
+    pub(crate) fn html(&self) -> String {
         let title = escape(&self.title);
         let mut html = format!(
             "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\

@@ -12,7 +12,7 @@ const RATIO_MAX: f64 = 2.0;
 
 /// One figure.
 #[derive(Clone, PartialEq, Debug)]
-pub struct Row {
+pub(crate) struct Row {
     /// Its name.
     pub label: String,
     /// Number of the arm, and measured over predicted.
@@ -21,7 +21,7 @@ pub struct Row {
 
 /// A plot of ratios.
 #[derive(Clone, PartialEq, Debug)]
-pub struct Ratios {
+pub(crate) struct Ratios {
     /// What it shows, in a few words.
     pub title: String,
     /// What else a reader must know.
@@ -37,7 +37,7 @@ pub struct Ratios {
 impl Ratios {
     /// The drawing.
     #[must_use]
-    pub fn svg(&self) -> String {
+    pub(crate) fn svg(&self) -> String {
         let axis = Axis {
             title: "measured / predicted, as a ratio".to_owned(),
             scale: Scale::Log,
@@ -80,7 +80,7 @@ impl Ratios {
 
     /// The names of the arms.
     #[must_use]
-    pub fn legend(&self) -> Vec<Legend> {
+    pub(crate) fn legend(&self) -> Vec<Legend> {
         let entry = |(number, name): &(usize, String)| Legend {
             name: name.clone(),
             number: *number,

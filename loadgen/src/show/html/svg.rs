@@ -10,17 +10,17 @@ use super::escape;
 use super::legend::COLOURS;
 
 /// Width of every drawing.
-pub const WIDTH: f64 = 380.0;
+pub(crate) const WIDTH: f64 = 380.0;
 
 /// Room for one line of text.
-pub const LINE: f64 = 15.0;
+pub(crate) const LINE: f64 = 15.0;
 
 /// Room right of an area: half of the widest text under it, `99.999`.
-pub const MARGIN: f64 = 22.0;
+pub(crate) const MARGIN: f64 = 22.0;
 
 /// A rectangle of a drawing.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub struct Area {
+pub(crate) struct Area {
     /// Its left edge.
     pub left: f64,
     /// Its upper edge.
@@ -34,32 +34,32 @@ pub struct Area {
 impl Area {
     /// Where a value of the horizontal axis stands.
     #[must_use]
-    pub fn x(&self, axis: &Axis, value: f64) -> f64 {
+    pub(crate) fn x(&self, axis: &Axis, value: f64) -> f64 {
         self.left + self.width * axis.place(value)
     }
 
     /// Where a value of the vertical axis stands.
     #[must_use]
-    pub fn y(&self, axis: &Axis, value: f64) -> f64 {
+    pub(crate) fn y(&self, axis: &Axis, value: f64) -> f64 {
         self.top + self.height * (1.0 - axis.place(value))
     }
 
     /// The lower edge.
     #[must_use]
-    pub fn bottom(&self) -> f64 {
+    pub(crate) fn bottom(&self) -> f64 {
         self.top + self.height
     }
 
     /// The right edge.
     #[must_use]
-    pub fn right(&self) -> f64 {
+    pub(crate) fn right(&self) -> f64 {
         self.left + self.width
     }
 }
 
 /// A drawing that is being made.
 #[derive(Debug)]
-pub struct Drawing {
+pub(crate) struct Drawing {
     text: String,
     height: f64,
     label: String,
@@ -67,7 +67,7 @@ pub struct Drawing {
 
 /// Where a text stands at its point.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Anchor {
+pub(crate) enum Anchor {
     /// It begins there.
     Start,
     /// Its middle is there.
@@ -79,7 +79,7 @@ pub enum Anchor {
 impl Drawing {
     /// An empty one; `label` is what is read out to those who do not see it.
     #[must_use]
-    pub fn new(height: f64, label: &str) -> Self {
+    pub(crate) fn new(height: f64, label: &str) -> Self {
         Self {
             text: String::new(),
             height,
@@ -88,13 +88,13 @@ impl Drawing {
     }
 
     /// Any element, already written.
-    pub fn push(&mut self, element: &str) {
+    pub(crate) fn push(&mut self, element: &str) {
         self.text.push_str(element);
         self.text.push('\n');
     }
 
     /// A straight line.
-    pub fn line(&mut self, class: &str, from: (f64, f64), to: (f64, f64)) {
+    pub(crate) fn line(&mut self, class: &str, from: (f64, f64), to: (f64, f64)) {
         let ((x1, y1), (x2, y2)) = (from, to);
         self.push(&format!(
             "<line class=\"{class}\" x1=\"{x1:.1}\" y1=\"{y1:.1}\" x2=\"{x2:.1}\" y2=\"{y2:.1}\"/>"
@@ -102,7 +102,7 @@ impl Drawing {
     }
 
     /// A text with its base line at a point.
-    pub fn text(&mut self, class: &str, at: (f64, f64), anchor: Anchor, text: &str) {
+    pub(crate) fn text(&mut self, class: &str, at: (f64, f64), anchor: Anchor, text: &str) {
         let anchor = match anchor {
             Anchor::Start => "start",
             Anchor::Middle => "middle",
@@ -117,7 +117,7 @@ impl Drawing {
     }
 
     /// A line through points.
-    pub fn path(&mut self, class: &str, points: &[(f64, f64)]) {
+    pub(crate) fn path(&mut self, class: &str, points: &[(f64, f64)]) {
         if points.len() < 2 {
             return;
         }
@@ -132,7 +132,7 @@ impl Drawing {
 
     /// A mark at a point; the shape goes with the series, so that it is told apart without
     /// colours.
-    pub fn mark(&mut self, series: usize, (x, y): (f64, f64)) {
+    pub(crate) fn mark(&mut self, series: usize, (x, y): (f64, f64)) {
         let class = format!("mark c{}", series % COLOURS);
         let element = match series % 4 {
             0 => format!("<circle class=\"{class}\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3.2\"/>"),
@@ -154,7 +154,7 @@ impl Drawing {
     }
 
     /// The horizontal axis under an area: grid, ticks and title.
-    pub fn horizontal(&mut self, area: &Area, axis: &Axis) {
+    pub(crate) fn horizontal(&mut self, area: &Area, axis: &Axis) {
         for (value, text) in axis.ticks_along(area.width) {
             let x = area.x(axis, value);
             self.line("grid", (x, area.top), (x, area.bottom()));
@@ -173,7 +173,7 @@ impl Drawing {
     }
 
     /// The vertical axis left of an area; its title stands above, where it can be read.
-    pub fn vertical(&mut self, area: &Area, axis: &Axis) {
+    pub(crate) fn vertical(&mut self, area: &Area, axis: &Axis) {
         for (value, text) in axis.ticks() {
             let y = area.y(axis, value);
             self.line("grid", (area.left, y), (area.right(), y));
@@ -184,13 +184,13 @@ impl Drawing {
 
     /// What was drawn, without a frame.
     #[must_use]
-    pub fn into_elements(self) -> String {
+    pub(crate) fn into_elements(self) -> String {
         self.text
     }
 
     /// The element.
     #[must_use]
-    pub fn finish(self) -> String {
+    pub(crate) fn finish(self) -> String {
         format!(
             "<svg viewBox=\"0 0 {WIDTH} {:.0}\" role=\"img\" aria-label=\"{}\">\n{}</svg>\n",
             self.height,
@@ -202,7 +202,7 @@ impl Drawing {
 
 /// How wide the texts of a vertical axis are.
 #[must_use]
-pub fn ticks_width(axis: &Axis) -> f64 {
+pub(crate) fn ticks_width(axis: &Axis) -> f64 {
     let longest = axis
         .ticks()
         .iter()

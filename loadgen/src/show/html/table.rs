@@ -4,7 +4,7 @@ use super::escape;
 
 /// One cell.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Cell {
+pub(crate) struct Cell {
     /// What it says.
     pub main: String,
     /// What stands small below it.
@@ -16,7 +16,7 @@ pub struct Cell {
 impl Cell {
     /// A value alone.
     #[must_use]
-    pub fn new(main: impl Into<String>) -> Self {
+    pub(crate) fn new(main: impl Into<String>) -> Self {
         Self {
             main: main.into(),
             ..Self::default()
@@ -25,14 +25,14 @@ impl Cell {
 
     /// A value that may not be known.
     #[must_use]
-    pub fn of<T>(value: Option<T>, text: impl Fn(T) -> String) -> Self {
+    pub(crate) fn of<T>(value: Option<T>, text: impl Fn(T) -> String) -> Self {
         Self::new(value.map_or_else(|| "–".to_owned(), text))
     }
 }
 
 /// A table; the first column names the row.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Table {
+pub(crate) struct Table {
     /// What it shows, in a few words.
     pub title: String,
     /// What else a reader must know.
@@ -46,7 +46,7 @@ pub struct Table {
 impl Table {
     /// The elements.
     #[must_use]
-    pub fn html(&self) -> String {
+    pub(crate) fn html(&self) -> String {
         let mut html = format!("<figure class=\"wide\"><h3>{}</h3>\n", escape(&self.title));
         html.push_str("<div class=\"scroll\"><table>\n<thead><tr>");
         for name in &self.head {
