@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::base::transport::Transport;
-use crate::figures::of_arm;
+use crate::figures::took;
 use crate::model::claims::{SEED_POLL_BYTES, SEED_PUSH_BYTES};
 
 use super::cell::{ArmResult, Cell};
@@ -54,24 +54,24 @@ fn row(cell: &Cell, arm: &ArmResult, idle: Option<&Cell>) -> Row {
         updates_per_second: cell.workload.rate_of_a_client(),
         claimed_bytes: claimed(arm),
         app_bytes_per_empty_request: idle.zip(silent).and_then(of_a_request),
-        app_bytes_per_delivery: arm.median(&of_arm::APP_BYTES),
-        wire_bytes_per_delivery: arm.median(&of_arm::WIRE_BYTES),
+        app_bytes_per_delivery: arm.median(&took::APP_BYTES),
+        wire_bytes_per_delivery: arm.median(&took::WIRE_BYTES),
         app_bytes_per_idle_hour: hour(silent.and_then(app)),
-        wire_bytes_per_idle_hour: hour(silent.and_then(|arm| arm.median(&of_arm::WIRE_RATE))),
+        wire_bytes_per_idle_hour: hour(silent.and_then(|arm| arm.median(&took::WIRE_RATE))),
     }
 }
 
 /// Bytes of a request and its answer, at the socket; none where nothing was asked.
 fn of_a_request((cell, arm): (&Cell, &ArmResult)) -> Option<f64> {
-    let requests = arm.median(&of_arm::REQUESTS_RATE)?;
+    let requests = arm.median(&took::REQUESTS_RATE)?;
     let bytes = f64::from(cell.workload.clients) * app(arm)? / requests;
     bytes.is_finite().then_some(bytes)
 }
 
 /// Bytes of a client in a second, at the socket.
 fn app(arm: &ArmResult) -> Option<f64> {
-    let up = arm.median(&of_arm::APP_UP_RATE)?;
-    Some(up + arm.median(&of_arm::APP_DOWN_RATE)?)
+    let up = arm.median(&took::APP_UP_RATE)?;
+    Some(up + arm.median(&took::APP_DOWN_RATE)?)
 }
 
 fn claimed(arm: &ArmResult) -> Option<(f64, f64)> {
@@ -106,7 +106,7 @@ mod tests {
         let poll = &rows[4];
         assert!(poll.app_bytes_per_delivery > Some(0.0), "{poll:?}");
         let silent = &comparison.cells[3].arms[4];
-        let hour = silent.median(&of_arm::WIRE_RATE);
+        let hour = silent.median(&took::WIRE_RATE);
         assert_eq!(poll.wire_bytes_per_idle_hour, hour.map(|b| 3600.0 * b));
         // One poll in two seconds.
         let request = app(silent).map(|bytes| 2.0 * bytes).expect("measured");

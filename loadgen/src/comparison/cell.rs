@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::figures::arm::Arm;
-use crate::figures::of_arm::{ArmFigure, COMPARED, Seen};
+use crate::figures::arm_figure::{ArmFigure, Seen};
+use crate::figures::of_arm::COMPARED;
 use crate::figures::range::Range;
 use crate::measure::stats::Latency;
 use crate::plan::workload::Workload;

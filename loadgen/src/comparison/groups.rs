@@ -1,8 +1,9 @@
 //! The tables of a comparison: which figures stand together, and how a value is written.
 
 use crate::base::number;
-use crate::figures::of_arm::{self, ArmFigure};
+use crate::figures::arm_figure::ArmFigure;
 use crate::figures::unit::Unit;
+use crate::figures::{got, took};
 
 use super::cell::{ArmResult, Cell};
 use super::figure::Figure;
@@ -25,22 +26,22 @@ pub(crate) const GROUPS: &[Group] = &[
         note: "Merged updates came in one answer with a later one: they arrived, and nobody saw \
                them alone.",
         figures: &[
-            &of_arm::REACH,
-            &of_arm::LOST,
-            &of_arm::MERGED,
-            &of_arm::LEFT_OUT,
-            &of_arm::OUTDATED,
+            &got::REACH,
+            &got::LOST,
+            &got::MERGED,
+            &got::LEFT_OUT,
+            &got::OUTDATED,
         ],
     },
     Group {
         title: "Staleness",
         note: "From the intended publish time to the read that brought the update.",
         figures: &[
-            &of_arm::STALENESS_P50,
-            &of_arm::STALENESS_P95,
-            &of_arm::STALENESS_P99,
-            &of_arm::STALENESS_P999,
-            &of_arm::STALENESS_MAX,
+            &got::STALENESS_P50,
+            &got::STALENESS_P95,
+            &got::STALENESS_P99,
+            &got::STALENESS_P999,
+            &got::STALENESS_MAX,
         ],
     },
     Group {
@@ -48,12 +49,12 @@ pub(crate) const GROUPS: &[Group] = &[
         note: "Polls are scheduled, with phases spread evenly; one that comes due while the one \
                before has no answer counts as late.",
         figures: &[
-            &of_arm::REQUESTS_RATE,
-            &of_arm::REQUESTS_PER_DELIVERY,
-            &of_arm::EMPTY,
-            &of_arm::LATE_SHARE,
-            &of_arm::ANSWER_P50,
-            &of_arm::ANSWER_P99,
+            &took::REQUESTS_RATE,
+            &took::REQUESTS_PER_DELIVERY,
+            &took::EMPTY,
+            &took::LATE_SHARE,
+            &took::ANSWER_P50,
+            &took::ANSWER_P99,
         ],
     },
     Group {
@@ -61,21 +62,21 @@ pub(crate) const GROUPS: &[Group] = &[
         note: "Both directions. Wire: with the heads of TCP and IP and every acknowledgement, as \
                TCP counted its segments. Ethernet is an estimate.",
         figures: &[
-            &of_arm::APP_BYTES,
-            &of_arm::WIRE_BYTES,
-            &of_arm::ETHERNET_BYTES,
-            &of_arm::SEGMENTS,
+            &took::APP_BYTES,
+            &took::WIRE_BYTES,
+            &took::ETHERNET_BYTES,
+            &took::SEGMENTS,
         ],
     },
     Group {
         title: "Bytes of a client in a second",
         note: "",
         figures: &[
-            &of_arm::APP_UP_RATE,
-            &of_arm::APP_DOWN_RATE,
-            &of_arm::WIRE_UP_RATE,
-            &of_arm::WIRE_DOWN_RATE,
-            &of_arm::WIRE_RATE,
+            &took::APP_UP_RATE,
+            &took::APP_DOWN_RATE,
+            &took::WIRE_UP_RATE,
+            &took::WIRE_DOWN_RATE,
+            &took::WIRE_RATE,
         ],
     },
     Group {
@@ -83,10 +84,10 @@ pub(crate) const GROUPS: &[Group] = &[
         note: "Known only for arms that ran alone. Memory of the kernel is for both ends, since \
                both are on this host.",
         figures: &[
-            &of_arm::CPU_PER_DELIVERY,
-            &of_arm::CPU_PER_CLIENT,
-            &of_arm::MEMORY,
-            &of_arm::KERNEL_MEMORY,
+            &took::CPU_PER_DELIVERY,
+            &took::CPU_PER_CLIENT,
+            &took::MEMORY,
+            &took::KERNEL_MEMORY,
         ],
     },
 ];
@@ -200,7 +201,7 @@ mod tests {
 
     #[test]
     fn a_loss_of_one_is_never_rounded_away() {
-        let reach = &of_arm::REACH;
+        let reach = &got::REACH;
         let cases = [
             (100.0, "100 %"),
             (99.99, "99.99 %"),

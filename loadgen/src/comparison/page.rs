@@ -1,7 +1,9 @@
 //! The comparison as an HTML page: tables, and the plots that belong to them.
 
 use crate::base::number;
-use crate::figures::of_arm::{self, ArmFigure};
+use crate::figures::arm_figure::ArmFigure;
+use crate::figures::of_arm::COMPARED;
+use crate::figures::{got, took};
 use crate::measure::stats::Latency;
 use crate::show::html::bars::{Bar, Bars};
 use crate::show::html::latency::{self, Curve, by_percentile, series};
@@ -88,7 +90,7 @@ fn alerts(comparison: &Comparison) -> Vec<String> {
     let failed = comparison.thresholds.iter().filter(|t| !t.passed);
     alerts.extend(failed.map(|t| format!("Threshold failed: {}", t.expression)));
     for cell in &comparison.cells {
-        let lost = cell.arms.iter().filter_map(|arm| arm.median(&of_arm::LOST));
+        let lost = cell.arms.iter().filter_map(|arm| arm.median(&got::LOST));
         let lost: f64 = lost.sum();
         if lost > 0.0 {
             alerts.push(format!("{}: deliveries were lost", cell.name));
@@ -130,8 +132,8 @@ fn cell(cell: &Cell, names: &Names) -> Section {
     blocks.extend(percentiles(cell, names).map(Block::Lines));
     blocks.extend(over_time(cell, names).map(Block::Lines));
     let bars = [
-        (&of_arm::WIRE_BYTES, "bytes on the wire (IP + TCP)", 1.0),
-        (&of_arm::CPU_PER_DELIVERY, "CPU of the server in µs", 1.0),
+        (&took::WIRE_BYTES, "bytes on the wire (IP + TCP)", 1.0),
+        (&took::CPU_PER_DELIVERY, "CPU of the server in µs", 1.0),
     ];
     for (kind, axis, scale) in bars {
         blocks.extend(self::bars(cell, names, kind, axis, scale).map(Block::Bars));
@@ -262,7 +264,7 @@ fn ratios(cell: &Cell, names: &Names) -> Option<Ratios> {
             .filter_map(|arm| ratio(arm, kind))
             .collect(),
     };
-    let mut rows: Vec<Row> = of_arm::COMPARED.iter().map(row).collect();
+    let mut rows: Vec<Row> = COMPARED.iter().map(row).collect();
     rows.retain(|row| !row.ratios.is_empty());
     if rows.is_empty() {
         return None;

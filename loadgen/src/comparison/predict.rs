@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::base::transport::Transport;
 use crate::figures::arm::Arm;
-use crate::figures::of_arm;
+use crate::figures::{got, took};
 use crate::model::cost::EXCHANGE_SEGMENTS;
 use crate::model::poll::{Carries, Exchange};
 use crate::model::push::Keepalive;
@@ -123,24 +123,21 @@ fn of_poll(model: &Poll, arm: &Arm, workload: &Workload) -> Predictions {
     let mut found = Predictions::new();
     let tolerance = Some(POLL_TOLERANCE_PERCENT);
     requests(&mut found, model.requests(), workload, tolerance);
-    found.insert(of_arm::EMPTY.name, (100.0 * model.empty_share(), tolerance));
+    found.insert(took::EMPTY.name, (100.0 * model.empty_share(), tolerance));
     let unseen = 100.0 * (1.0 - model.seen_share());
-    found.insert(
-        of_arm::OUTDATED.name,
-        (100.0 * model.outdated_share(), None),
-    );
+    found.insert(got::OUTDATED.name, (100.0 * model.outdated_share(), None));
     let mut delivered = workload.rate_of_a_client();
     if arm.newest {
-        found.insert(of_arm::LEFT_OUT.name, (unseen, None));
+        found.insert(got::LEFT_OUT.name, (unseen, None));
         delivered *= model.seen_share();
     } else {
-        found.insert(of_arm::MERGED.name, (unseen, None));
+        found.insert(got::MERGED.name, (unseen, None));
         staleness(&mut found, |quantile| model.staleness(quantile));
     }
     for name in [
-        of_arm::STALENESS_P50.name,
-        of_arm::STALENESS_P95.name,
-        of_arm::STALENESS_MAX.name,
+        got::STALENESS_P50.name,
+        got::STALENESS_P95.name,
+        got::STALENESS_MAX.name,
     ] {
         found
             .entry(name)
@@ -162,7 +159,7 @@ fn of_ask(arm: &Arm, workload: &Workload) -> Predictions {
     let mut found = Predictions::new();
     let each = 1.0 / interval;
     requests(&mut found, each, workload, Some(POLL_TOLERANCE_PERCENT));
-    found.insert(of_arm::REQUESTS_PER_DELIVERY.name, (1.0, None));
+    found.insert(took::REQUESTS_PER_DELIVERY.name, (1.0, None));
     per_delivery(&mut found, exchange, 1.0);
     per_second(&mut found, exchange * each);
     found
@@ -193,16 +190,13 @@ fn of_long_poll(result: &ArmResult, arm: &Arm, workload: &Workload, alone: bool)
     let tolerance = Some(LONG_POLL_TOLERANCE_PERCENT);
     let each = model.requests_within(arm.traffic.window_seconds);
     requests(&mut found, each, workload, tolerance);
-    found.insert(of_arm::EMPTY.name, (100.0 * model.empty_share(), None));
-    found.insert(
-        of_arm::MERGED.name,
-        (100.0 * (1.0 - model.seen_share()), None),
-    );
+    found.insert(took::EMPTY.name, (100.0 * model.empty_share(), None));
+    found.insert(got::MERGED.name, (100.0 * (1.0 - model.seen_share()), None));
     if alone && drain.is_some() {
         staleness(&mut found, |quantile| {
             model.staleness(quantile) + quantile * seconds(drain)
         });
-        let p50 = found.entry(of_arm::STALENESS_P50.name);
+        let p50 = found.entry(got::STALENESS_P50.name);
         p50.and_modify(|(_, bound)| *bound = tolerance);
     }
     everything_arrives(&mut found);
@@ -216,18 +210,12 @@ fn of_push(model: &Push, workload: &Workload, alone: bool) -> Predictions {
     let rate = workload.rate_of_a_client();
     if alone && model.sends_per_second.is_finite() && model.conflate.is_none() {
         staleness(&mut found, |quantile| model.staleness(quantile));
-        found.insert(
-            of_arm::OUTDATED.name,
-            (100.0 * model.outdated_share(), None),
-        );
+        found.insert(got::OUTDATED.name, (100.0 * model.outdated_share(), None));
     }
     let delivered = model.pushes();
     everything_arrives(&mut found);
     if model.conflate.is_some() && rate > 0.0 {
-        found.insert(
-            of_arm::LEFT_OUT.name,
-            (100.0 * (1.0 - delivered / rate), None),
-        );
+        found.insert(got::LEFT_OUT.name, (100.0 * (1.0 - delivered / rate), None));
     }
     let cost = model.cost();
     per_delivery(&mut found, cost, delivered);
@@ -236,25 +224,25 @@ fn of_push(model: &Push, workload: &Workload, alone: bool) -> Predictions {
 }
 
 fn everything_arrives(found: &mut Predictions) {
-    found.insert(of_arm::REACH.name, (100.0, Some(0.0)));
-    found.insert(of_arm::LOST.name, (0.0, Some(0.0)));
+    found.insert(got::REACH.name, (100.0, Some(0.0)));
+    found.insert(got::LOST.name, (0.0, Some(0.0)));
 }
 
 fn requests(found: &mut Predictions, each: f64, workload: &Workload, tolerance: Option<f64>) {
     let all = each * f64::from(workload.clients);
-    found.insert(of_arm::REQUESTS_RATE.name, (all, tolerance));
+    found.insert(took::REQUESTS_RATE.name, (all, tolerance));
     let rate = workload.rate_of_a_client();
-    found.insert(of_arm::REQUESTS_PER_DELIVERY.name, (each / rate, None));
+    found.insert(took::REQUESTS_PER_DELIVERY.name, (each / rate, None));
 }
 
 fn staleness(found: &mut Predictions, at: impl Fn(f64) -> f64) {
     let places = [
-        (of_arm::STALENESS_MEAN.name, 0.5),
-        (of_arm::STALENESS_P50.name, 0.5),
-        (of_arm::STALENESS_P95.name, 0.95),
-        (of_arm::STALENESS_P99.name, 0.99),
-        (of_arm::STALENESS_P999.name, 0.999),
-        (of_arm::STALENESS_MAX.name, 1.0),
+        (got::STALENESS_MEAN.name, 0.5),
+        (got::STALENESS_P50.name, 0.5),
+        (got::STALENESS_P95.name, 0.95),
+        (got::STALENESS_P99.name, 0.99),
+        (got::STALENESS_P999.name, 0.999),
+        (got::STALENESS_MAX.name, 1.0),
     ];
     for (name, quantile) in places {
         found.insert(name, (1e6 * at(quantile), None));
@@ -268,15 +256,15 @@ fn bytes(found: &mut Predictions, cost: Cost, delivered: f64, arm: &Arm) {
 }
 
 fn per_delivery(found: &mut Predictions, cost: Cost, delivered: f64) {
-    found.insert(of_arm::APP_BYTES.name, (cost.app / delivered, None));
+    found.insert(took::APP_BYTES.name, (cost.app / delivered, None));
     let wire = cost.wire(crate::model::cost::SEGMENT_HEAD_BYTES);
-    found.insert(of_arm::WIRE_BYTES.name, (wire / delivered, None));
-    found.insert(of_arm::SEGMENTS.name, (cost.segments / delivered, None));
+    found.insert(took::WIRE_BYTES.name, (wire / delivered, None));
+    found.insert(took::SEGMENTS.name, (cost.segments / delivered, None));
 }
 
 fn per_second(found: &mut Predictions, cost: Cost) {
     let wire = cost.wire(crate::model::cost::SEGMENT_HEAD_BYTES);
-    found.insert(of_arm::WIRE_RATE.name, (wire, None));
+    found.insert(took::WIRE_RATE.name, (wire, None));
 }
 
 fn traffic(workload: &Workload) -> Traffic {

@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::figures::arm::ArmDeliveries;
 use crate::figures::arm_bounds::ArmBound;
+use crate::figures::got::REACH;
 use crate::figures::histogram::Histogram;
 use crate::figures::metric::Figures;
-use crate::figures::of_arm::REACH;
 use crate::figures::of_run::RunKey;
 use crate::figures::thresholds::Outcome;
 use crate::host::sample::Machine;

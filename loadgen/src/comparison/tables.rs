@@ -2,7 +2,8 @@
 //! and what every figure means.
 
 use crate::base::number;
-use crate::figures::of_arm::{ArmFigure, COMPARED};
+use crate::figures::arm_figure::ArmFigure;
+use crate::figures::of_arm::COMPARED;
 use crate::show::html::axis::Axis;
 use crate::show::html::table::{Cell, Table};
 use crate::show::html::{Block, Lines, Section, Series, Style};

@@ -1,7 +1,7 @@
 //! The comparison for people at a terminal: a table for each group of figures, within 80 columns.
 
 use crate::base::number;
-use crate::figures::of_arm::ArmFigure;
+use crate::figures::arm_figure::ArmFigure;
 use crate::show::text::{COLUMNS, Lines, broken, columns, or_dash};
 
 use super::cell::{ArmResult, Cell};

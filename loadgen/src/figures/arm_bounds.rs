@@ -1,7 +1,8 @@
 //! Which figures of an arm `--fail ARM.NAME` knows, by what name, and what of several repeats is
 //! held against a bound.
 
-use super::of_arm::{self, ArmFigure, Seen};
+use super::arm_figure::{ArmFigure, Seen};
+use super::{got, took};
 
 use Over::{Due, Least, Most, Sum};
 
@@ -30,28 +31,24 @@ enum Over {
 
 /// All of them.
 pub(crate) const ARM_BOUNDS: &[ArmBound] = &[
-    bound("reach", Least, &of_arm::REACH),
-    bound("expected", Due, &of_arm::EXPECTED),
-    bound("received", Due, &of_arm::RECEIVED),
-    bound("lost", Due, &of_arm::LOST),
-    bound("duplicated", Due, &of_arm::DUPLICATED),
-    bound("reordered", Due, &of_arm::REORDERED),
-    bound("merged", Most, &of_arm::MERGED),
-    bound("outdated", Most, &of_arm::OUTDATED),
-    bound("requests_rate", Most, &of_arm::REQUESTS_RATE),
-    bound(
-        "requests_per_delivery",
-        Most,
-        &of_arm::REQUESTS_PER_DELIVERY,
-    ),
-    bound("empty", Most, &of_arm::EMPTY),
-    bound("late", Sum, &of_arm::LATE),
-    bound("broken", Sum, &of_arm::BROKEN),
-    bound("app_bytes", Most, &of_arm::APP_BYTES),
-    bound("wire_bytes", Most, &of_arm::WIRE_BYTES),
-    bound("connected", Least, &of_arm::CONNECTED),
-    bound("rss_per_conn", Most, &of_arm::MEMORY),
-    bound("cpu_per_delivery", Most, &of_arm::CPU_PER_DELIVERY),
+    bound("reach", Least, &got::REACH),
+    bound("expected", Due, &got::EXPECTED),
+    bound("received", Due, &got::RECEIVED),
+    bound("lost", Due, &got::LOST),
+    bound("duplicated", Due, &got::DUPLICATED),
+    bound("reordered", Due, &got::REORDERED),
+    bound("merged", Most, &got::MERGED),
+    bound("outdated", Most, &got::OUTDATED),
+    bound("requests_rate", Most, &took::REQUESTS_RATE),
+    bound("requests_per_delivery", Most, &took::REQUESTS_PER_DELIVERY),
+    bound("empty", Most, &took::EMPTY),
+    bound("late", Sum, &took::LATE),
+    bound("broken", Sum, &took::BROKEN),
+    bound("app_bytes", Most, &took::APP_BYTES),
+    bound("wire_bytes", Most, &took::WIRE_BYTES),
+    bound("connected", Least, &took::CONNECTED),
+    bound("rss_per_conn", Most, &took::MEMORY),
+    bound("cpu_per_delivery", Most, &took::CPU_PER_DELIVERY),
 ];
 
 const fn bound(name: &'static str, over: Over, figure: &'static ArmFigure) -> ArmBound {

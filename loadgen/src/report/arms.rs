@@ -12,7 +12,8 @@ use crate::plan::arms::size;
 use crate::recording::measured::Measured;
 
 use crate::figures::arm::{Arm, ArmConnect, ArmDeliveries, ArmServer, ArmTraffic, ArmWire};
-use crate::figures::of_arm::{RANGED, Seen};
+use crate::figures::arm_figure::Seen;
+use crate::figures::of_arm::RANGED;
 use crate::figures::range::{Range, ranges};
 use crate::recording::{Memory, Run};
 

@@ -7,9 +7,9 @@ use serde::Serialize;
 
 use crate::figures::arm::Arm;
 use crate::figures::arm_bounds::ArmBound;
+use crate::figures::arm_figure::Seen;
 use crate::figures::histogram::Histogram;
 use crate::figures::metric::Figures;
-use crate::figures::of_arm::Seen;
 use crate::figures::of_run::RunKey;
 use crate::figures::range::Range;
 use crate::figures::thresholds::Outcome;

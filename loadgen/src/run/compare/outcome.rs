@@ -7,7 +7,8 @@ use crate::comparison::cell::{ArmResult, Cell};
 use crate::comparison::crossing::{Crossing, Point};
 use crate::comparison::result::Comparison;
 use crate::comparison::{bytes, lubbers, predict};
-use crate::figures::of_arm::{self, ArmFigure};
+use crate::figures::arm_figure::ArmFigure;
+use crate::figures::took;
 use crate::model::claims::LUBBERS_CLIENTS;
 use crate::model::{Cost, Poll, Push, crossover};
 use crate::plan::presets::{Scenario, Shows};
@@ -41,8 +42,8 @@ fn cases(cells: &[Cell]) -> Vec<lubbers::Row> {
         let rates = |transport: Transport| {
             let arm = arm_of(cell, transport)?;
             let sum = |up: &ArmFigure, down: &ArmFigure| Some(arm.median(up)? + arm.median(down)?);
-            let app = sum(&of_arm::APP_UP_RATE, &of_arm::APP_DOWN_RATE);
-            let wire = arm.median(&of_arm::WIRE_RATE);
+            let app = sum(&took::APP_UP_RATE, &took::APP_DOWN_RATE);
+            let wire = arm.median(&took::WIRE_RATE);
             Some((app.map(|b| row.megabits(b)), wire.map(|b| row.megabits(b))))
         };
         let (poll, push) = (rates(Transport::Poll), rates(Transport::Ws));
@@ -88,7 +89,7 @@ fn crossing(cells: &[Cell], poll: &str, push: &str) -> Option<Crossing> {
         let arm = cell.arms.iter().find(|arm| arm.name == name);
         arm.cloned()
     };
-    let wire = &of_arm::WIRE_RATE;
+    let wire = &took::WIRE_RATE;
     let point = |cell: &Cell| {
         Some(Point {
             rate: cell.workload.rate_of_a_client(),
@@ -154,7 +155,7 @@ fn predicted_points(models: &(Poll, Push)) -> Vec<Point> {
 
 /// Push over pull: the server's CPU for a client and second, each arm being alone.
 fn cpu_ratios(cell: &Cell) -> Vec<String> {
-    let cpu = |arm: &ArmResult| arm.median(&of_arm::CPU_PER_CLIENT);
+    let cpu = |arm: &ArmResult| arm.median(&took::CPU_PER_CLIENT);
     let is_pull = |arm: &&ArmResult| {
         let arm = arm.arm();
         arm.is_some_and(|arm| arm.transport == Transport::Poll)
