@@ -2,8 +2,9 @@
 //! every transport, and comparisons of transports with what theory predicts.
 //!
 //! ```text
-//!  cli -> run -> comparison -> report -> recording <- lines <- plan <- options
-//!          |                                            |
+//!  cli -> run -> comparison, report -> recording <- lines <- plan <- options
+//!          |              |                           |
+//!          |              +-> figures, show           |
 //!          +== a process each, JSON lines ==========> worker -> speak, measure
 //! ```
 //!
