@@ -1,7 +1,7 @@
 //! What theory says: the closed forms behind the predicted column of a comparison.
 //!
 //! Pure functions of a few numbers, in seconds and bytes. They know nothing of a run; what is
-//! predicted for which figure is decided by [`crate::comparison`]. docs/push-vs-polling.md has
+//! predicted for which figure is decided by `comparison`. docs/push-vs-polling.md has
 //! the formulas in one table, with where they come from; a small simulation in the tests agrees
 //! with each of them to less than one percent.
 //!

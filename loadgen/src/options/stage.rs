@@ -1,6 +1,6 @@
 //! `--stage`: a run that changes while it lasts, one stage behind the other.
 //!
-//! Reads what a stage is; what it does is in [`crate::run::stages`]. Subscribers stay through all
+//! Reads what a stage is; what it does is in `run::stages`. Subscribers stay through all
 //! stages and are the ones that are measured: storms and churn are what a crowd does beside them.
 
 use std::time::Duration;

@@ -1,6 +1,6 @@
 //! What a comparison runs: cells of one workload each, and the arms that meet it.
 //!
-//! Data alone; [`crate::run::compare`] does what stands here. A preset is a list of cells, and
+//! Data alone; `run::compare` does what stands here. A preset is a list of cells, and
 //! so is a comparison that names its transports and rates itself.
 
 mod arm;
