@@ -73,12 +73,7 @@ impl Report {
             warnings: Vec::new(),
             thresholds: Vec::new(),
             histograms: histograms(&run, &all),
-            arm_histograms: all
-                .round
-                .arms
-                .iter()
-                .map(|it| it.corrected.clone())
-                .collect(),
+            arm_histograms: arm_histograms(&run, &all),
             run,
         };
         if report.stages.is_empty() {
@@ -101,6 +96,13 @@ fn basis(pace: Pace) -> &'static str {
              server lowers the rate and hides from these percentiles (coordinated omission)"
         }
     }
+}
+
+/// The staleness of each arm; an empty one where nothing was published.
+fn arm_histograms(run: &Run, all: &Measured) -> Vec<Latency> {
+    let places = 0..run.plan.arms.len();
+    let of = |place: usize| all.round.arms.get(place).map(|it| it.corrected.clone());
+    places.map(|place| of(place).unwrap_or_default()).collect()
 }
 
 fn histograms(run: &Run, all: &Measured) -> BTreeMap<Histogram, Latency> {
@@ -128,6 +130,7 @@ mod tests {
     use super::super::{page, text};
     use super::*;
     use crate::base::golden;
+    use crate::figures::arm_bounds::{ARM_BOUNDS, ArmBound};
     use crate::figures::metric::Figures;
     use crate::figures::of_run::{OF_RUN, RunFigure};
     use crate::recording::synthetic;
@@ -144,11 +147,31 @@ mod tests {
         golden::check("stages.txt", &shown(synthetic::staged()));
     }
 
+    /// Every figure that a bound can be on, by its name.
+    fn figures(run: Run) -> BTreeMap<String, f64> {
+        let report = Report::new(run);
+        let number = |figure: &RunFigure| {
+            let value = report.number(figure.key)?;
+            Some((figure.bound.to_owned(), value))
+        };
+        let mut figures: BTreeMap<_, _> = OF_RUN.iter().filter_map(number).collect();
+        for arm in report.arm_names() {
+            let number = |bound: &ArmBound| {
+                let value = report.arm_number(&arm, bound)?;
+                Some((format!("{arm}.{}", bound.name), value))
+            };
+            figures.extend(ARM_BOUNDS.iter().filter_map(number));
+        }
+        figures
+    }
+
     #[test]
     fn every_figure_of_a_run_is_what_it_was() {
-        let report = Report::new(synthetic::whole());
-        let number = |figure: &RunFigure| Some((figure.bound, report.number(figure.key)?));
-        let numbers: BTreeMap<_, _> = OF_RUN.iter().filter_map(number).collect();
-        golden::check("figures.txt", &format!("{numbers:#?}\n"));
+        let whole = figures(synthetic::whole());
+        let mut held = synthetic::whole();
+        held.repeats.clear();
+        let held = figures(held);
+        let text = format!("measured {whole:#?}\nheld only {held:#?}\n");
+        golden::check("figures.txt", &text);
     }
 }
