@@ -49,7 +49,8 @@ pub(crate) fn check_dead(sources: &Crate) -> Vec<String> {
         .iter()
         .flat_map(|source| {
             let child = |name: &String| [source.module.as_slice(), &[name.clone()]].concat();
-            source.declared.iter().map(child)
+            let all = source.declared.iter().chain(&source.declared_for_tests);
+            all.map(child).collect::<Vec<_>>()
         })
         .collect();
     let is_dead = |module: &Vec<String>| !module.is_empty() && !declared.contains(module);

@@ -34,8 +34,10 @@ pub(crate) struct Source {
     pub(crate) module: Path,
     /// Whether all of it is tests.
     pub(crate) is_test: bool,
-    /// The modules that it declares and that are files of their own, those of tests too.
+    /// The modules that it declares and that are files of their own.
     pub(crate) declared: Vec<String>,
+    /// Those that it declares for tests alone.
+    pub(crate) declared_for_tests: Vec<String>,
     /// Every path in the code, in `use` lines, types, calls and macros alike; a name alone is a
     /// path too.
     pub(crate) paths: Vec<Path>,
@@ -64,7 +66,7 @@ impl Source {
     pub(crate) fn new(file: &File, root: &str) -> Self {
         let parsed =
             syn::parse_file(&file.text).unwrap_or_else(|why| panic!("{}: {why}", file.path));
-        let declared = declared(&parsed.items);
+        let (for_tests, declared) = declared(&parsed.items);
         let is_test = file.is_test();
         let items = if is_test {
             Vec::new()
@@ -76,6 +78,7 @@ impl Source {
             module: module_of(&file.path, root),
             is_test,
             declared,
+            declared_for_tests: for_tests,
             paths: paths(&items),
             uses: uses(&items),
             types: types(&items),
@@ -173,7 +176,8 @@ pub(crate) struct Crate {
 impl Crate {
     /// The crate whose sources are below `root`.
     pub(crate) fn new(files: &[File], root: &str) -> Self {
-        let sources: Vec<Source> = files.iter().map(|file| Source::new(file, root)).collect();
+        let mut sources: Vec<Source> = files.iter().map(|file| Source::new(file, root)).collect();
+        empty_tests(&mut sources);
         let by_module = sources
             .iter()
             .enumerate()
@@ -234,13 +238,45 @@ impl Crate {
     }
 }
 
-/// Names of modules that are files of their own.
-fn declared(items: &[Item]) -> Vec<String> {
+/// What stands in files for tests alone is not asked about.
+fn empty_tests(sources: &mut [Source]) {
+    let of = |source: &Source| {
+        let child = |name: &String| [source.module.as_slice(), &[name.clone()]].concat();
+        source
+            .declared_for_tests
+            .iter()
+            .map(child)
+            .collect::<Vec<_>>()
+    };
+    let modules: Vec<Path> = sources.iter().flat_map(of).collect();
+    for source in sources {
+        if modules
+            .iter()
+            .any(|module| source.module.starts_with(module))
+        {
+            source.is_test = true;
+            source.paths.clear();
+            source.uses.clear();
+            source.types.clear();
+            source.functions.clear();
+            source.lines = 0;
+        }
+    }
+}
+
+/// Names of modules that are files of their own: those for tests alone, and the others.
+fn declared(items: &[Item]) -> (Vec<String>, Vec<String>) {
     let files = items.iter().filter_map(|item| match item {
-        Item::Mod(module) if module.content.is_none() => Some(module.ident.to_string()),
+        Item::Mod(module) if module.content.is_none() => Some(module),
         _ => None,
     });
-    files.collect()
+    let (for_tests, others): (Vec<_>, Vec<_>) =
+        files.partition(|module| is_for_tests(&module.attrs));
+    let names = |modules: Vec<&syn::ItemMod>| {
+        let names = modules.iter().map(|module| module.ident.to_string());
+        names.collect()
+    };
+    (names(for_tests), names(others))
 }
 
 /// Without what is compiled for tests alone.
