@@ -113,6 +113,19 @@ pub(crate) fn check_code_map(document: &File, sources: &[File]) -> Vec<String> {
     complaints
 }
 
+/// It names every module of the generator too, as `loadgen::run`.
+pub(crate) fn check_generator_map(document: &File, modules: &[&str]) -> Vec<String> {
+    let is_missing = |module: &&&str| {
+        !document
+            .text
+            .contains(&format!("| `{GENERATOR}{module}` |"))
+    };
+    let missing = modules.iter().filter(is_missing);
+    missing
+        .map(|module| format!("{}: has no row for `{GENERATOR}{module}`", document.path))
+        .collect()
+}
+
 /// As a noun of several words may be written: in small letters, without what joins them.
 fn squeezed(text: &str) -> String {
     let lower = text.to_lowercase();
@@ -366,4 +379,7 @@ fn a_module_that_the_code_map_lacks_is_seen() {
     assert_eq!(check("| `hub` | topics, `src/hub/topic.rs` |"), 0);
     assert_eq!(check("| `attic` | |"), 1);
     assert_eq!(check("| `hub` | `src/hub/attic.rs` |"), 1);
+    let map = File::new("docs/a.md", "| `loadgen::run` | |");
+    assert_eq!(check_generator_map(&map, &["run"]).len(), 0);
+    assert_eq!(check_generator_map(&map, &["run", "plan"]).len(), 1);
 }

@@ -9,8 +9,62 @@ use crate::tree::File;
 /// A type whose name has no noun in it, and why.
 pub(crate) type Exception = (&'static str, &'static str);
 
-/// Names that say enough by themselves.
+/// Names that say enough by themselves, of the node.
 pub(crate) const LISTED: &[Exception] = &[];
+
+/// The same of the generator.
+pub(crate) const LISTED_OF_GENERATOR: &[Exception] = &[
+    ("Sources", "the source addresses of a worker's connections"),
+    ("Cli", "what clap derives the whole command line from"),
+    ("ConnectOptions", "what clap reads for that command"),
+    ("CompareOptions", "what clap reads for that command"),
+    ("MergeOptions", "what clap reads for that command"),
+    ("DoctorOptions", "what clap reads for that command"),
+    ("LoadOptions", "options that several commands have"),
+    ("OutputOptions", "options that several commands have"),
+    ("Options", "in a report: what was asked for"),
+    ("Publish", "the values of --publish"),
+    ("PublishBy", "who publishes in a plan, as --publish said"),
+    (
+        "Leaving",
+        "how one of a crowd leaves: a gerund is the noun for it",
+    ),
+    ("Extent", "how much of a round is published"),
+    ("Head", "how long the head of a request is"),
+    ("Lubbers", "the author whose arithmetic it is"),
+    ("Measured", "what was measured of one repeat, joined"),
+    ("Connected", "what came of connecting, joined"),
+    ("Connects", "what came of a worker's attempts to connect"),
+    ("Published", "what a worker's publishers did in a round"),
+    ("Back", "who is back behind a storm"),
+    ("Finished", "how a worker's connections ended"),
+    ("Better", "which of two values is the better one"),
+    ("Op", "the sign between a figure and its bound"),
+    (
+        "Histogram",
+        "a named distribution whose percentiles are figures",
+    ),
+    ("Descriptors", "how many files a process may have open"),
+    ("Row", "one line of the table that its file is about"),
+    ("Point", "one place of a crossing"),
+    ("Second", "the deliveries of a second"),
+    (
+        "BytesKey",
+        "under which the bytes of an exchange are remembered",
+    ),
+    ("Bases", "more than one basis"),
+    ("Runner", "what takes a comparison from cell to cell"),
+    ("Live", "the live view"),
+    ("Page", "one HTML file"),
+    (
+        "Lines",
+        "curves over an axis, or lines of text: what their files are about",
+    ),
+    ("Area", "where in a drawing values stand"),
+    ("Anchor", "from where a text in a drawing is written"),
+    ("Headers", "what a user adds to every request"),
+    ("Tls", "the name of the protocol"),
+];
 
 /// Every type's name has a noun of the lexicon in it, or is listed with a reason; what is listed
 /// is there, and needs it.
@@ -45,8 +99,9 @@ fn has_noun(name: &str, nouns: &HashSet<String>) -> bool {
         (from + 1..=words.len()).any(|to| {
             let word = words[from..to].concat();
             let singular = [word.strip_suffix('s'), word.strip_suffix("es")];
+            let of_y = word.strip_suffix("ies").map(|stem| format!("{stem}y"));
             let mut forms = singular.into_iter().flatten().chain([word.as_str()]);
-            forms.any(|form| nouns.contains(form))
+            forms.any(|form| nouns.contains(form)) || of_y.is_some_and(|it| nouns.contains(&it))
         })
     })
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::figures::arm::Arm;
-use crate::figures::arm_figure::{ArmFigure, Seen};
+use crate::figures::arm_figure::{ArmEvidence, ArmFigure};
 use crate::figures::of_arm::COMPARED;
 use crate::figures::range::Range;
 use crate::measure::stats::Latency;
@@ -86,8 +86,8 @@ pub(crate) struct Basis {
 impl Repeat {
     /// What its figures are taken from.
     #[must_use]
-    pub(crate) fn seen(&self) -> Seen<'_> {
-        Seen {
+    pub(crate) fn seen(&self) -> ArmEvidence<'_> {
+        ArmEvidence {
             arm: &self.arm,
             staleness: &self.staleness,
         }

@@ -23,7 +23,7 @@ const BAND_PERCENT: f64 = 5.0;
 /// The page.
 #[must_use]
 pub(crate) fn page(comparison: &Comparison) -> Page {
-    let names = Names::new(comparison);
+    let names = ArmNames::new(comparison);
     let mut sections = Vec::new();
     if !comparison.findings.is_empty() {
         sections.push(Section {
@@ -52,9 +52,9 @@ pub(crate) fn page(comparison: &Comparison) -> Page {
 
 /// The arms of all cells, numbered, so that each has one colour throughout the page.
 #[derive(Debug)]
-struct Names(Vec<String>);
+struct ArmNames(Vec<String>);
 
-impl Names {
+impl ArmNames {
     fn new(comparison: &Comparison) -> Self {
         let mut names: Vec<String> = Vec::new();
         for arm in comparison.cells.iter().flat_map(|cell| &cell.arms) {
@@ -121,7 +121,7 @@ fn facts(comparison: &Comparison) -> Vec<(String, String)> {
     facts.into_iter().map(named).collect()
 }
 
-fn cell(cell: &Cell, names: &Names) -> Section {
+fn cell(cell: &Cell, names: &ArmNames) -> Section {
     let mut blocks = Vec::new();
     for group in GROUPS {
         let kinds = group.kinds(cell);
@@ -182,7 +182,7 @@ fn table_cell(kind: &ArmFigure, figure: &Figure) -> TableCell {
     }
 }
 
-fn percentiles(cell: &Cell, names: &Names) -> Option<Lines> {
+fn percentiles(cell: &Cell, names: &ArmNames) -> Option<Lines> {
     let arms: Vec<(&ArmResult, Latency)> = cell
         .arms
         .iter()
@@ -200,7 +200,7 @@ fn percentiles(cell: &Cell, names: &Names) -> Option<Lines> {
     })
 }
 
-fn over_time(cell: &Cell, names: &Names) -> Option<Lines> {
+fn over_time(cell: &Cell, names: &ArmNames) -> Option<Lines> {
     let points_of = |arm: &ArmResult| -> Vec<(f64, f64)> {
         let seconds = arm.repeats.first().map_or(&[][..], |r| &r.seconds);
         let point = |second: &Second| {
@@ -219,7 +219,7 @@ fn over_time(cell: &Cell, names: &Names) -> Option<Lines> {
     })
 }
 
-fn bars(cell: &Cell, names: &Names, kind: &ArmFigure, axis: &str, scale: f64) -> Option<Bars> {
+fn bars(cell: &Cell, names: &ArmNames, kind: &ArmFigure, axis: &str, scale: f64) -> Option<Bars> {
     let bar = |arm: &ArmResult| {
         let figure = arm.figures.get(kind.name);
         Bar {
@@ -250,7 +250,7 @@ fn bars(cell: &Cell, names: &Names, kind: &ArmFigure, axis: &str, scale: f64) ->
     })
 }
 
-fn ratios(cell: &Cell, names: &Names) -> Option<Ratios> {
+fn ratios(cell: &Cell, names: &ArmNames) -> Option<Ratios> {
     let ratio = |arm: &ArmResult, kind: &ArmFigure| {
         let figure = arm.figures.get(kind.name)?;
         let ratio = figure.median / figure.predicted?;

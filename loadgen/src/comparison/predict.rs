@@ -6,7 +6,7 @@ use crate::base::transport::Transport;
 use crate::figures::arm::Arm;
 use crate::figures::{got, took};
 use crate::model::cost::EXCHANGE_SEGMENTS;
-use crate::model::poll::{Carries, Exchange};
+use crate::model::poll::{AnswerContent, Exchange};
 use crate::model::push::Keepalive;
 use crate::model::{Cost, LongPoll, Poll, Push, Traffic};
 
@@ -83,9 +83,9 @@ pub(crate) fn poll(arm: &Arm, basis: &Basis, workload: &Workload) -> Poll {
         interval: arm.interval_ms.unwrap_or(0.0) / 1e3,
         delay: basis.delay_us.unwrap_or(0.0) / 1e6,
         carries: if arm.newest {
-            Carries::Newest
+            AnswerContent::Newest
         } else {
-            Carries::All
+            AnswerContent::All
         },
         exchange: exchange(basis),
         keep_alive: arm.keep_alive,

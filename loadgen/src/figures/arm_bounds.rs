@@ -1,10 +1,10 @@
 //! Which figures of an arm `--fail ARM.NAME` knows, by what name, and what of several repeats is
 //! held against a bound.
 
-use super::arm_figure::{ArmFigure, Seen};
+use super::arm_figure::{ArmEvidence, ArmFigure};
 use super::{got, took};
 
-use Over::{Due, Least, Most, Sum};
+use Folding::{Due, Least, Most, Sum};
 
 /// A figure of an arm as `--fail` knows it.
 #[derive(Clone, Copy, Debug)]
@@ -13,12 +13,12 @@ pub(crate) struct ArmBound {
     pub name: &'static str,
     /// The figure.
     pub figure: &'static ArmFigure,
-    over: Over,
+    over: Folding,
 }
 
 /// What of several repeats, and of several workloads, is held against a bound.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Over {
+enum Folding {
     /// All together; nothing where no delivery was due, since nothing can be wrong with it.
     Due,
     /// All together.
@@ -51,15 +51,15 @@ pub(crate) const ARM_BOUNDS: &[ArmBound] = &[
     bound("cpu_per_delivery", Most, &took::CPU_PER_DELIVERY),
 ];
 
-const fn bound(name: &'static str, over: Over, figure: &'static ArmFigure) -> ArmBound {
+const fn bound(name: &'static str, over: Folding, figure: &'static ArmFigure) -> ArmBound {
     ArmBound { name, figure, over }
 }
 
 impl ArmBound {
     /// What is held against the bound.
     #[must_use]
-    pub(crate) fn of<'a>(&self, repeats: impl IntoIterator<Item = Seen<'a>>) -> Option<f64> {
-        let is_due = |seen: &Seen<'_>| self.over != Due || seen.arm.deliveries.expected > 0;
+    pub(crate) fn of<'a>(&self, repeats: impl IntoIterator<Item = ArmEvidence<'a>>) -> Option<f64> {
+        let is_due = |seen: &ArmEvidence<'_>| self.over != Due || seen.arm.deliveries.expected > 0;
         let values = repeats.into_iter().filter(is_due);
         let values = values.filter_map(|seen| self.figure.of(seen));
         values.reduce(match self.over {

@@ -7,7 +7,7 @@ use super::unit::{Better, Unit};
 
 /// What figures of an arm are taken from.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Seen<'a> {
+pub(crate) struct ArmEvidence<'a> {
     /// Everything that was counted.
     pub arm: &'a Arm,
     /// Every delivery's staleness.
@@ -27,13 +27,13 @@ pub(crate) struct ArmFigure {
     pub better: Better,
     /// What it says, in a sentence without its full stop.
     pub meaning: &'static str,
-    from: fn(Seen<'_>) -> Option<f64>,
+    from: fn(ArmEvidence<'_>) -> Option<f64>,
 }
 
 impl ArmFigure {
     /// Its value.
     #[must_use]
-    pub(crate) fn of(&self, seen: Seen<'_>) -> Option<f64> {
+    pub(crate) fn of(&self, seen: ArmEvidence<'_>) -> Option<f64> {
         (self.from)(seen)
     }
 }
@@ -45,7 +45,7 @@ pub(super) const fn of(
     unit: Unit,
     better: Better,
     meaning: &'static str,
-    from: fn(Seen<'_>) -> Option<f64>,
+    from: fn(ArmEvidence<'_>) -> Option<f64>,
 ) -> ArmFigure {
     ArmFigure {
         name,

@@ -3,7 +3,7 @@
 use crate::base::num::percent;
 use crate::measure::stats::micros;
 
-use super::arm_figure::{ArmFigure, Seen, count, of};
+use super::arm_figure::{ArmEvidence, ArmFigure, count, of};
 use super::unit::{Better, Unit};
 
 use Better::{Higher, Lower, Neither};
@@ -148,6 +148,6 @@ pub(crate) const REORDERED: ArmFigure = of(
     |of| count(of.arm.deliveries.reordered),
 );
 
-fn at(of: Seen<'_>, percentile: f64) -> Option<f64> {
+fn at(of: ArmEvidence<'_>, percentile: f64) -> Option<f64> {
     of.staleness.micros_at(Some(percentile))
 }

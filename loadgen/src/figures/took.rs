@@ -3,7 +3,7 @@
 
 use crate::base::num::{percent, ratio};
 
-use super::arm_figure::{ArmFigure, Seen, count, of};
+use super::arm_figure::{ArmEvidence, ArmFigure, count, of};
 use super::unit::{Better, Unit};
 
 use Better::{Higher, Lower};
@@ -219,7 +219,7 @@ pub(crate) const CONNECTED: ArmFigure = of(
     |of| count(of.arm.connect.connected),
 );
 
-fn per_client_second(of: Seen<'_>, bytes: u64) -> Option<f64> {
+fn per_client_second(of: ArmEvidence<'_>, bytes: u64) -> Option<f64> {
     let spent = of.arm.connect.connected as f64 * of.arm.traffic.window_seconds;
     (spent > 0.0).then(|| bytes as f64 / spent)
 }

@@ -73,7 +73,7 @@ pub fn found(points: &[(f64, f64, f64)]) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::poll::{Carries, Exchange};
+    use super::super::poll::{AnswerContent, Exchange};
     use super::super::push::Keepalive;
     use super::super::traffic::{Arrivals, Traffic};
     use super::*;
@@ -87,7 +87,7 @@ mod tests {
             traffic,
             interval,
             delay: 0.0,
-            carries: Carries::NewestIfNew,
+            carries: AnswerContent::NewestIfNew,
             exchange: Exchange {
                 request: 180.0,
                 full: 100.0,

@@ -8,7 +8,7 @@ pub const TIME_WAIT_SECONDS: f64 = 60.0;
 
 /// What of the publications since the last poll an answer carries.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Carries {
+pub enum AnswerContent {
     /// The newest alone, always.
     Newest,
     /// The newest alone, and nothing if the client has it.
@@ -40,7 +40,7 @@ pub struct Poll {
     /// d and the server's work: from a poll that finds something to the client, in seconds.
     pub delay: f64,
     /// What answers carry.
-    pub carries: Carries,
+    pub carries: AnswerContent,
     /// How many bytes there are to what.
     pub exchange: Exchange,
     /// Whether polls of a client share a connection.
@@ -107,9 +107,9 @@ impl Poll {
         } = self.exchange;
         let news = 1.0 - self.empty_share();
         let answer = match self.carries {
-            Carries::Newest => full + publication,
-            Carries::NewestIfNew => empty + news * (full + publication - empty),
-            Carries::All => {
+            AnswerContent::Newest => full + publication,
+            AnswerContent::NewestIfNew => empty + news * (full + publication - empty),
+            AnswerContent::All => {
                 let count = self.traffic.rate * self.interval;
                 empty + news * (full - empty) + count * publication
             }
@@ -168,7 +168,7 @@ mod tests {
             },
             interval,
             delay: 0.0,
-            carries: Carries::NewestIfNew,
+            carries: AnswerContent::NewestIfNew,
             exchange: Exchange {
                 request: 180.0,
                 full: 100.0,
@@ -237,9 +237,9 @@ mod tests {
             };
             poll.exchange_cost().app.round()
         };
-        assert_eq!(bytes(Carries::Newest), 380.0);
-        assert_eq!(bytes(Carries::NewestIfNew), 380.0);
-        assert_eq!(bytes(Carries::All), 280.0 + 100.0 * 100.0);
+        assert_eq!(bytes(AnswerContent::Newest), 380.0);
+        assert_eq!(bytes(AnswerContent::NewestIfNew), 380.0);
+        assert_eq!(bytes(AnswerContent::All), 280.0 + 100.0 * 100.0);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The closed forms against a small simulation that knows none of them: publications on a line
 //! of time, clients that poll or wait, counted one by one. Seeded, so that it is the same always.
 
-use super::poll::{Carries, Exchange};
+use super::poll::{AnswerContent, Exchange};
 use super::traffic::{Arrivals, Traffic};
 use super::{LongPoll, Poll};
 
@@ -137,7 +137,7 @@ fn check_poll(rate: f64, interval: f64, arrivals: Arrivals) {
         traffic: Traffic { rate, arrivals },
         interval,
         delay: 0.01,
-        carries: Carries::All,
+        carries: AnswerContent::All,
         exchange: EXCHANGE,
         keep_alive: true,
     };

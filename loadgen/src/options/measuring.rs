@@ -215,8 +215,8 @@ pub struct CompareOptions {
 #[derive(Args, Clone, Debug)]
 pub struct CapacityOptions {
     /// What is searched for.
-    #[arg(long, value_enum, default_value_t = CapacityOf::Rate, help_heading = "Search")]
-    pub of: CapacityOf,
+    #[arg(long, value_enum, default_value_t = CapacityUnit::Rate, help_heading = "Search")]
+    pub of: CapacityUnit,
     /// A bound that must hold, as --fail has them; repeatable.
     #[arg(
         long = "bound",
@@ -241,7 +241,7 @@ pub struct CapacityOptions {
 
 /// What a capacity is counted in.
 #[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
-pub enum CapacityOf {
+pub enum CapacityUnit {
     /// Subscribers, at the rate that is given.
     Clients,
     /// Publications a second, to the clients that are given.

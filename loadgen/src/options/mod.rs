@@ -9,7 +9,7 @@ mod tools;
 use clap::{Parser, Subcommand};
 
 pub use self::measuring::{
-    CapacityOf, CapacityOptions, CompareOptions, ConnectOptions, FanoutOptions,
+    CapacityOptions, CapacityUnit, CompareOptions, ConnectOptions, FanoutOptions,
 };
 pub use self::shared::{
     DriverKind, LoadOptions, OutputOptions, Publish, ReadingOptions, TargetOptions,

@@ -19,7 +19,7 @@ const STEP_BACK_PERCENT: u64 = 10;
 /// Why a level is tried.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Purpose {
+pub enum ProbePurpose {
     /// To find a level that fails.
     Doubling,
     /// To narrow the gap between passing and failing.
@@ -34,7 +34,7 @@ pub struct Probe {
     /// Clients, or publications a second.
     pub level: u64,
     /// Why.
-    pub purpose: Purpose,
+    pub purpose: ProbePurpose,
 }
 
 /// What came of a level.
@@ -52,7 +52,7 @@ pub enum Verdict {
 /// How a search ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum End {
+pub enum SearchEnd {
     /// A level was found, and held when it was tried for longer.
     Confirmed,
     /// The highest level that the search may try passed, and held.
@@ -78,13 +78,13 @@ pub struct Search {
     /// Whether that one only showed the generator's limit.
     is_limited: bool,
     confirmations: u32,
-    next: Next,
+    next: NextProbe,
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Next {
+enum NextProbe {
     Probe(Probe),
-    Over(End),
+    Over(SearchEnd),
 }
 
 impl Search {
@@ -98,9 +98,9 @@ impl Search {
             failed: None,
             is_limited: false,
             confirmations: 0,
-            next: Next::Probe(Probe {
+            next: NextProbe::Probe(Probe {
                 level,
-                purpose: Purpose::Doubling,
+                purpose: ProbePurpose::Doubling,
             }),
         }
     }
@@ -109,19 +109,19 @@ impl Search {
     #[must_use]
     pub fn poll_probe(&self) -> Option<Probe> {
         match self.next {
-            Next::Probe(probe) => Some(probe),
-            Next::Over(_) => None,
+            NextProbe::Probe(probe) => Some(probe),
+            NextProbe::Over(_) => None,
         }
     }
 
     /// What came of the level that was to be tried.
     pub fn handle(&mut self, verdict: Verdict) {
-        let Next::Probe(probe) = self.next else {
+        let NextProbe::Probe(probe) = self.next else {
             return;
         };
-        let confirmed = probe.purpose == Purpose::Confirmation;
+        let confirmed = probe.purpose == ProbePurpose::Confirmation;
         match verdict {
-            Verdict::Passed if confirmed => return self.next = Next::Over(self.end()),
+            Verdict::Passed if confirmed => return self.next = NextProbe::Over(self.end()),
             Verdict::Passed => self.passed.push(probe.level),
             Verdict::Failed | Verdict::Limited => {
                 self.passed.retain(|level| *level < probe.level);
@@ -145,53 +145,55 @@ impl Search {
 
     /// How it ended, once it is over.
     #[must_use]
-    pub fn ended(&self) -> Option<End> {
+    pub fn ended(&self) -> Option<SearchEnd> {
         match self.next {
-            Next::Over(end) => Some(end),
-            Next::Probe(_) => None,
+            NextProbe::Over(end) => Some(end),
+            NextProbe::Probe(_) => None,
         }
     }
 
-    fn after(&mut self) -> Next {
-        let probe = |level, purpose| Next::Probe(Probe { level, purpose });
+    fn after(&mut self) -> NextProbe {
+        let probe = |level, purpose| NextProbe::Probe(Probe { level, purpose });
         match (self.capacity(), self.failed) {
             (Some(level), None) if level >= self.max => self.confirm(level),
-            (Some(level), None) => probe((2 * level).min(self.max), Purpose::Doubling),
-            (None, Some(failed)) if failed <= 1 => Next::Over(End::Nothing),
-            (None, Some(failed)) => probe(failed / 2, Purpose::Bisection),
+            (Some(level), None) => probe((2 * level).min(self.max), ProbePurpose::Doubling),
+            (None, Some(failed)) if failed <= 1 => NextProbe::Over(SearchEnd::Nothing),
+            (None, Some(failed)) => probe(failed / 2, ProbePurpose::Bisection),
             (Some(level), Some(failed)) if is_close(level, failed) => self.confirm(level),
-            (Some(level), Some(failed)) => probe(level + (failed - level) / 2, Purpose::Bisection),
-            (None, None) => Next::Over(End::Nothing),
+            (Some(level), Some(failed)) => {
+                probe(level + (failed - level) / 2, ProbePurpose::Bisection)
+            }
+            (None, None) => NextProbe::Over(SearchEnd::Nothing),
         }
     }
 
     /// A level passed and did not hold: the next one to be held is clearly below it. Bisection
     /// would only find again what passes for a short time.
-    fn step_back(&mut self, level: u64) -> Next {
+    fn step_back(&mut self, level: u64) -> NextProbe {
         let below = |passed: &u64| passed * 100 <= level * (100 - STEP_BACK_PERCENT);
         self.passed.retain(below);
         match self.capacity() {
             Some(level) => self.confirm(level),
-            None => Next::Over(End::Unconfirmed),
+            None => NextProbe::Over(SearchEnd::Unconfirmed),
         }
     }
 
-    fn confirm(&mut self, level: u64) -> Next {
+    fn confirm(&mut self, level: u64) -> NextProbe {
         if self.confirmations == CONFIRMATIONS_MAX {
-            return Next::Over(End::Unconfirmed);
+            return NextProbe::Over(SearchEnd::Unconfirmed);
         }
         self.confirmations += 1;
-        Next::Probe(Probe {
+        NextProbe::Probe(Probe {
             level,
-            purpose: Purpose::Confirmation,
+            purpose: ProbePurpose::Confirmation,
         })
     }
 
-    fn end(&self) -> End {
+    fn end(&self) -> SearchEnd {
         match self.failed {
-            None => End::AtMaximum,
-            Some(_) if self.is_limited => End::GeneratorLimited,
-            Some(_) => End::Confirmed,
+            None => SearchEnd::AtMaximum,
+            Some(_) if self.is_limited => SearchEnd::GeneratorLimited,
+            Some(_) => SearchEnd::Confirmed,
         }
     }
 
@@ -213,7 +215,11 @@ mod tests {
     use super::*;
 
     /// Runs a search against a server that passes as `judge` says; what was tried, and the end.
-    fn run(start: u64, max: u64, judge: impl Fn(Probe) -> Verdict) -> (Vec<u64>, Option<u64>, End) {
+    fn run(
+        start: u64,
+        max: u64,
+        judge: impl Fn(Probe) -> Verdict,
+    ) -> (Vec<u64>, Option<u64>, SearchEnd) {
         let mut search = Search::new(start, max);
         let mut tried = Vec::new();
         while let Some(probe) = search.poll_probe() {
@@ -239,7 +245,7 @@ mod tests {
     fn doubling_then_bisection_then_a_confirming_hold() {
         let (tried, capacity, end) = run(100, 10_000, up_to(1_000));
         assert_eq!(tried[..5], [100, 200, 400, 800, 1600]);
-        assert_eq!(end, End::Confirmed);
+        assert_eq!(end, SearchEnd::Confirmed);
         let capacity = capacity.expect("found");
         assert!((950..=1_000).contains(&capacity), "{capacity}");
         assert_eq!(tried.last(), Some(&capacity));
@@ -250,7 +256,7 @@ mod tests {
         for limit in (1..400).chain([999, 5_000, 9_999]) {
             let (_, capacity, end) = run(64, 10_000, up_to(limit));
             let capacity = capacity.expect("found");
-            assert_eq!(end, End::Confirmed, "{limit}");
+            assert_eq!(end, SearchEnd::Confirmed, "{limit}");
             assert!(capacity <= limit, "{capacity} of {limit}");
             assert!(
                 (limit - capacity) * 100 <= capacity * 5 + 100,
@@ -263,7 +269,7 @@ mod tests {
     fn the_highest_level_that_may_be_tried_is_said_to_be_that() {
         let (tried, capacity, end) = run(300, 1_000, up_to(5_000));
         assert_eq!(tried, [300, 600, 1_000, 1_000]);
-        assert_eq!((capacity, end), (Some(1_000), End::AtMaximum));
+        assert_eq!((capacity, end), (Some(1_000), SearchEnd::AtMaximum));
     }
 
     #[test]
@@ -271,29 +277,29 @@ mod tests {
         let (tried, capacity, end) = run(10, 100, |_| Verdict::Failed);
         assert_eq!(
             (tried, capacity, end),
-            (vec![10, 5, 2, 1], None, End::Nothing)
+            (vec![10, 5, 2, 1], None, SearchEnd::Nothing)
         );
     }
 
     #[test]
     fn a_level_that_does_not_hold_is_taken_back() {
         let holds = |probe: Probe| match (probe.purpose, probe.level) {
-            (Purpose::Confirmation, 901..) => Verdict::Failed,
+            (ProbePurpose::Confirmation, 901..) => Verdict::Failed,
             (_, level) => up_to(1_000)(Probe { level, ..probe }),
         };
         let (_, capacity, end) = run(100, 10_000, holds);
-        assert_eq!(end, End::Confirmed);
+        assert_eq!(end, SearchEnd::Confirmed);
         assert!(capacity.is_some_and(|level| level <= 900), "{capacity:?}");
     }
 
     #[test]
     fn a_search_that_never_confirms_ends() {
         let never = |probe: Probe| match probe.purpose {
-            Purpose::Confirmation => Verdict::Failed,
+            ProbePurpose::Confirmation => Verdict::Failed,
             _ => Verdict::Passed,
         };
         let (_, _, end) = run(100, 10_000, never);
-        assert_eq!(end, End::Unconfirmed);
+        assert_eq!(end, SearchEnd::Unconfirmed);
     }
 
     #[test]
@@ -306,7 +312,7 @@ mod tests {
             }
         };
         let (_, capacity, end) = run(100, 10_000, limited);
-        assert_eq!(end, End::GeneratorLimited);
+        assert_eq!(end, SearchEnd::GeneratorLimited);
         assert!(capacity.is_some_and(|level| level > 470), "{capacity:?}");
     }
 }

@@ -12,7 +12,7 @@ use crate::plan::arms::size;
 use crate::recording::measured::Measured;
 
 use crate::figures::arm::{Arm, ArmConnect, ArmDeliveries, ArmServer, ArmTraffic, ArmWire};
-use crate::figures::arm_figure::Seen;
+use crate::figures::arm_figure::ArmEvidence;
 use crate::figures::of_arm::RANGED;
 use crate::figures::range::{Range, ranges};
 use crate::recording::{Memory, Run};
@@ -213,7 +213,7 @@ fn over_repeats(run: &Run, place: usize) -> BTreeMap<String, Range> {
     let figures = RANGED.iter().map(|figure| {
         let value = |(arm, round): &(Arm, &ArmRound)| {
             let staleness = &round.corrected;
-            figure.of(Seen { arm, staleness })
+            figure.of(ArmEvidence { arm, staleness })
         };
         (figure.name, value)
     });

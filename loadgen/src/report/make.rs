@@ -17,9 +17,9 @@ use super::whole::Report;
 use super::{arms, verdict};
 
 /// Figures of a repeat whose range over the repeats is told.
-type Ranged = (&'static str, fn(&RoundFigures) -> Option<f64>);
+type FigureRange = (&'static str, fn(&RoundFigures) -> Option<f64>);
 
-const RANGED: &[Ranged] = &[
+const RANGED: &[FigureRange] = &[
     ("p50_us", |it| it.latency.p50_us),
     ("p99_us", |it| it.latency.p99_us),
     ("max_us", |it| it.latency.max_us),

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::figures::arm::Arm;
 use crate::figures::arm_bounds::ArmBound;
-use crate::figures::arm_figure::Seen;
+use crate::figures::arm_figure::ArmEvidence;
 use crate::figures::histogram::Histogram;
 use crate::figures::metric::Figures;
 use crate::figures::of_run::RunKey;
@@ -111,9 +111,9 @@ impl Report {
     }
 
     /// What figures of an arm are taken from.
-    fn seen(&self, arm: &str) -> Option<Seen<'_>> {
+    fn seen(&self, arm: &str) -> Option<ArmEvidence<'_>> {
         let place = self.arms.iter().position(|it| it.name == arm)?;
-        Some(Seen {
+        Some(ArmEvidence {
             arm: &self.arms[place],
             staleness: self.arm_histograms.get(place)?,
         })

@@ -10,9 +10,9 @@ use crate::base::failure::Failure;
 use crate::base::number;
 use crate::figures::thresholds::{Outcome, Threshold};
 use crate::host::sample::{self, Machine};
-use crate::options::{CapacityOf, CapacityOptions, FanoutOptions, Publish};
+use crate::options::{CapacityOptions, CapacityUnit, FanoutOptions, Publish};
 use crate::plan::arms;
-use crate::plan::search::{End, Probe, Purpose, Search, Verdict};
+use crate::plan::search::{Probe, ProbePurpose, Search, SearchEnd, Verdict};
 use crate::report::whole::Report;
 
 /// How long a level is measured if nothing is said.
@@ -48,16 +48,16 @@ pub(crate) struct Capacity {
     /// The highest level that kept them.
     pub capacity: Option<u64>,
     /// How the search ended.
-    pub end: Option<End>,
+    pub end: Option<SearchEnd>,
     /// Every level that was tried.
-    pub probes: Vec<Tried>,
+    pub probes: Vec<Level>,
     /// Why the generator was the limit; empty if it was not.
     pub limits: Vec<String>,
 }
 
 /// One level.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-pub(crate) struct Tried {
+pub(crate) struct Level {
     /// Which, and why.
     pub probe: Probe,
     /// What came of it.
@@ -86,12 +86,12 @@ pub(crate) fn run(options: &CapacityOptions, command_line: &str) -> Result<Capac
     let bounds = bounds.map_err(|e| Failure::usage(format!("--bound {e}")))?;
     let started = clock::unix();
     let mut search = Search::new(options.start, options.max);
-    let mut probes: Vec<Tried> = Vec::new();
+    let mut probes: Vec<Level> = Vec::new();
     while let Some(probe) = search.poll_probe() {
         let tried = attempt(options, &bounds, probe);
         let tried = match tried {
             // What cannot be tried at all is the end of what this host can do.
-            Err(failure) if !probes.is_empty() => Tried {
+            Err(failure) if !probes.is_empty() => Level {
                 probe,
                 verdict: Verdict::Limited,
                 outcomes: Vec::new(),
@@ -119,7 +119,7 @@ pub(crate) fn run(options: &CapacityOptions, command_line: &str) -> Result<Capac
         capacity: search.capacity(),
         end,
         limits: match end {
-            Some(End::GeneratorLimited) => {
+            Some(SearchEnd::GeneratorLimited) => {
                 vec!["the generator was the limit: the server may hold more".to_owned()]
             }
             _ => Vec::new(),
@@ -132,7 +132,7 @@ fn attempt(
     options: &CapacityOptions,
     bounds: &[Threshold],
     probe: Probe,
-) -> Result<Tried, Failure> {
+) -> Result<Level, Failure> {
     let report = super::fanout::run(&level(options, probe))?;
     let outcomes: Vec<Outcome> = bounds.iter().map(|bound| bound.judge(&report)).collect();
     let held = outcomes.iter().all(|outcome| outcome.passed);
@@ -143,7 +143,7 @@ fn attempt(
     } else {
         Verdict::Failed
     };
-    Ok(Tried {
+    Ok(Level {
         probe,
         verdict,
         outcomes,
@@ -161,25 +161,25 @@ fn is_generators(report: &Report) -> bool {
 fn level(options: &CapacityOptions, probe: Probe) -> FanoutOptions {
     let mut load = options.load.clone();
     match options.of {
-        CapacityOf::Clients => {
+        CapacityUnit::Clients => {
             load.load.clients = u32::try_from(probe.level).unwrap_or(u32::MAX);
         }
-        CapacityOf::Rate => load.rate = Some(probe.level as f64),
+        CapacityUnit::Rate => load.rate = Some(probe.level as f64),
     }
     let length = load.duration.unwrap_or(LENGTH);
     load.duration = Some(match probe.purpose {
-        Purpose::Confirmation => options.confirm.unwrap_or(CONFIRM_TIMES * length),
-        Purpose::Doubling | Purpose::Bisection => length,
+        ProbePurpose::Confirmation => options.confirm.unwrap_or(CONFIRM_TIMES * length),
+        ProbePurpose::Doubling | ProbePurpose::Bisection => length,
     });
     load.repeats = 1;
     load.output.label = format!("{} {}", probe.level, words(name(options.of)));
     load
 }
 
-const fn name(of: CapacityOf) -> &'static str {
+const fn name(of: CapacityUnit) -> &'static str {
     match of {
-        CapacityOf::Clients => "clients",
-        CapacityOf::Rate => "rate",
+        CapacityUnit::Clients => "clients",
+        CapacityUnit::Rate => "rate",
     }
 }
 
@@ -206,11 +206,13 @@ impl Capacity {
             |level| format!("{} {what}", number::figure(level as f64)),
         );
         let end = match self.end {
-            Some(End::Confirmed) => "and held when it was tried for longer",
-            Some(End::AtMaximum) => "the most that was to be tried; there may be more",
-            Some(End::GeneratorLimited) => "beyond it the generator was the limit, not the server",
-            Some(End::Unconfirmed) => "but nothing held when it was tried for longer",
-            Some(End::Nothing) => "not even the lowest level kept the bounds",
+            Some(SearchEnd::Confirmed) => "and held when it was tried for longer",
+            Some(SearchEnd::AtMaximum) => "the most that was to be tried; there may be more",
+            Some(SearchEnd::GeneratorLimited) => {
+                "beyond it the generator was the limit, not the server"
+            }
+            Some(SearchEnd::Unconfirmed) => "but nothing held when it was tried for longer",
+            Some(SearchEnd::Nothing) => "not even the lowest level kept the bounds",
             None => "the search was not finished",
         };
         lines.push(format!("capacity: {capacity}, {end}"));
@@ -230,11 +232,11 @@ impl Capacity {
 }
 
 /// One level in a line.
-fn line(of: &str, tried: &Tried) -> String {
+fn line(of: &str, tried: &Level) -> String {
     let purpose = match tried.probe.purpose {
-        Purpose::Doubling => "doubling",
-        Purpose::Bisection => "bisection",
-        Purpose::Confirmation => "confirming",
+        ProbePurpose::Doubling => "doubling",
+        ProbePurpose::Bisection => "bisection",
+        ProbePurpose::Confirmation => "confirming",
     };
     let verdict = match tried.verdict {
         Verdict::Passed => "held",

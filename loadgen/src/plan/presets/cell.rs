@@ -20,12 +20,12 @@ pub struct Scenario {
     /// In this order.
     pub cells: Vec<CellPlan>,
     /// What it shows besides the figures of its cells.
-    pub shows: Vec<Shows>,
+    pub shows: Vec<Exhibit>,
 }
 
 /// What is made of the figures in the end.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Shows {
+pub enum Exhibit {
     /// The cases of Lubbers and Greco.
     Lubbers,
     /// Where polling becomes cheaper.

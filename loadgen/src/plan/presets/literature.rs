@@ -8,7 +8,7 @@ use crate::model::claims::{LUBBERS_CLIENTS, LUBBERS_HEAD_BYTES};
 use crate::plan::workload::Workload;
 
 use super::arm::{ArmSpec, Head, held};
-use super::cell::{CellPlan, Scenario, Shows, seconds, workload};
+use super::cell::{CellPlan, Exhibit, Scenario, seconds, workload};
 
 /// Clients of an arm that one node and one generator of this program hold with the usual limit of
 /// 20,000 descriptors; larger cases are extrapolated.
@@ -36,7 +36,7 @@ pub(super) fn lubbers() -> Scenario {
     let cases = LUBBERS_CLIENTS.iter().filter(|n| **n <= CLIENTS_MAX);
     Scenario {
         cells: cases.map(|clients| cell(*clients)).collect(),
-        shows: vec![Shows::Lubbers],
+        shows: vec![Exhibit::Lubbers],
     }
 }
 
@@ -61,7 +61,7 @@ pub(super) fn bozdag() -> Scenario {
     });
     Scenario {
         cells: grid.into_iter().chain(users).collect(),
-        shows: vec![Shows::CpuRatios],
+        shows: vec![Exhibit::CpuRatios],
     }
 }
 
@@ -111,6 +111,6 @@ pub(super) fn crossover() -> Scenario {
     };
     Scenario {
         cells: [0.1, 0.2, 0.4, 0.8, 1.6, 3.2].map(cell).to_vec(),
-        shows: vec![Shows::Crossings],
+        shows: vec![Exhibit::Crossings],
     }
 }

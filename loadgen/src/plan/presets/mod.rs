@@ -14,7 +14,7 @@ use crate::options::CompareOptions;
 use crate::options::preset::Preset;
 
 pub use self::arm::{ArmSpec, Head, held};
-pub use self::cell::{CellPlan, Scenario, Shows};
+pub use self::cell::{CellPlan, Exhibit, Scenario};
 
 use self::cell::{seconds, workload};
 
@@ -108,7 +108,7 @@ fn own(options: &CompareOptions) -> Scenario {
     };
     Scenario {
         cells: options.rates.iter().map(cell).collect(),
-        shows: vec![Shows::Bytes],
+        shows: vec![Exhibit::Bytes],
     }
 }
 

@@ -2,7 +2,7 @@
 //! the answer is no", against an open socket.
 
 use super::arm::{ArmSpec, Head, held};
-use super::cell::{CellPlan, Scenario, Shows, seconds, workload};
+use super::cell::{CellPlan, Exhibit, Scenario, seconds, workload};
 use crate::options::preset::HeaderPreset;
 
 /// The polling intervals of the seed, in seconds.
@@ -62,7 +62,7 @@ pub(super) fn scenario() -> Scenario {
     ];
     Scenario {
         cells,
-        shows: vec![Shows::Bytes],
+        shows: vec![Exhibit::Bytes],
     }
 }
 

@@ -10,7 +10,7 @@ use crate::model::Arrivals;
 use crate::plan::workload::Workload;
 
 use super::arm::ArmSpec;
-use super::cell::{CellPlan, Scenario, Shows, seconds};
+use super::cell::{CellPlan, Exhibit, Scenario, seconds};
 
 /// A WebSocket, an event stream, a long poll, and polling.
 fn arms(interval: Duration) -> Vec<ArmSpec> {
@@ -25,7 +25,7 @@ fn arms(interval: Duration) -> Vec<ArmSpec> {
 fn scenario(name: &str, workload: Workload, interval: Duration) -> Scenario {
     Scenario {
         cells: vec![CellPlan::new(name, workload, arms(interval), seconds(10)).alone(2)],
-        shows: vec![Shows::CpuRatios],
+        shows: vec![Exhibit::CpuRatios],
     }
 }
 
@@ -151,6 +151,6 @@ pub(super) fn ondemand() -> Scenario {
         cells: vec![
             CellPlan::new("on demand: asked every 5 s", workload, arms, seconds(15)).alone(2),
         ],
-        shows: vec![Shows::CpuRatios],
+        shows: vec![Exhibit::CpuRatios],
     }
 }

@@ -150,7 +150,7 @@ struct Runner<'a> {
 }
 
 /// A server with a longer way to it.
-struct Far {
+struct DistantServer {
     /// Held so that it ends with the run.
     _server: Option<Server>,
     place: Place,
@@ -261,11 +261,11 @@ impl<'a> Runner<'a> {
     }
 
     /// The server of a run: the target, or a relay in front of one.
-    fn far(&self, plan: &CellPlan, label: String) -> Result<Far, Failure> {
+    fn far(&self, plan: &CellPlan, label: String) -> Result<DistantServer, Failure> {
         let mut target = self.options.target.clone();
         if plan.round_trip.is_zero() {
             let place = Place { target, label };
-            return Ok(Far {
+            return Ok(DistantServer {
                 _server: None,
                 place,
             });
@@ -277,7 +277,7 @@ impl<'a> Runner<'a> {
         // Only the way to the readers is long.
         target.publish_to = Some(server.target.clone());
         target.server_pids.clone_from(&server.pids);
-        Ok(Far {
+        Ok(DistantServer {
             _server: Some(server),
             place: Place { target, label },
         })

@@ -11,7 +11,7 @@ use crate::figures::arm_figure::ArmFigure;
 use crate::figures::took;
 use crate::model::claims::LUBBERS_CLIENTS;
 use crate::model::{Cost, Poll, Push, crossover};
-use crate::plan::presets::{Scenario, Shows};
+use crate::plan::presets::{Exhibit, Scenario};
 use crate::plan::workload::Workload;
 
 /// Points of a predicted curve, and the rates between which they lie.
@@ -22,13 +22,13 @@ const CURVE_RATES: (f64, f64) = (0.02, 10.0);
 pub(super) fn enter(comparison: &mut Comparison, scenario: &Scenario) {
     for shows in &scenario.shows {
         match shows {
-            Shows::Lubbers => comparison.lubbers = cases(&comparison.cells),
-            Shows::Crossings => comparison.crossings = crossings(&comparison.cells),
-            Shows::CpuRatios => {
+            Exhibit::Lubbers => comparison.lubbers = cases(&comparison.cells),
+            Exhibit::Crossings => comparison.crossings = crossings(&comparison.cells),
+            Exhibit::CpuRatios => {
                 let ratios = comparison.cells.iter().flat_map(cpu_ratios);
                 comparison.findings.extend(ratios);
             }
-            Shows::Bytes => comparison.bytes = bytes::rows(&comparison.cells),
+            Exhibit::Bytes => comparison.bytes = bytes::rows(&comparison.cells),
         }
     }
 }

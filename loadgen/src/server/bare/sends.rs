@@ -52,13 +52,13 @@ pub(super) fn serve(listener: OwnedFd) -> io::Result<()> {
 struct Bare {
     epoll: OwnedFd,
     listener: OwnedFd,
-    conns: Vec<Option<Conn>>,
+    conns: Vec<Option<BareConnection>>,
     free: Vec<usize>,
     buffer: Vec<u8>,
     frame: Vec<u8>,
 }
 
-struct Conn {
+struct BareConnection {
     fd: OwnedFd,
     /// What reads the request; `None` once it was answered.
     head: Option<HeadParser>,
@@ -92,7 +92,7 @@ impl Bare {
             if epoll::add(&self.epoll, &fd, data, EventFlags::IN).is_err() {
                 continue;
             }
-            let conn = Some(Conn {
+            let conn = Some(BareConnection {
                 fd,
                 head: Some(HeadParser::new()),
                 decoder: Decoder::default(),
