@@ -2,10 +2,18 @@
 
 use std::time::Duration;
 
+use altavoz::base::Time;
+
 /// Nanoseconds of a duration, at most `u64::MAX`.
 #[must_use]
 pub fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// Nanoseconds from one moment to another; 0 if it is not behind it.
+#[must_use]
+pub const fn between(from: Time, to: Time) -> u64 {
+    to.as_nanos().saturating_sub(from.as_nanos())
 }
 
 /// The nearest whole number, 0 for anything negative or not a number.

@@ -17,8 +17,9 @@ use crate::report::whole::Report;
 use crate::results::Results;
 use crate::results::diff::{Diff, Verdict};
 use crate::results::{self, merge};
+use crate::run;
 use crate::server::{bare, node};
-use crate::{run, worker};
+use crate::worker::process;
 
 /// Does what the command line says; the exit code. `line` is what was typed, for the report.
 ///
@@ -71,7 +72,7 @@ pub fn main_of(cli: Cli, line: &str) -> Result<u8, Failure> {
             Ok(u8::from(findings.iter().any(|f| !f.enough)))
         }
         Command::Worker => {
-            if let Err(why) = worker::run() {
+            if let Err(why) = process::run() {
                 let notice = Notice::Failed(why);
                 let line = serde_json::to_string(&notice).unwrap_or_default();
                 print(&format!("{line}\n"))?;

@@ -1,6 +1,6 @@
 //! One client of the generator and the connection that it has, if it has one.
 
-use altavoz::base::ConnId;
+use altavoz::base::{ConnId, Time};
 use altavoz::io::Close;
 use altavoz::wire::client::ResponseParser;
 use altavoz::wire::message::Decoder;
@@ -80,10 +80,10 @@ pub struct Connection {
     pub generation: u32,
     /// Which topic of the plan.
     pub topic: u32,
-    /// When the attempt began, and then when its request was due, in nanoseconds.
-    pub since: u64,
-    /// When TCP was there, in nanoseconds; of a poll that is owed, when it was due.
-    pub tcp_since: u64,
+    /// When the attempt began, and then when its request was due.
+    pub since: Time,
+    /// When TCP was there; of a poll that is owed, when it was due.
+    pub tcp_since: Time,
     /// What waits to be sent.
     pub outbox: Outbox,
     /// How the connection is to be ended when all is out.
@@ -107,8 +107,8 @@ impl Connection {
             state: State::Idle,
             generation: 0,
             topic,
-            since: 0,
-            tcp_since: 0,
+            since: Time::ZERO,
+            tcp_since: Time::ZERO,
             outbox: Outbox::default(),
             ending: None,
             reader: None,

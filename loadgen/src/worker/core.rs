@@ -7,13 +7,13 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::ErrorKind;
 use std::net::IpAddr;
 
-use altavoz::base::{Address, ConnId, clock};
+use altavoz::base::{Address, ConnId, Time};
 use altavoz::io::{Close, Driver, Event};
 use altavoz::wire::client::{ResponseParser, request};
 use altavoz::wire::frame::{Opcode, encode_masked};
 
 use crate::base::counts::count;
-use crate::base::num::id;
+use crate::base::num::{between, id};
 use crate::base::transport::Transport;
 use crate::lines::{Connects, Finished, Posts};
 use crate::measure::traffic::Tally;
@@ -23,6 +23,7 @@ use crate::speak::sources::Sources;
 
 use super::connection::{Connection, Kind, State};
 use super::courier::Courier;
+use super::gate::Gate;
 use super::meter::{Meter, Reader};
 use super::places::{connections, first_connection};
 use super::request::fill_up;
@@ -46,9 +47,8 @@ const PUBLISHER_WAITING_BYTES_MAX: usize = 4 * 1024 * 1024;
 pub struct Core {
     worker: u32,
     plan: Plan,
-    address: Address,
-    /// Where publishers connect to, if not to the target.
-    elsewhere: Option<Address>,
+    /// Whether publishers connect to another server than readers.
+    is_elsewhere: bool,
     sources: Sources,
     tls: Option<Tls>,
     /// Subscribers first, then slow readers, the crowd, the publishers.
@@ -60,7 +60,7 @@ pub struct Core {
     /// The publishers' ways to the server, in their order.
     couriers: Vec<Courier>,
     /// Publishers that come back, and when; the soonest first.
-    returns: BTreeSet<(u64, u32)>,
+    returns: BTreeSet<(Time, u32)>,
     /// What became of publishers' connections, since it was last taken.
     pub posts: Posts,
     /// What is measured.
@@ -76,7 +76,7 @@ pub struct Core {
     /// Who polls when, one for each arm that does.
     rotas: Vec<Rota>,
     /// Clients that ask again, and when; the soonest first.
-    retries: VecDeque<(u64, u32)>,
+    retries: VecDeque<(Time, u32)>,
     /// Clients that are still there and need another connection.
     wanted: Vec<u32>,
     /// Connections that are on their way to being open.
@@ -122,8 +122,7 @@ impl Core {
         let heads = plan.topics.iter().zip(&wrappings);
         let heads = heads.map(|(topic, wrapping)| post_head(&plan, topic, wrapping.len()));
         Ok(Self {
-            address: Address::Inet(plan.target.address),
-            elsewhere: plan.publish_to.as_ref().map(|to| Address::Inet(to.address)),
+            is_elsewhere: plan.publish_to.is_some(),
             sources: plan.sources().map_err(|e| e.to_string())?,
             tls: tls.transpose()?,
             first: first_connection(&plan, worker.worker),
@@ -156,7 +155,7 @@ impl Core {
 
     /// Makes places for all connections: not before they are wanted, so that what they take is
     /// seen as theirs.
-    pub fn populate(&mut self, now: u64) {
+    pub fn populate(&mut self, now: Time) {
         let (conns, turns) = connections(&self.plan, self.worker);
         self.conns = conns;
         self.publishers = self.conns.partition_point(|conn| !conn.kind.is_publisher());
@@ -169,28 +168,24 @@ impl Core {
     }
 
     /// Lets a client come in at an idle place.
-    pub fn connect(&mut self, driver: &mut impl Driver<Target = Address>, slot: usize) {
-        self.conns[slot].since = clock::now().as_nanos();
+    pub fn connect(&mut self, gate: &mut Gate<impl Driver>, slot: usize, now: Time) {
+        self.conns[slot].since = now;
         self.opening += 1;
-        self.begin(driver, slot);
+        self.begin(gate, slot);
     }
 
-    fn begin(&mut self, driver: &mut impl Driver<Target = Address>, slot: usize) {
+    fn begin(&mut self, gate: &mut Gate<impl Driver>, slot: usize) {
         let total = self.plan.connections();
         let from: Option<IpAddr> = self.sources.of(self.first + slot as u64, total);
         let conn = &mut self.conns[slot];
         conn.state = State::Connecting;
-        match &self.elsewhere {
-            // Source addresses are for the target.
-            Some(address) if conn.kind.is_publisher() => {
-                driver.connect(conn.id(slot), address, None);
-            }
-            _ => driver.connect(conn.id(slot), &self.address, from),
-        }
+        gate.connect(conn.id(slot), from, conn.kind.is_publisher());
     }
 
-    /// Takes what the driver hands out.
-    pub fn handle<S>(&mut self, event: Event<'_, S>) {
+    /// Takes what the driver hands out. The clock is asked for each event that brings something,
+    /// and not once a turn: the moment of a delivery is the moment of the read that brought it,
+    /// and a turn of many reads takes longer than what is measured.
+    pub fn handle<S>(&mut self, clock: &impl Fn() -> Time, event: Event<'_, S>) {
         let (Event::Connected { id }
         | Event::Received { id, .. }
         | Event::Sent { id, .. }
@@ -204,8 +199,8 @@ impl Core {
             return;
         };
         match event {
-            Event::Connected { .. } => self.handle_connected(slot),
-            Event::Received { bytes, .. } => self.handle_received(slot, bytes),
+            Event::Connected { .. } => self.handle_connected(slot, clock()),
+            Event::Received { bytes, .. } => self.handle_received(slot, bytes, clock()),
             Event::Sent { bytes, .. } => {
                 self.conns[slot].outbox.handle_sent(bytes);
                 self.dirty.push(id.slot);
@@ -214,30 +209,30 @@ impl Core {
                 self.conns[slot].outbox.handle_writable();
                 self.dirty.push(id.slot);
             }
-            Event::Eof { .. } => self.handle_eof(slot),
-            Event::Closed { error, .. } => self.handle_closed(slot, error),
+            Event::Eof { .. } => self.handle_eof(slot, clock()),
+            Event::Closed { error, .. } => self.handle_closed(slot, error, clock()),
             Event::Accepted { .. } | Event::AcceptFailed { .. } | Event::Woken => {}
         }
     }
 
     /// Looks at what was counted, if a window begins or ends. For the moment behind a flush, when
     /// what was asked was also sent.
-    pub fn look(&mut self, driver: &impl Driver, now: u64) {
+    pub fn look(&mut self, driver: &impl Driver, now: Time) {
         self.windows.advance(now, &self.conns, driver);
     }
 
     /// Sends what was collected.
-    pub fn flush(&mut self, driver: &mut impl Driver) {
+    pub fn flush(&mut self, driver: &mut impl Driver, clock: &impl Fn() -> Time) {
         let mut dirty = std::mem::take(&mut self.dirty);
         for slot in dirty.drain(..) {
-            self.flush_one(driver, slot as usize);
+            self.flush_one(driver, slot as usize, clock);
         }
         // Only what a flush itself wants is there now, and it comes again.
         dirty.append(&mut self.dirty);
         self.dirty = dirty;
     }
 
-    fn flush_one(&mut self, driver: &mut impl Driver, slot: usize) {
+    fn flush_one(&mut self, driver: &mut impl Driver, slot: usize, clock: &impl Fn() -> Time) {
         let conn = &mut self.conns[slot];
         let name = conn.id(slot);
         let sent = conn.outbox.flush(driver, name);
@@ -256,7 +251,7 @@ impl Core {
             driver.receive(name, self.resumed);
         }
         if sent > 0 && conn.reader.is_some() {
-            self.handle_asked(slot);
+            self.handle_asked(slot, clock);
         }
     }
 
@@ -313,7 +308,7 @@ impl Core {
     }
 
     /// Ends an attempt that took too long.
-    pub fn give_up(&mut self, driver: &mut impl Driver<Target = Address>, slot: usize) {
+    pub fn give_up(&mut self, driver: &mut impl Driver, slot: usize) {
         let why = match self.conns[slot].state {
             State::Connecting => "timed out",
             _ => "connected, and not answered within 30 s",
@@ -361,15 +356,14 @@ impl Core {
         (conn.generation == name.generation).then_some(slot)
     }
 
-    fn handle_connected(&mut self, slot: usize) {
-        let now = clock::now().as_nanos();
+    fn handle_connected(&mut self, slot: usize, now: Time) {
         self.tally(slot, Tally::Opened);
         let conn = &mut self.conns[slot];
         if !conn.is_in {
             conn.tcp_since = now;
-            self.connects.tcp.record(now - conn.since);
+            self.connects.tcp.record(between(conn.since, now));
         }
-        let is_elsewhere = conn.kind == Kind::Poster && self.elsewhere.is_some();
+        let is_elsewhere = conn.kind == Kind::Poster && self.is_elsewhere;
         if let Some(tls) = self.tls.as_ref().filter(|_| !is_elsewhere) {
             match tls.connection() {
                 Ok(tls) => conn.outbox.encrypt(tls),
@@ -379,7 +373,7 @@ impl Core {
         match (conn.kind, self.transport(slot)) {
             (Kind::Poster, _) => self.begin_posting(slot, now),
             (_, Transport::Ws | Transport::Ask) => self.upgrade(slot),
-            _ => self.begin_reading(slot),
+            _ => self.begin_reading(slot, now),
         }
         self.dirty.push(id(slot));
     }
@@ -399,8 +393,7 @@ impl Core {
         self.tally(slot, Tally::Requests);
     }
 
-    fn handle_received(&mut self, slot: usize, bytes: &mut [u8]) {
-        let now = clock::now().as_nanos();
+    fn handle_received(&mut self, slot: usize, bytes: &mut [u8], now: Time) {
         self.meter
             .note_read(bytes.len(), bytes.len() == RECEIVE_BUFFER_BYTES);
         if !self.conns[slot].outbox.is_encrypted() {
@@ -417,7 +410,7 @@ impl Core {
         }
     }
 
-    fn handle_plain(&mut self, slot: usize, bytes: &mut [u8], now: u64) {
+    fn handle_plain(&mut self, slot: usize, bytes: &mut [u8], now: Time) {
         let conn = &mut self.conns[slot];
         if conn.kind.is_counted() {
             self.windows
@@ -433,9 +426,9 @@ impl Core {
         }
     }
 
-    fn handle_eof(&mut self, slot: usize) {
+    fn handle_eof(&mut self, slot: usize, now: Time) {
         if self.conns[slot].reader.is_some() {
-            self.handle_answers_end(slot, clock::now().as_nanos());
+            self.handle_answers_end(slot, now);
         } else if self.is_opening(slot) {
             let why = if self.conns[slot].outbox.is_shaking_hands() {
                 "the server ended it within the handshake of TLS"
@@ -454,16 +447,16 @@ impl Core {
         self.dirty.push(id(slot));
     }
 
-    fn handle_closed(&mut self, slot: usize, error: Option<ErrorKind>) {
+    fn handle_closed(&mut self, slot: usize, error: Option<ErrorKind>, now: Time) {
         note_gone(&mut self.windows, &self.conns[slot]);
         let why = error.map_or_else(|| "ended".to_owned(), |kind| kind.to_string());
         let conn = &self.conns[slot];
         let is_polling = conn.reader.is_some() && !self.transport(slot).is_push();
         if conn.is_in && is_polling {
-            return self.come_back(slot, clock::now().as_nanos());
+            return self.come_back(slot, now);
         }
         if conn.is_in && conn.kind.is_publisher() {
-            return self.come_back_publishing(slot, &why, clock::now().as_nanos());
+            return self.come_back_publishing(slot, &why, now);
         }
         if self.is_opening(slot) {
             self.fail(slot, why);
@@ -486,7 +479,7 @@ impl Core {
     }
 
     /// A client came in, or a publisher came back.
-    fn note_open(&mut self, slot: usize, now: u64) {
+    fn note_open(&mut self, slot: usize, now: Time) {
         if !std::mem::replace(&mut self.conns[slot].is_in, true) {
             self.note_first_open(slot, now);
         }
@@ -500,11 +493,11 @@ impl Core {
         self.dirty.push(id(slot));
     }
 
-    fn note_first_open(&mut self, slot: usize, now: u64) {
+    fn note_first_open(&mut self, slot: usize, now: Time) {
         let conn = &self.conns[slot];
-        let upgrade = now.saturating_sub(conn.tcp_since);
+        let upgrade = between(conn.tcp_since, now);
         self.connects.upgrade.record(upgrade);
-        self.connects.total.record(now.saturating_sub(conn.since));
+        self.connects.total.record(between(conn.since, now));
         if let Some(arm) = self.connects.arms.get_mut(usize::from(conn.arm))
             && conn.kind.is_counted()
         {

@@ -8,25 +8,28 @@
 //! Anything else may have been taken: it is counted as unanswered, and not sent again. What was
 //! sent twice is counted too, so that nothing is doubled in silence.
 
+use std::time::Duration;
+
+use altavoz::base::Time;
 use altavoz::wire::client::{AnswerError, AnswerReader, Piece};
 
-/// The first wait before a publisher connects again, in nanoseconds; it doubles up to the last.
-const FIRST_WAIT_NANOS: u64 = 50_000_000;
+/// The first wait before a publisher connects again; it doubles up to the last.
+const FIRST_WAIT: Duration = Duration::from_millis(50);
 
-/// The longest wait, in nanoseconds.
-const LAST_WAIT_NANOS: u64 = 2_000_000_000;
+/// The longest wait.
+const LAST_WAIT: Duration = Duration::from_secs(2);
 
-/// The longest wait that a server may ask for, in nanoseconds.
-const ASKED_WAIT_NANOS_MAX: u64 = 30_000_000_000;
+/// The longest wait that a server may ask for.
+const ASKED_WAIT_MAX: Duration = Duration::from_secs(30);
 
 /// After so many attempts in a row that brought nothing a publisher gives up: half a minute.
 const ATTEMPTS_MAX: u32 = 20;
 
-/// How long an answer, or a connection, is waited for, in nanoseconds.
-pub const PATIENCE_NANOS: u64 = 10_000_000_000;
+/// How long an answer, or a connection, is waited for.
+pub const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A WebSocket that lived so long brought something, in nanoseconds.
-const LIFE_NANOS: u64 = 1_000_000_000;
+/// A WebSocket that lived so long brought something.
+const LIFE_MIN: Duration = Duration::from_secs(1);
 
 /// A publisher across its connections.
 #[derive(Debug, Default)]
@@ -37,10 +40,10 @@ pub struct Courier {
     under_way: Option<UnderWay>,
     /// Attempts in a row that brought nothing.
     attempts: u32,
-    /// It does not connect before this moment, in nanoseconds.
-    pub not_before: u64,
-    /// When its connection began, in nanoseconds.
-    pub since: u64,
+    /// It does not connect before this moment.
+    pub not_before: Time,
+    /// When its connection began.
+    pub since: Time,
     /// How long the server asked to be left alone, in milliseconds.
     pub asked_ms: u64,
 }
@@ -49,8 +52,8 @@ pub struct Courier {
 #[derive(Debug)]
 struct UnderWay {
     request: Vec<u8>,
-    /// When it was sent, in nanoseconds; 0 if it waits to be.
-    sent: u64,
+    /// When it was sent; `None` if it waits to be.
+    sent: Option<Time>,
     /// Whether the server's end of the connection is the likely reason if there is no answer.
     is_safe: bool,
     /// Whether it was sent before.
@@ -95,8 +98,8 @@ impl Courier {
 
     /// Whether an answer is overdue.
     #[must_use]
-    pub fn is_overdue(&self, now: u64) -> bool {
-        let waits = |it: &UnderWay| it.sent > 0 && it.sent + PATIENCE_NANOS < now;
+    pub fn is_overdue(&self, now: Time) -> bool {
+        let waits = |it: &UnderWay| it.sent.is_some_and(|sent| sent + PATIENCE < now);
         self.under_way.as_ref().is_some_and(waits)
     }
 
@@ -111,16 +114,16 @@ impl Courier {
         debug_assert!(self.is_free());
         self.under_way = Some(UnderWay {
             request,
-            sent: 0,
+            sent: None,
             is_safe: false,
             is_again: false,
         });
     }
 
     /// What is to be sent, now that the connection is open; `was_idle` says that it was before.
-    pub fn take_request(&mut self, now: u64, was_idle: bool) -> Option<&[u8]> {
-        let under_way = self.under_way.as_mut().filter(|it| it.sent == 0)?;
-        (under_way.sent, under_way.is_safe) = (now, was_idle);
+    pub fn take_request(&mut self, now: Time, was_idle: bool) -> Option<&[u8]> {
+        let under_way = self.under_way.as_mut().filter(|it| it.sent.is_none())?;
+        (under_way.sent, under_way.is_safe) = (Some(now), was_idle);
         Some(&under_way.request)
     }
 
@@ -158,17 +161,17 @@ impl Courier {
     }
 
     /// The connection is gone, or did not come about.
-    pub fn handle_closed(&mut self, now: u64, came_about: bool) -> Fate {
+    pub fn handle_closed(&mut self, now: Time, came_about: bool) -> Fate {
         let head = self.head.take();
         let has_begun = self.answers.is_within() || head.is_some();
         self.answers = AnswerReader::default();
         let fate = match (&mut self.under_way, head) {
             (None, _) => return Fate::Idle,
             // It came while the server's last answer, or its end, was on its way.
-            (Some(it), _) if it.sent == 0 && came_about => return Fate::Waits,
-            (Some(it), _) if it.sent == 0 => Fate::Waits,
+            (Some(it), _) if it.sent.is_none() && came_about => return Fate::Waits,
+            (Some(it), _) if it.sent.is_none() => Fate::Waits,
             (Some(it), _) if it.is_safe && !it.is_again && !has_begun => {
-                (it.sent, it.is_again) = (0, true);
+                (it.sent, it.is_again) = (None, true);
                 return Fate::Again;
             }
             (Some(_), Some((status, _))) => Fate::Cut(status),
@@ -186,24 +189,24 @@ impl Courier {
     }
 
     /// A WebSocket is gone, or did not come about.
-    pub fn handle_socket_closed(&mut self, now: u64) {
-        if now.saturating_sub(self.since) >= LIFE_NANOS {
+    pub fn handle_socket_closed(&mut self, now: Time) {
+        if now.since(self.since) >= LIFE_MIN {
             self.attempts = 0;
         }
         self.back_off(now);
     }
 
     /// Each attempt that brought nothing waits twice as long as the one before.
-    fn back_off(&mut self, now: u64) {
-        let wait = FIRST_WAIT_NANOS << self.attempts.min(10);
-        let asked = std::mem::take(&mut self.asked_ms).saturating_mul(1_000_000);
-        let asked = asked.min(ASKED_WAIT_NANOS_MAX);
+    fn back_off(&mut self, now: Time) {
+        let wait = FIRST_WAIT * (1 << self.attempts.min(10));
+        let asked = Duration::from_millis(std::mem::take(&mut self.asked_ms));
+        let asked = asked.min(ASKED_WAIT_MAX);
         self.attempts += 1;
-        self.not_before = now + wait.min(LAST_WAIT_NANOS).max(asked);
+        self.not_before = now + wait.min(LAST_WAIT).max(asked);
     }
 
     fn waits(&self) -> bool {
-        self.under_way.as_ref().is_some_and(|it| it.sent > 0)
+        self.under_way.as_ref().is_some_and(|it| it.sent.is_some())
     }
 
     fn end(&mut self) -> Option<Answered> {
@@ -217,7 +220,7 @@ impl Courier {
     fn is_again(&self) -> bool {
         self.under_way
             .as_ref()
-            .is_some_and(|it| it.is_again && it.sent > 0)
+            .is_some_and(|it| it.is_again && it.sent.is_some())
     }
 
     fn unseen(&mut self, found: Option<Answered>) -> Option<Answered> {
@@ -269,12 +272,16 @@ mod tests {
 
     const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}";
 
+    fn at(nanos: u64) -> Time {
+        Time::from_nanos(nanos)
+    }
+
     /// One whose POST was sent on a connection that was idle before, or was not.
     fn sent(was_idle: bool) -> Courier {
         let mut courier = Courier::default();
         courier.put(b"POST".to_vec());
-        assert_eq!(courier.take_request(1, was_idle), Some(&b"POST"[..]));
-        assert_eq!(courier.take_request(2, was_idle), None, "it is out");
+        assert_eq!(courier.take_request(at(1), was_idle), Some(&b"POST"[..]));
+        assert_eq!(courier.take_request(at(2), was_idle), None, "it is out");
         courier
     }
 
@@ -303,8 +310,12 @@ mod tests {
                 }
                 assert_eq!(found, whole(status, is_last), "{size}");
                 assert!(courier.is_free());
-                assert_eq!(courier.handle_closed(9, true), Fate::Idle);
-                assert_eq!(courier.not_before, 0, "a server may end what is idle");
+                assert_eq!(courier.handle_closed(at(9), true), Fate::Idle);
+                assert_eq!(
+                    courier.not_before,
+                    Time::ZERO,
+                    "a server may end what is idle"
+                );
             }
         }
     }
@@ -315,32 +326,32 @@ mod tests {
         let head = courier.handle_bytes(b"HTTP/1.1 200 OK\r\n\r\n{}");
         assert_eq!(head, Ok(None));
         assert_eq!(Ok(courier.handle_eof()), whole(200, true));
-        assert_eq!(courier.handle_closed(9, true), Fate::Idle);
+        assert_eq!(courier.handle_closed(at(9), true), Fate::Idle);
     }
 
     #[test]
     fn a_post_is_sent_again_once_and_only_where_the_connection_was_idle() {
         let mut courier = sent(true);
-        assert_eq!(courier.handle_closed(5, true), Fate::Again);
-        assert_eq!(courier.not_before, 0, "at once");
-        assert!(courier.take_request(6, false).is_some());
-        assert_eq!(courier.handle_closed(7, true), Fate::Unanswered);
+        assert_eq!(courier.handle_closed(at(5), true), Fate::Again);
+        assert_eq!(courier.not_before, Time::ZERO, "at once");
+        assert!(courier.take_request(at(6), false).is_some());
+        assert_eq!(courier.handle_closed(at(7), true), Fate::Unanswered);
         assert!(courier.is_free());
-        assert_eq!(sent(false).handle_closed(5, true), Fate::Unanswered);
+        assert_eq!(sent(false).handle_closed(at(5), true), Fate::Unanswered);
     }
 
     #[test]
     fn a_post_whose_answer_has_begun_is_not_sent_again() {
         let mut courier = sent(true);
         assert_eq!(courier.handle_bytes(b"HTTP/1.1 2"), Ok(None));
-        assert_eq!(courier.handle_closed(5, true), Fate::Unanswered);
+        assert_eq!(courier.handle_closed(at(5), true), Fate::Unanswered);
         let mut courier = sent(true);
         let cut = courier.handle_bytes(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nx");
         assert_eq!((cut, courier.handle_eof()), (Ok(None), None));
-        assert_eq!(courier.handle_closed(5, true), Fate::Cut(200));
+        assert_eq!(courier.handle_closed(at(5), true), Fate::Cut(200));
         assert_eq!(
             courier.not_before,
-            5 + FIRST_WAIT_NANOS,
+            at(5) + FIRST_WAIT,
             "the server is there"
         );
     }
@@ -350,12 +361,12 @@ mod tests {
         let timeout = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n\r\n";
         let mut idle = Courier::default();
         assert_eq!(idle.handle_bytes(timeout), Ok(Some(Answered::Unseen)));
-        assert_eq!(idle.handle_closed(5, true), Fate::Idle);
+        assert_eq!(idle.handle_closed(at(5), true), Fate::Idle);
         let mut crossed = sent(false);
         assert_eq!(crossed.handle_bytes(timeout), Ok(Some(Answered::Unseen)));
-        assert_eq!(crossed.handle_closed(5, true), Fate::Again);
+        assert_eq!(crossed.handle_closed(at(5), true), Fate::Again);
         // Who says so again has refused it.
-        assert!(crossed.take_request(6, false).is_some());
+        assert!(crossed.take_request(at(6), false).is_some());
         assert_eq!(crossed.handle_bytes(timeout), Ok(None));
         assert_eq!(Ok(crossed.handle_eof()), whole(408, true));
         let mut behind = sent(false);
@@ -376,8 +387,8 @@ mod tests {
     fn a_post_that_comes_while_a_connection_ends_goes_on_the_next_at_once() {
         let mut courier = Courier::default();
         courier.put(b"POST".to_vec());
-        assert_eq!(courier.handle_closed(5, true), Fate::Waits);
-        assert_eq!(courier.not_before, 0);
+        assert_eq!(courier.handle_closed(at(5), true), Fate::Waits);
+        assert_eq!(courier.not_before, Time::ZERO);
     }
 
     #[test]
@@ -386,12 +397,12 @@ mod tests {
         courier.put(b"POST".to_vec());
         let mut waits = Vec::new();
         while !courier.gives_up() {
-            assert_eq!(courier.handle_closed(0, false), Fate::Waits);
-            waits.push(courier.not_before / 1_000_000);
+            assert_eq!(courier.handle_closed(at(0), false), Fate::Waits);
+            waits.push(courier.not_before.as_millis());
         }
         assert_eq!(waits.len(), 20);
         assert_eq!(waits[..7], [50, 100, 200, 400, 800, 1600, 2000]);
-        assert!(courier.take_request(1, false).is_some());
+        assert!(courier.take_request(at(1), false).is_some());
         assert_eq!(courier.handle_bytes(OK), whole(200, false));
         assert!(!courier.gives_up());
     }
@@ -402,11 +413,11 @@ mod tests {
             asked_ms: asked_ms("going away, retry=1500"),
             ..Courier::default()
         };
-        courier.handle_socket_closed(0);
-        assert_eq!(courier.not_before, 1_500_000_000);
+        courier.handle_socket_closed(at(0));
+        assert_eq!(courier.not_before, at(1_500_000_000));
         courier.asked_ms = u64::MAX;
-        courier.handle_socket_closed(0);
-        assert_eq!(courier.not_before, ASKED_WAIT_NANOS_MAX);
+        courier.handle_socket_closed(at(0));
+        assert_eq!(courier.not_before, Time::ZERO + ASKED_WAIT_MAX);
         for (reason, ms) in [("", 0), ("retry=", 0), ("retry=12x", 12), ("retry=-1", 0)] {
             assert_eq!(asked_ms(reason), ms, "{reason}");
         }

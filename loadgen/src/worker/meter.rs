@@ -3,7 +3,9 @@
 //! Nothing is allocated for a message. The moment of a delivery is the moment of the read that
 //! brought it: the clock is asked once a read, not once a frame.
 
-use crate::base::num::id;
+use altavoz::base::Time;
+
+use crate::base::num::{between, id};
 use crate::base::transport::Transport;
 use crate::lines::{ArmRound, IntervalNote, Round};
 use crate::measure::ledger::{Arrival, Ledger};
@@ -49,7 +51,7 @@ struct Book {
     /// When each subscriber last got something.
     fresh_at: Vec<u64>,
     /// Publishing, from when to when: time beyond it makes nobody outdated.
-    span: (u64, u64),
+    span: (Time, Time),
     /// What came since the last interval.
     interval: Intervals,
     results: Round,
@@ -138,7 +140,7 @@ impl Meter {
             selective: plan.arms.iter().map(|arm| leaves_out(plan, arm)).collect(),
             arm_audiences: vec![vec![0; plan.topics.len()]; plan.arms.len()],
             fresh_at: vec![0; subscribers],
-            span: (0, u64::MAX),
+            span: (Time::ZERO, Time::NEVER),
             interval: Intervals::new(plan.arms.len()),
             results: Round::default(),
             done: Vec::with_capacity(1024),
@@ -166,7 +168,7 @@ impl Meter {
             .iter_mut()
             .for_each(|topics| topics.fill(0));
         book.fresh_at.fill(0);
-        book.span = (0, u64::MAX);
+        book.span = (Time::ZERO, Time::NEVER);
         let open = (0..subscribers.count()).filter(|s| subscribers.is_open(*s));
         for subscriber in open {
             let topic = subscribers.topic(subscriber);
@@ -178,25 +180,25 @@ impl Meter {
     }
 
     /// Says from when to when is published.
-    pub fn watch(&mut self, start: u64, end: u64) {
+    pub fn watch(&mut self, start: Time, end: Time) {
         self.book.span = (start, end);
     }
 
     /// Nothing more is published.
-    pub fn watch_until(&mut self, now: u64) {
+    pub fn watch_until(&mut self, now: Time) {
         let span = &mut self.book.span;
         span.1 = span.1.min(now);
     }
 
     /// Enters a message to a subscriber.
-    pub fn deliver(&mut self, to: Reader, message: &[u8], now: u64) -> Carried {
+    pub fn deliver(&mut self, to: Reader, message: &[u8], now: Time) -> Carried {
         let carried = self.enter_all(to, message, now);
         self.book.results.unstamped += u64::from(carried.stamps == 0);
         carried
     }
 
     /// Enters an answer, which may be empty, and may carry several publications at once.
-    pub fn deliver_answer(&mut self, to: Reader, body: &[u8], now: u64) -> Carried {
+    pub fn deliver_answer(&mut self, to: Reader, body: &[u8], now: Time) -> Carried {
         let carried = self.enter_all(to, body, now);
         self.book.arm(to.arm).merged += carried.fresh.saturating_sub(1);
         carried
@@ -247,7 +249,7 @@ impl Meter {
     pub fn end_interval(
         &mut self,
         second: u64,
-        start: u64,
+        start: Time,
         wanted: bool,
     ) -> (Option<IntervalNote>, u64, u64) {
         let book = &mut self.book;
@@ -260,7 +262,7 @@ impl Meter {
         let note = is_due.then(|| IntervalNote {
             second,
             round: book.round,
-            start,
+            start: start.as_nanos(),
             latency: interval.corrected.clone(),
             arms: interval.arms.clone(),
         });
@@ -276,8 +278,8 @@ impl Meter {
 
     /// When the last delivery came.
     #[must_use]
-    pub fn last_delivery(&self) -> u64 {
-        self.book.results.last_delivery
+    pub fn last_delivery(&self) -> Time {
+        Time::from_nanos(self.book.results.last_delivery)
     }
 
     /// What is due of so many publications a stream. A subscriber counts if it was open when
@@ -315,7 +317,7 @@ impl Meter {
         } else {
             self.expected(published)
         };
-        self.end_interval(0, 0, false);
+        self.end_interval(0, Time::ZERO, false);
         let rest: Vec<Row> = self.book.publications.drain().collect();
         rest.into_iter().for_each(|row| self.book.settle(row));
         let mut results = std::mem::take(&mut self.book.results);
@@ -327,7 +329,7 @@ impl Meter {
 
     fn finish_arms(&self, results: &mut Round, published: &[u32], subscribers: &impl Subscribers) {
         let book = &self.book;
-        let span = book.span.1.saturating_sub(book.span.0);
+        let span = between(book.span.0, book.span.1);
         if let [only] = &mut results.arms[..] {
             only.corrected = results.corrected.clone();
             only.uncorrected = results.uncorrected.clone();
@@ -356,8 +358,10 @@ impl Meter {
         }
     }
 
-    fn enter_all(&mut self, to: Reader, message: &[u8], now: u64) -> Carried {
+    fn enter_all(&mut self, to: Reader, message: &[u8], now: Time) -> Carried {
         let Self { reader, book } = self;
+        // Stamps are nanoseconds, and so are rows and histograms.
+        let now = now.as_nanos();
         let mut fresh = 0;
         let stamps = reader.each(message, |stamp| {
             fresh += u64::from(book.enter(to, &stamp, now));
@@ -399,8 +403,8 @@ impl Book {
         self.results.last_delivery = now;
         // It was outdated from the moment of the oldest publication that it had not got.
         let fresh_at = std::mem::replace(&mut self.fresh_at[to.subscriber], now);
-        let outdated_from = stamp.intended.max(fresh_at).max(self.span.0);
-        let until = now.min(self.span.1);
+        let outdated_from = stamp.intended.max(fresh_at).max(self.span.0.as_nanos());
+        let until = now.min(self.span.1.as_nanos());
         if let Some(interval) = self.interval.arms.get_mut(to.arm) {
             interval.record(corrected);
         }

@@ -1,24 +1,23 @@
 //! One process of a run: one event loop, its connections and their measurements.
 //!
-//! It takes commands on its standard input and answers on its standard output
-//! ([`crate::lines`]); the end of its input is the end of the process.
+//! Commands of the coordinator are values that come in, notices are values that go out, and the
+//! same code runs over the kernel and in a simulation: the system is a [`Driver`], the clock a
+//! closure, randomness the plan's seed. [`process`] is the edge: pipes, threads, the real clock.
 
-use std::io::{BufRead, Write};
-use std::sync::mpsc::{Receiver, channel};
-use std::thread;
+use std::io;
 use std::time::Duration;
 
-use altavoz::base::{Address, clock};
-use altavoz::io::{Driver, EpollDriver, EpollOptions, UringDriver, UringOptions};
+use altavoz::base::{Address, Time};
+use altavoz::io::Driver;
 
-use crate::host::doctor::raise_descriptors;
+use crate::base::num::{between, index, nanos, whole};
+use crate::base::schedule::Schedule;
 use crate::lines::{ArmConnects, Command, Connects, Notice, Tick};
-use crate::options::DriverKind;
 use crate::plan::WorkerPlan;
 use crate::plan::course::Course;
 
-use self::core::{Core, RECEIVE_BUFFER_BYTES};
-use self::metronome::Metronome;
+use self::core::Core;
+use self::gate::Gate;
 use self::places::SubscribersOf;
 use self::publisher::Publisher;
 use self::storm::Storm;
@@ -27,10 +26,12 @@ pub mod connection;
 pub mod core;
 pub mod courier;
 pub mod cursor;
+pub mod gate;
 pub mod meter;
 pub mod metronome;
 pub mod outbox;
 pub mod places;
+pub mod process;
 pub mod publisher;
 pub mod reader;
 pub mod request;
@@ -43,170 +44,153 @@ pub mod windows;
 const OPENING_MAX: usize = 128;
 
 /// How long an attempt to connect may take.
-const OPENING_TIMEOUT_NANOS: u64 = 30_000_000_000;
+const OPENING_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What is said of those who are not let in any more.
 const NOT_TRIED: &str = "not tried, since nobody was answered before";
 
 /// How often the live view hears of a worker.
-const TICK_NANOS: u64 = 250_000_000;
+const TICK: Duration = Duration::from_millis(250);
 
-/// The interval of the log.
+/// The interval of the log, in nanoseconds.
 const INTERVAL_NANOS: u64 = 1_000_000_000;
 
 /// How often a drain asks each subscriber whether it has everything.
-const DRAIN_LOOK_NANOS: u64 = 50_000_000;
+const DRAIN_LOOK: Duration = Duration::from_millis(50);
 
 /// Publications in one turn: between them, deliveries are read.
 const PUBLISHES_PER_TURN_MAX: u32 = 1024;
 
 /// How long the answers to the last POSTs are waited for.
-const ANSWER_NANOS: u64 = 5_000_000_000;
+const ANSWER: Duration = Duration::from_secs(5);
 
 /// The longest sleep: the loop looks at its deadlines at least so often.
 const SLEEP_MAX: Duration = Duration::from_millis(50);
 
-/// Runs a worker until it is told to finish.
-///
-/// # Errors
-/// When the plan cannot be read or the event loop cannot be set up.
-pub fn run() -> Result<(), String> {
-    let mut line = String::new();
-    let read = std::io::stdin().lock().read_line(&mut line);
-    read.map_err(|e| e.to_string())?;
-    let plan: WorkerPlan = serde_json::from_str(&line).map_err(|e| e.to_string())?;
-    let _ = raise_descriptors();
-    if let Some(core) = plan.plan.pin {
-        let id = core + plan.worker as usize;
-        core_affinity::set_for_current(core_affinity::CoreId { id });
-    }
-    match plan.plan.driver {
-        DriverKind::Auto | DriverKind::Epoll => {
-            let driver = EpollDriver::new(EpollOptions {
-                receive_buffer_bytes: RECEIVE_BUFFER_BYTES,
-                // Few, so that a publication does not wait long behind what arrives.
-                events_per_turn_max: 256,
-                ..EpollOptions::default()
-            });
-            run_on(driver.map_err(|e| format!("event loop: {e}"))?, plan)
-        }
-        DriverKind::Uring => {
-            let connections = plan.plan.connections() / u64::from(plan.plan.workers) + 1;
-            let driver = UringDriver::new(UringOptions {
-                connections_max: usize::try_from(connections).unwrap_or(usize::MAX),
-                ..UringOptions::default()
-            });
-            run_on(driver.map_err(|e| format!("io_uring: {e}"))?, plan)
-        }
-    }
-}
+/// What sets the draws of storms apart from those of masks and keys, which the same seed brings.
+const STORMS: u64 = 0x5707_0000_0000_0000;
 
-fn run_on(mut driver: impl Driver<Target = Address>, plan: WorkerPlan) -> Result<(), String> {
-    let (to_worker, commands) = channel();
-    let waker = driver.waker();
-    thread::spawn(move || {
-        let lines = std::io::stdin().lock().lines().map_while(Result::ok);
-        for command in lines.filter_map(|line| serde_json::from_str(&line).ok()) {
-            if to_worker.send(command).is_err() {
-                break;
-            }
-            waker.wake();
-        }
-        drop(to_worker);
-        waker.wake();
-    });
-    let metronome = Metronome::start(driver.waker());
-    let mut worker = Worker::new(plan, metronome)?;
-    worker.run(&mut driver, &commands)
-}
-
-struct Worker {
+/// One event loop of a run. Its owner obeys the coordinator's commands through it, lets it
+/// [`advance`](Self::advance), says its notices, and lets it [`poll`](Self::poll), over and over.
+pub struct Worker<D: Driver, C> {
     plan: WorkerPlan,
+    gate: Gate<D>,
+    /// Asked for each event, attempt and publication as it is handled, since these moments are
+    /// what is measured; everything else that happens in a turn happens when the turn began.
+    clock: C,
+    /// CPU time that the whole process has used.
+    cpu: fn() -> Duration,
     core: Core,
-    metronome: Metronome,
     publisher: Option<Publisher>,
     phase: Phase,
-    next_tick: u64,
+    next_tick: Time,
     /// Of the round: its number, when it began, the CPU time then, and which second is under way.
     round: u8,
-    begun: u64,
+    begun: Time,
     cpu_begun: u64,
     second: u64,
     storm: Option<Storm>,
+    random: fastrand::Rng,
+    notices: Vec<Notice>,
+    timetable: Option<Schedule>,
 }
 
+#[derive(Debug)]
 enum Phase {
     Waiting,
     /// The next place to connect, and when connecting began.
     Connecting {
         next: usize,
-        start: u64,
+        start: Time,
         cpu: u64,
         oldest: usize,
     },
     Measuring,
     Draining {
         published: Vec<u32>,
-        until: u64,
-        next_look: u64,
+        until: Time,
+        next_look: Time,
     },
     Over,
 }
 
-impl Worker {
-    fn new(plan: WorkerPlan, metronome: Metronome) -> Result<Self, String> {
+impl<D: Driver, C: Fn() -> Time> Worker<D, C> {
+    /// A worker that waits for its first command.
+    ///
+    /// # Errors
+    /// When TLS cannot be set up.
+    pub fn new(
+        plan: WorkerPlan,
+        gate: Gate<D>,
+        clock: C,
+        cpu: fn() -> Duration,
+    ) -> Result<Self, String> {
         Ok(Self {
             core: Core::new(&plan)?,
+            random: fastrand::Rng::with_seed(plan.plan.seed ^ u64::from(plan.worker) ^ STORMS),
             plan,
-            metronome,
+            gate,
+            clock,
+            cpu,
             publisher: None,
             phase: Phase::Waiting,
-            next_tick: 0,
+            next_tick: Time::ZERO,
             round: 0,
-            begun: 0,
+            begun: Time::ZERO,
             cpu_begun: 0,
             second: 0,
             storm: None,
+            notices: Vec::new(),
+            timetable: None,
         })
     }
 
-    fn run(
-        &mut self,
-        driver: &mut impl Driver<Target = Address>,
-        commands: &Receiver<Command>,
-    ) -> Result<(), String> {
-        loop {
-            loop {
-                match commands.try_recv() {
-                    Ok(command) => self.obey(driver, command),
-                    Err(std::sync::mpsc::TryRecvError::Empty) => break,
-                    // The coordinator is gone.
-                    Err(std::sync::mpsc::TryRecvError::Disconnected) => return Ok(()),
-                }
-            }
-            if matches!(self.phase, Phase::Over) {
-                return Ok(());
-            }
-            let now = clock::now().as_nanos();
-            self.advance(driver, now);
-            self.core.flush(driver);
-            self.core.look(driver, now);
-            let sleep = self.sleep();
-            let core = &mut self.core;
-            driver
-                .poll(Some(sleep), |event| core.handle(event))
-                .map_err(|e| format!("event loop: {e}"))?;
-        }
+    /// Whether it was told to finish.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        matches!(self.phase, Phase::Over)
     }
 
-    fn obey(&mut self, driver: &mut impl Driver<Target = Address>, command: Command) {
-        let now = clock::now().as_nanos();
+    /// What the coordinator is to hear, since it was last taken.
+    pub fn take_notices(&mut self) -> impl Iterator<Item = Notice> {
+        self.notices.drain(..)
+    }
+
+    /// The timetable by which it wants to be woken, once it has another one.
+    pub fn take_timetable(&mut self) -> Option<Schedule> {
+        self.timetable.take()
+    }
+
+    /// Does everything that time brings, and sends what there is to send.
+    pub fn advance(&mut self) {
+        let now = (self.clock)();
+        self.bring(now);
+        self.core.flush(&mut self.gate.driver, &self.clock);
+        self.core.look(&self.gate.driver, now);
+    }
+
+    /// Sleeps until something happens or is due, and takes what happened.
+    ///
+    /// # Errors
+    /// When the driver is broken.
+    pub fn poll(&mut self) -> io::Result<()> {
+        let sleep = self.sleep();
+        let Self {
+            gate, core, clock, ..
+        } = self;
+        gate.driver
+            .poll(Some(sleep), |event| core.handle(clock, event))
+    }
+
+    /// Does what the coordinator says.
+    pub fn obey(&mut self, command: Command) {
+        let now = (self.clock)();
         match command {
             Command::Connect => {
-                let cpu = cpu_nanos();
+                let cpu = self.cpu_nanos();
                 self.core.populate(now);
                 self.core.connects = Connects {
-                    first: now,
+                    first: now.as_nanos(),
                     arms: vec![ArmConnects::default(); self.plan.plan.arms.len()],
                     ..Connects::default()
                 };
@@ -217,12 +201,15 @@ impl Worker {
                     oldest: 0,
                 };
             }
-            Command::Begin(round) => self.begin(driver, round, now),
+            Command::Begin(round) => self.begin(round, now),
             Command::Window { start, end } => {
+                let (start, end) = (Time::from_nanos(start), Time::from_nanos(end));
                 self.core.meter.watch(start, end);
                 self.core.windows.set(start, end);
             }
-            Command::Publish { start, course } => self.begin_publishing(start, course),
+            Command::Publish { start, course } => {
+                self.begin_publishing(Time::from_nanos(start), course);
+            }
             Command::StopPublishing => {
                 if let Some(publisher) = &mut self.publisher {
                     publisher.stop();
@@ -233,7 +220,7 @@ impl Worker {
                 self.core.windows.end(now);
                 self.phase = Phase::Draining {
                     published,
-                    until,
+                    until: Time::from_nanos(until),
                     next_look: now,
                 };
             }
@@ -247,7 +234,9 @@ impl Worker {
             Command::Resume => self.core.resume(),
             Command::Pause => self.core.pause(),
             Command::Storm { jitter } => {
-                self.storm = Some(Storm::all(driver, &mut self.core, now, jitter));
+                let random = self.random.fork();
+                let storm = Storm::all(&mut self.gate, &mut self.core, now, jitter, random);
+                self.storm = Some(storm);
             }
             Command::Churn {
                 per_second,
@@ -255,51 +244,52 @@ impl Worker {
                 by,
             } => {
                 let share = per_second / f64::from(self.plan.plan.workers);
-                self.storm = Some(Storm::churn(&self.core, now, share, until, by));
+                let cut = (Time::from_nanos(until), by);
+                let random = self.random.fork();
+                self.storm = Some(Storm::churn(&self.core, now, share, cut, random));
             }
             Command::EndStorm => self.end_storm(),
-            Command::Finish => self.finish(driver),
+            Command::Finish => self.finish(),
         }
     }
 
-    fn begin(&mut self, driver: &impl Driver, round: u8, now: u64) {
+    fn begin(&mut self, round: u8, now: Time) {
         self.core
             .meter
             .begin(round, &SubscribersOf::new(&self.core.conns));
+        let driver = &self.gate.driver;
         self.core.windows.open(now, &self.core.conns, driver);
         self.round = round;
         self.begun = now;
-        self.cpu_begun = cpu_nanos();
+        self.cpu_begun = self.cpu_nanos();
         self.second = 0;
         self.phase = Phase::Measuring;
-        say(&Notice::Ready);
+        self.notices.push(Notice::Ready);
     }
 
-    fn begin_publishing(&mut self, start: u64, course: Course) {
+    fn begin_publishing(&mut self, start: Time, course: Course) {
         let plan = &self.plan.plan;
         let publisher = Publisher::new(plan, self.round, start, course);
-        if let Some(schedule) = publisher.schedule() {
-            self.metronome.beat_at(schedule.clone());
-        }
+        self.timetable = publisher.schedule().cloned();
         self.publisher = Some(publisher);
     }
 
     /// Everything that time brings.
-    fn advance(&mut self, driver: &mut impl Driver<Target = Address>, now: u64) {
-        self.settle_places(driver, now);
-        self.connect_more(driver, now);
+    fn bring(&mut self, now: Time) {
+        self.settle_places(now);
+        self.connect_more(now);
         self.exchange_done();
         self.publish(now);
-        self.core.advance(driver, now);
-        self.look_at_drain(driver, now);
+        self.core.advance(&mut self.gate, now);
+        self.look_at_drain(now);
         if now >= self.next_tick {
-            self.next_tick = now + TICK_NANOS;
-            self.core.look_at_publishers(driver, now);
+            self.next_tick = now + TICK;
+            self.core.look_at_publishers(&mut self.gate.driver, now);
             self.tick(now);
         }
     }
 
-    fn connect_more(&mut self, driver: &mut impl Driver<Target = Address>, now: u64) {
+    fn connect_more(&mut self, now: Time) {
         let Phase::Connecting {
             next,
             start,
@@ -312,20 +302,18 @@ impl Worker {
         let rate = self.plan.plan.connect_rate;
         let rate = rate.map(|rate| rate / f64::from(self.plan.plan.workers));
         let allowed = rate.map_or(usize::MAX, |rate| {
-            crate::base::num::index(crate::base::num::whole(
-                ((now - *start) as f64 / 1e9 * rate).floor(),
-            )) + 1
+            index(whole((between(*start, now) as f64 / 1e9 * rate).floor())) + 1
         });
         while *next < self.core.conns.len().min(allowed) && self.core.opening < OPENING_MAX {
-            self.core.connect(driver, *next);
+            self.core.connect(&mut self.gate, *next, (self.clock)());
             *next += 1;
         }
         // Attempts begin in order, so the oldest one is the first that is still under way.
         while *oldest < *next && !self.core.is_opening(*oldest) {
             *oldest += 1;
         }
-        if *oldest < *next && self.core.conns[*oldest].since + OPENING_TIMEOUT_NANOS < now {
-            self.core.give_up(driver, *oldest);
+        if *oldest < *next && self.core.conns[*oldest].since + OPENING_TIMEOUT < now {
+            self.core.give_up(&mut self.gate.driver, *oldest);
             // Where nobody is answered the rest would not be either, and each batch would wait.
             if self.core.connects.connected == 0 {
                 let rest = std::mem::replace(next, self.core.conns.len())..self.core.conns.len();
@@ -334,15 +322,15 @@ impl Worker {
         }
         if *next == self.core.conns.len() && self.core.opening == 0 {
             let mut connects = std::mem::take(&mut self.core.connects);
-            connects.last = now;
-            connects.cpu_ns = cpu_nanos() - *cpu;
+            connects.last = now.as_nanos();
+            connects.cpu_ns = nanos((self.cpu)()) - *cpu;
             self.phase = Phase::Waiting;
-            say(&Notice::Connected(Box::new(connects)));
+            self.notices.push(Notice::Connected(Box::new(connects)));
         }
     }
 
     /// Attempts that ended and places that became free.
-    fn settle_places(&mut self, driver: &mut impl Driver<Target = Address>, now: u64) {
+    fn settle_places(&mut self, now: Time) {
         let ended = std::mem::take(&mut self.core.ended);
         for (slot, failure) in ended {
             if let Some(storm) = &mut self.storm {
@@ -356,7 +344,7 @@ impl Worker {
         }
         let gone = std::mem::take(&mut self.core.gone);
         if let Some(storm) = &mut self.storm {
-            storm.advance(driver, &mut self.core, &gone, now);
+            storm.advance(&mut self.gate, &mut self.core, &gone, now, &self.clock);
             if storm.is_over(now) {
                 self.end_storm();
             }
@@ -365,7 +353,7 @@ impl Worker {
 
     fn end_storm(&mut self) {
         if let Some(storm) = self.storm.take() {
-            say(&Notice::Back(Box::new(storm.finish())));
+            self.notices.push(Notice::Back(Box::new(storm.finish())));
         }
     }
 
@@ -384,11 +372,11 @@ impl Worker {
             .meter
             .take_done(|stream, seq| ids.push((stream, seq)));
         if !ids.is_empty() {
-            say(&Notice::Complete(ids));
+            self.notices.push(Notice::Complete(ids));
         }
     }
 
-    fn publish(&mut self, now: u64) {
+    fn publish(&mut self, now: Time) {
         let Some(publisher) = &mut self.publisher else {
             return;
         };
@@ -397,7 +385,7 @@ impl Worker {
         }
         for _ in 0..PUBLISHES_PER_TURN_MAX {
             // The moment is read for each: it is what the stamp says.
-            let moment = clock::now().as_nanos();
+            let moment = (self.clock)();
             let core = &mut self.core;
             let Some(stamp) = publisher.poll_due(moment, |stream| core.has_room(stream)) else {
                 break;
@@ -409,11 +397,11 @@ impl Worker {
         {
             let mut published = publisher.finish(now);
             published.posts = std::mem::take(&mut self.core.posts);
-            say(&Notice::Published(Box::new(published)));
+            self.notices.push(Notice::Published(Box::new(published)));
         }
     }
 
-    fn look_at_drain(&mut self, driver: &impl Driver, now: u64) {
+    fn look_at_drain(&mut self, now: Time) {
         let Phase::Draining {
             published,
             until,
@@ -427,7 +415,7 @@ impl Worker {
             is_active && self.core.meter.received() >= self.core.meter.expected(published);
         let mut is_over = has_all || now >= *until;
         if !is_over && is_active && now >= *next_look {
-            *next_look = now + DRAIN_LOOK_NANOS;
+            *next_look = now + DRAIN_LOOK;
             let subscribers = SubscribersOf::new(&self.core.conns);
             is_over = self.core.meter.is_complete(published, &subscribers);
         }
@@ -440,17 +428,20 @@ impl Worker {
         let end = self.core.meter.last_delivery().max(self.begun);
         let subscribers = SubscribersOf::new(&self.core.conns);
         let mut round = self.core.meter.finish(&published, &subscribers);
-        let windows = self.core.windows.close(now, &self.core.conns, driver);
+        let windows = {
+            let driver = &self.gate.driver;
+            self.core.windows.close(now, &self.core.conns, driver)
+        };
         for (arm, (nanos, traffic)) in round.arms.iter_mut().zip(windows) {
             (arm.window_ns, arm.traffic) = (nanos, traffic);
         }
-        round.cpu_ns = cpu_nanos() - self.cpu_begun;
-        round.wall_ns = now.saturating_sub(self.begun);
-        round.last_delivery = end;
-        say(&Notice::Round(Box::new(round)));
+        round.cpu_ns = self.cpu_nanos() - self.cpu_begun;
+        round.wall_ns = between(self.begun, now);
+        round.last_delivery = end.as_nanos();
+        self.notices.push(Notice::Round(Box::new(round)));
     }
 
-    fn tick(&mut self, now: u64) {
+    fn tick(&mut self, now: Time) {
         let in_round = matches!(self.phase, Phase::Measuring | Phase::Draining { .. });
         let mut tick = Tick {
             open: self.core.open(),
@@ -461,46 +452,47 @@ impl Worker {
             },
             ..Tick::default()
         };
-        if in_round && now >= self.begun + (self.second + 1) * INTERVAL_NANOS {
+        if in_round && between(self.begun, now) >= (self.second + 1) * INTERVAL_NANOS {
             (tick.p50_ns, tick.p99_ns) = self.close_interval();
-            self.second = (now - self.begun) / INTERVAL_NANOS;
+            self.second = between(self.begun, now) / INTERVAL_NANOS;
         }
-        say(&Notice::Tick(tick));
+        self.notices.push(Notice::Tick(tick));
     }
 
     fn close_interval(&mut self) -> (u64, u64) {
         let wanted = self.plan.plan.intervals;
-        let start = self.begun + self.second * INTERVAL_NANOS;
+        let start = self.begun + Duration::from_nanos(self.second * INTERVAL_NANOS);
         let (note, p50, p99) = self.core.meter.end_interval(self.second, start, wanted);
         if let Some(note) = note {
-            say(&Notice::Interval(Box::new(note)));
+            self.notices.push(Notice::Interval(Box::new(note)));
         }
         (p50, p99)
     }
 
     fn sleep(&self) -> Duration {
-        let now = clock::now().as_nanos();
+        let now = (self.clock)();
         let publisher = self.publisher.as_ref();
         let is_late = publisher.is_some_and(|p| p.is_behind(now, |s| self.core.has_room(s)));
-        let next = self
-            .core
-            .next_at()
-            .map_or(u64::MAX, |at| at.saturating_sub(now));
+        let next = self.core.next_at().unwrap_or(Time::NEVER).since(now);
         let sleep = match (is_late, &self.storm) {
             (true, _) => Duration::ZERO,
             (false, Some(_)) => Duration::from_millis(1),
             (false, None) => self.phase.sleep(),
         };
-        sleep.min(Duration::from_nanos(next))
+        sleep.min(next)
     }
 
-    fn finish(&mut self, driver: &mut impl Driver<Target = Address>) {
+    fn finish(&mut self) {
         let finished = std::mem::take(&mut self.core.finished);
         for slot in 0..self.core.conns.len() {
-            self.core.cut(driver, slot);
+            self.core.cut(&mut self.gate.driver, slot);
         }
-        say(&Notice::Finished(Box::new(finished)));
+        self.notices.push(Notice::Finished(Box::new(finished)));
         self.phase = Phase::Over;
+    }
+
+    fn cpu_nanos(&self) -> u64 {
+        nanos((self.cpu)())
     }
 }
 
@@ -515,21 +507,8 @@ impl Phase {
 }
 
 /// Whether a round has nothing more to publish, or nobody who could.
-fn is_published(publisher: &mut Publisher, core: &Core, now: u64) -> bool {
+fn is_published(publisher: &mut Publisher, core: &Core, now: Time) -> bool {
     let is_over = publisher.is_done(now) || !core.can_publish();
-    let is_late = publisher.last_sent() + ANSWER_NANOS < now;
+    let is_late = publisher.last_sent() + ANSWER < now;
     is_over && (is_late || !core.has_unanswered())
-}
-
-/// Writes a notice; a coordinator that is gone is noticed at the commands' end.
-fn say(notice: &Notice) {
-    let mut out = std::io::stdout().lock();
-    if let Ok(mut line) = serde_json::to_vec(notice) {
-        line.push(b'\n');
-        drop(out.write_all(&line).and_then(|()| out.flush()));
-    }
-}
-
-fn cpu_nanos() -> u64 {
-    crate::base::num::nanos(clock::process_cpu())
 }

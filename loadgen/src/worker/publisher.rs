@@ -2,9 +2,11 @@
 //!
 //! Decides and stamps; the connections that carry the frames belong to the worker.
 
+use std::time::Duration;
+
 use altavoz::base::Time;
 
-use crate::base::num::{id, index, whole};
+use crate::base::num::{between, id, index, whole};
 use crate::base::schedule::Schedule;
 use crate::lines::Published;
 use crate::measure::stamp::Stamp;
@@ -12,11 +14,11 @@ use crate::model::Arrivals;
 use crate::plan::course::Course;
 use crate::plan::{Pace, Plan};
 
-/// How long a closed loop waits for a publication to arrive everywhere, in nanoseconds.
-const STALL_NANOS: u64 = 5_000_000_000;
+/// How long a closed loop waits for a publication to arrive everywhere.
+const STALL: Duration = Duration::from_secs(5);
 
 /// How long past its end an open loop waits for a server that does not take what was due.
-const OVERTIME_NANOS: u64 = 5_000_000_000;
+const OVERTIME: Duration = Duration::from_secs(5);
 
 /// The publishing side of one round.
 #[derive(Debug)]
@@ -27,7 +29,7 @@ pub struct Publisher {
     /// Publications left to send.
     left: u64,
     /// Nothing is sent from here on.
-    end: u64,
+    end: Time,
     sent: u64,
     stopped: bool,
     results: Published,
@@ -46,21 +48,19 @@ enum Running {
 struct Flying {
     stream: u32,
     seq: u32,
-    since: u64,
+    since: Time,
 }
 
 impl Publisher {
     /// Of a round that begins at `start`.
     #[must_use]
-    pub fn new(plan: &Plan, round: u8, start: u64, course: Course) -> Self {
+    pub fn new(plan: &Plan, round: u8, start: Time, course: Course) -> Self {
         let extent = course.extent;
-        let end = start
-            .saturating_add(course.lead)
-            .saturating_add(extent.nanos);
+        let end = start + Duration::from_nanos(course.lead) + Duration::from_nanos(extent.nanos);
         let mut left = extent.messages;
         let pace = match plan.pace {
             Pace::Open { rate } => {
-                let schedule = schedule(plan, round, Time::from_nanos(start), course, rate);
+                let schedule = schedule(plan, round, start, course, rate);
                 left = schedule.count();
                 Running::Open(schedule)
             }
@@ -86,13 +86,13 @@ impl Publisher {
 
     /// Stamps the next publication if it is due. `has_room` says whether the connection of a
     /// stream takes more; if not, the publication stays due, with its moment.
-    pub fn poll_due(&mut self, now: u64, has_room: impl Fn(u32) -> bool) -> Option<Stamp> {
+    pub fn poll_due(&mut self, now: Time, has_room: impl Fn(u32) -> bool) -> Option<Stamp> {
         if self.stopped || self.left == 0 {
             return None;
         }
         let stream = self.next_stream();
         let due = match &self.pace {
-            Running::Open(schedule) => schedule.next_at()? <= Time::from_nanos(now),
+            Running::Open(schedule) => schedule.next_at()? <= now,
             Running::Closed { in_flight, flying } => now < self.end && flying.len() < *in_flight,
         };
         if !due {
@@ -121,15 +121,15 @@ impl Publisher {
     }
 
     /// Gives up what has stalled, and says whether the round is published.
-    pub fn is_done(&mut self, now: u64) -> bool {
+    pub fn is_done(&mut self, now: Time) -> bool {
         match &mut self.pace {
             Running::Open(_) => {
-                let late = now >= self.end.saturating_add(OVERTIME_NANOS);
+                let late = now >= self.end + OVERTIME;
                 self.stopped || self.left == 0 || late
             }
             Running::Closed { flying, .. } => {
                 let before = flying.len();
-                flying.retain(|f| now < f.since + STALL_NANOS);
+                flying.retain(|f| now < f.since + STALL);
                 self.results.stalled += (before - flying.len()) as u64;
                 let over = self.stopped || self.left == 0 || now >= self.end;
                 over && (self.stopped || flying.is_empty())
@@ -139,20 +139,18 @@ impl Publisher {
 
     /// Whether more is due now than one turn took.
     #[must_use]
-    pub fn is_behind(&self, now: u64, has_room: impl Fn(u32) -> bool) -> bool {
+    pub fn is_behind(&self, now: Time, has_room: impl Fn(u32) -> bool) -> bool {
         let Running::Open(schedule) = &self.pace else {
             return false;
         };
-        let is_due = schedule
-            .next_at()
-            .is_some_and(|at| at <= Time::from_nanos(now));
+        let is_due = schedule.next_at().is_some_and(|at| at <= now);
         is_due && !self.stopped && has_room(self.next_stream())
     }
 
-    /// When the last publication left, in nanoseconds; 0 before the first.
+    /// When the last publication left; the clock's origin before the first.
     #[must_use]
-    pub fn last_sent(&self) -> u64 {
-        self.results.last
+    pub fn last_sent(&self) -> Time {
+        Time::from_nanos(self.results.last)
     }
 
     /// The timetable of an open loop.
@@ -177,9 +175,9 @@ impl Publisher {
 
     /// What came of it.
     #[must_use]
-    pub fn finish(mut self, now: u64) -> Published {
+    pub fn finish(mut self, now: Time) -> Published {
         self.results.offered = match &self.pace {
-            Running::Open(schedule) if self.stopped => schedule.offered(Time::from_nanos(now)),
+            Running::Open(schedule) if self.stopped => schedule.offered(now),
             Running::Open(_) => self.sent + self.left,
             Running::Closed { .. } => self.sent,
         };
@@ -191,16 +189,13 @@ impl Publisher {
         id(index(self.sent % self.results.streams.len() as u64))
     }
 
-    fn stamp(&mut self, stream: u32, now: u64) -> Stamp {
+    fn stamp(&mut self, stream: u32, now: Time) -> Stamp {
         let seq = self.results.streams[stream as usize];
         self.results.streams[stream as usize] += 1;
         self.sent += 1;
         self.left -= 1;
         let intended = match &mut self.pace {
-            Running::Open(schedule) => {
-                let moment = schedule.poll_due(Time::from_nanos(now));
-                moment.map_or(now, Time::as_nanos)
-            }
+            Running::Open(schedule) => schedule.poll_due(now).unwrap_or(now),
             Running::Closed { flying, .. } => {
                 flying.push(Flying {
                     stream,
@@ -210,7 +205,8 @@ impl Publisher {
                 now
             }
         };
-        self.results.lateness.record(now.saturating_sub(intended));
+        self.results.lateness.record(between(intended, now));
+        let (intended, now) = (intended.as_nanos(), now.as_nanos());
         if self.results.first == 0 {
             self.results.first = now;
         }

@@ -4,6 +4,8 @@
 //! so that no herd polls at once. A timetable does not wait: whoever is not answered yet when
 //! its turn comes is late, and that is the caller's to count.
 
+use altavoz::base::Time;
+
 use crate::base::num::index;
 
 /// The timetable of the clients of one arm in one worker.
@@ -28,9 +30,9 @@ pub fn phase(interval: u64, place: u32, of: u32) -> u64 {
 impl Rota {
     /// Turns from `now` on, for slots with their phases in any order.
     #[must_use]
-    pub fn new(interval: u64, mut turns: Vec<(u32, u64)>, now: u64) -> Self {
+    pub fn new(interval: u64, mut turns: Vec<(u32, u64)>, now: Time) -> Self {
         turns.sort_unstable_by_key(|(slot, phase)| (*phase, *slot));
-        let lap = now / interval.max(1);
+        let lap = now.as_nanos() / interval.max(1);
         let mut rota = Self {
             interval,
             turns,
@@ -45,13 +47,13 @@ impl Rota {
 
     /// When the next turn is; `None` without clients.
     #[must_use]
-    pub fn next_at(&self) -> Option<u64> {
+    pub fn next_at(&self) -> Option<Time> {
         let (_, phase) = self.turns.get(self.next)?;
-        Some(self.lap * self.interval + phase)
+        Some(Time::from_nanos(self.lap * self.interval + phase))
     }
 
     /// The next turn, if it has come: the slot, and the moment.
-    pub fn poll_due(&mut self, now: u64) -> Option<(usize, u64)> {
+    pub fn poll_due(&mut self, now: Time) -> Option<(usize, Time)> {
         let at = self.next_at().filter(|at| *at <= now)?;
         let (slot, _) = self.turns[self.next];
         self.step();
@@ -72,16 +74,17 @@ mod tests {
     use super::*;
 
     fn due(rota: &mut Rota, now: u64) -> Vec<(usize, u64)> {
-        std::iter::from_fn(|| rota.poll_due(now)).collect()
+        let turns = std::iter::from_fn(|| rota.poll_due(Time::from_nanos(now)));
+        turns.map(|(slot, at)| (slot, at.as_nanos())).collect()
     }
 
     #[test]
     fn every_client_has_its_turn_once_an_interval_evenly_spread() {
         let turns = (0..4).map(|n| (n, phase(1000, n, 4))).collect();
-        let mut rota = Rota::new(1000, turns, 5300);
+        let mut rota = Rota::new(1000, turns, Time::from_nanos(5300));
         assert_eq!(due(&mut rota, 5499), []);
         assert_eq!(due(&mut rota, 5750), [(2, 5500), (3, 5750)]);
-        assert_eq!(rota.next_at(), Some(6000));
+        assert_eq!(rota.next_at(), Some(Time::from_nanos(6000)));
         assert_eq!(due(&mut rota, 6999).len(), 4);
         // Nothing is skipped however late it is.
         assert_eq!(due(&mut rota, 9000).len(), 9);
@@ -91,7 +94,7 @@ mod tests {
     fn workers_share_one_timetable() {
         let part = |first: u32| {
             let turns = (first..9).step_by(3).map(|n| (n, phase(900, n, 9)));
-            let mut rota = Rota::new(900, turns.collect(), 0);
+            let mut rota = Rota::new(900, turns.collect(), Time::ZERO);
             due(&mut rota, 899)
         };
         let mut all: Vec<_> = (0..3).flat_map(part).collect();
@@ -102,7 +105,7 @@ mod tests {
 
     #[test]
     fn without_clients_there_is_no_turn() {
-        let mut rota = Rota::new(1000, Vec::new(), 77);
-        assert_eq!((rota.next_at(), rota.poll_due(u64::MAX)), (None, None));
+        let mut rota = Rota::new(1000, Vec::new(), Time::from_nanos(77));
+        assert_eq!((rota.next_at(), rota.poll_due(Time::NEVER)), (None, None));
     }
 }

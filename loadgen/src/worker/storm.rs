@@ -1,27 +1,31 @@
 //! The crowd is cut and comes back: all at once, or a few at a time.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use altavoz::base::Address;
+use altavoz::base::Time;
 use altavoz::io::Driver;
 
 use crate::base::counts::count;
+use crate::base::num::{between, whole};
 use crate::lines::Back;
 use crate::options::stage::Leaving;
 
 use super::connection::Kind;
 use super::core::{Core, Leave};
+use super::gate::Gate;
 
 /// Clients of the crowd that were cut and are on their way back.
 #[derive(Debug)]
 pub struct Storm {
     /// When each of those that are not back was cut.
-    cut_at: BTreeMap<usize, u64>,
+    cut_at: BTreeMap<usize, Time>,
     /// Each waits a random part of this before it comes back, in nanoseconds.
     jitter: u64,
     /// When to come back, and which place; the soonest last.
-    due: Vec<(u64, usize)>,
+    due: Vec<(Time, usize)>,
     churn: Option<Churn>,
+    random: fastrand::Rng,
     results: Back,
 }
 
@@ -30,32 +34,39 @@ pub struct Storm {
 struct Churn {
     slots: Vec<usize>,
     next: usize,
-    at: u64,
-    gap: u64,
-    until: u64,
+    at: Time,
+    gap: Duration,
+    until: Time,
     by: Leaving,
 }
 
 impl Storm {
     /// Cuts the whole crowd now.
     pub fn all(
-        driver: &mut impl Driver<Target = Address>,
+        gate: &mut Gate<impl Driver>,
         core: &mut Core,
-        now: u64,
+        now: Time,
         jitter: u64,
+        random: fastrand::Rng,
     ) -> Self {
         let crowd = crowd(core);
-        let mut storm = Self::new(jitter, None);
+        let mut storm = Self::new(jitter, None, random);
         crowd
             .into_iter()
-            .for_each(|slot| storm.cut(driver, core, slot, Leave::Reset, now));
+            .for_each(|slot| storm.cut(gate, core, slot, Leave::Reset, now));
         storm
     }
 
     /// Cuts so many of the crowd a second, one after the other, until a moment.
     #[must_use]
-    pub fn churn(core: &Core, now: u64, per_second: f64, until: u64, by: Leaving) -> Self {
-        let gap = crate::base::num::whole(1e9 / per_second).max(1);
+    pub fn churn(
+        core: &Core,
+        now: Time,
+        per_second: f64,
+        (until, by): (Time, Leaving),
+        random: fastrand::Rng,
+    ) -> Self {
+        let gap = Duration::from_nanos(whole(1e9 / per_second).max(1));
         let churn = Churn {
             slots: crowd(core),
             next: 0,
@@ -64,25 +75,26 @@ impl Storm {
             until,
             by,
         };
-        Self::new(0, Some(churn))
+        Self::new(0, Some(churn), random)
     }
 
-    fn new(jitter: u64, churn: Option<Churn>) -> Self {
+    fn new(jitter: u64, churn: Option<Churn>, random: fastrand::Rng) -> Self {
         Self {
             cut_at: BTreeMap::new(),
             jitter,
             due: Vec::new(),
             churn,
+            random,
             results: Back::default(),
         }
     }
 
     /// An attempt to come back ended.
-    pub fn note(&mut self, slot: usize, failure: Option<String>, now: u64, core: &Core) {
+    pub fn note(&mut self, slot: usize, failure: Option<String>, now: Time, core: &Core) {
         match failure {
             None if core.conns[slot].kind == Kind::Crowd => {
                 if let Some(cut_at) = self.cut_at.remove(&slot) {
-                    self.results.back.record(now.saturating_sub(cut_at));
+                    self.results.back.record(between(cut_at, now));
                 }
             }
             None => {}
@@ -90,24 +102,26 @@ impl Storm {
         }
     }
 
-    /// Cuts and brings back whoever is due.
+    /// Cuts and brings back whoever is due. An attempt begins when it begins: thousands of them in
+    /// a turn each ask the clock.
     pub fn advance(
         &mut self,
-        driver: &mut impl Driver<Target = Address>,
+        gate: &mut Gate<impl Driver>,
         core: &mut Core,
         gone: &[usize],
-        now: u64,
+        now: Time,
+        clock: &impl Fn() -> Time,
     ) {
         self.plan_returns(gone, now, core);
-        self.cut_due(driver, core, now);
+        self.cut_due(gate, core, now);
         while let Some((_, slot)) = self.due.pop_if(|(at, _)| *at <= now) {
-            core.connect(driver, slot);
+            core.connect(gate, slot, clock());
         }
     }
 
     /// Whether nobody is to be cut any more and everybody is back.
     #[must_use]
-    pub fn is_over(&self, now: u64) -> bool {
+    pub fn is_over(&self, now: Time) -> bool {
         let is_cutting = self.churn.as_ref().is_some_and(|churn| now < churn.until);
         !is_cutting && self.cut_at.is_empty()
     }
@@ -119,19 +133,19 @@ impl Storm {
     }
 
     /// Full jitter: each waits a random part of the whole time.
-    fn plan_returns(&mut self, gone: &[usize], now: u64, core: &Core) {
+    fn plan_returns(&mut self, gone: &[usize], now: Time, core: &Core) {
         let crowd = gone
             .iter()
             .filter(|slot| core.conns[**slot].kind == Kind::Crowd);
         let before = self.due.len();
-        self.due
-            .extend(crowd.map(|slot| (now + fastrand::u64(0..=self.jitter), *slot)));
+        let mut wait = || Duration::from_nanos(self.random.u64(0..=self.jitter));
+        self.due.extend(crowd.map(|slot| (now + wait(), *slot)));
         if self.due.len() > before {
             self.due.sort_unstable_by(|a, b| b.cmp(a));
         }
     }
 
-    fn cut_due(&mut self, driver: &mut impl Driver<Target = Address>, core: &mut Core, now: u64) {
+    fn cut_due(&mut self, gate: &mut Gate<impl Driver>, core: &mut Core, now: Time) {
         let Some(churn) = &mut self.churn else {
             return;
         };
@@ -140,23 +154,25 @@ impl Storm {
         while churn.at <= now && churn.at < churn.until && !churn.slots.is_empty() {
             cut.push(churn.slots[churn.next]);
             churn.next = (churn.next + 1) % churn.slots.len();
-            churn.at += churn.gap;
+            churn.at = churn.at + churn.gap;
         }
-        cut.into_iter()
-            .for_each(|slot| self.cut(driver, core, slot, draw(by), now));
+        for slot in cut {
+            let how = draw(&mut self.random, by);
+            self.cut(gate, core, slot, how, now);
+        }
     }
 
     /// Whoever is not back yet is not cut again.
     fn cut(
         &mut self,
-        driver: &mut impl Driver<Target = Address>,
+        gate: &mut Gate<impl Driver>,
         core: &mut Core,
         slot: usize,
         how: Leave,
-        now: u64,
+        now: Time,
     ) {
         if core.conns[slot].is_in && !self.cut_at.contains_key(&slot) {
-            core.leave(driver, slot, how);
+            core.leave(&mut gate.driver, slot, how);
             self.cut_at.insert(slot, now);
             self.results.cut += 1;
         }
@@ -164,10 +180,10 @@ impl Storm {
 }
 
 /// Of those who vanish, one in fifty does it without a FIN or a reset, and the others half by half.
-fn draw(by: Leaving) -> Leave {
+fn draw(random: &mut fastrand::Rng, by: Leaving) -> Leave {
     match by {
         Leaving::Reset => Leave::Reset,
-        Leaving::Any => match fastrand::u8(0..100) {
+        Leaving::Any => match random.u8(0..100) {
             0..2 => Leave::Silence,
             2..51 => Leave::Fin,
             _ => Leave::Reset,

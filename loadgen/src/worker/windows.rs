@@ -4,8 +4,12 @@
 //! connections of the arm. A look takes half a microsecond, and thousands of them at once would
 //! hold up what is measured: they are spread over turns.
 
+use std::time::Duration;
+
+use altavoz::base::Time;
 use altavoz::io::Driver;
 
+use crate::base::num::between;
 use crate::measure::traffic::{Tally, Traffic};
 
 use super::connection::{Connection, State};
@@ -28,9 +32,9 @@ enum Window {
     #[default]
     Shut,
     /// It begins at a moment, and ends at another.
-    Waiting { from: u64, to: u64 },
+    Waiting { from: Time, to: Time },
     /// It began with these numbers.
-    Open { from: u64, to: u64, base: Traffic },
+    Open { from: Time, to: Time, base: Traffic },
     /// It is over: how long it was, and what it brought.
     Over(u64, Traffic),
 }
@@ -38,7 +42,7 @@ enum Window {
 /// One look at all connections of some arms.
 #[derive(Debug)]
 struct Sweep {
-    begun: u64,
+    begun: Time,
     next: usize,
     /// By arm, what was counted when the look began, and what TCP says since; `None` for others.
     found: Vec<Option<Traffic>>,
@@ -61,18 +65,18 @@ impl Windows {
     }
 
     /// Opens all windows now, for as long as nothing else is said.
-    pub fn open(&mut self, now: u64, conns: &[Connection], driver: &impl Driver) {
-        let (from, to) = (now, u64::MAX);
+    pub fn open(&mut self, now: Time, conns: &[Connection], driver: &impl Driver) {
+        let (from, to) = (now, Time::NEVER);
         self.windows.fill(Window::Waiting { from, to });
         self.begin_sweep(now);
         self.finish_sweep(conns, driver);
     }
 
     /// Says when all windows begin and end. One that begins later opens again then.
-    pub fn set(&mut self, begin: u64, end: u64) {
+    pub fn set(&mut self, begin: Time, end: Time) {
         for window in &mut self.windows {
             match window {
-                Window::Open { from, to, .. } if begin.saturating_sub(*from) < SHORT_NANOS => {
+                Window::Open { from, to, .. } if begin.since(*from) < SHORT => {
                     (*from, *to) = (begin, end);
                 }
                 _ => {
@@ -84,7 +88,7 @@ impl Windows {
     }
 
     /// Begins and ends what is due.
-    pub fn advance(&mut self, now: u64, conns: &[Connection], driver: &impl Driver) {
+    pub fn advance(&mut self, now: Time, conns: &[Connection], driver: &impl Driver) {
         if self.sweep.is_none() && self.windows.iter().any(|window| window.is_due(now)) {
             self.begin_sweep(now);
         }
@@ -92,7 +96,7 @@ impl Windows {
     }
 
     /// Nothing more is published: whatever is open ends now.
-    pub fn end(&mut self, now: u64) {
+    pub fn end(&mut self, now: Time) {
         for window in &mut self.windows {
             if let Window::Open { to, .. } | Window::Waiting { to, .. } = window {
                 *to = now.min(*to);
@@ -109,7 +113,7 @@ impl Windows {
     /// Ends all windows, and gives back for each arm how long it was and what it brought.
     pub fn close(
         &mut self,
-        now: u64,
+        now: Time,
         conns: &[Connection],
         driver: &impl Driver,
     ) -> Vec<(u64, Traffic)> {
@@ -127,7 +131,7 @@ impl Windows {
         taken.collect()
     }
 
-    fn begin_sweep(&mut self, now: u64) {
+    fn begin_sweep(&mut self, now: Time) {
         let arms = self.windows.iter().zip(&self.running);
         let found = arms.map(|(window, running)| window.is_due(now).then(|| running.clone()));
         self.sweep = Some(Sweep {
@@ -172,12 +176,12 @@ impl Windows {
     }
 }
 
-/// A window that begins so soon after it was opened needs no second look, in nanoseconds: between
+/// A window that begins so soon after it was opened needs no second look: between
 /// the order to publish and the first publication nothing happens.
-const SHORT_NANOS: u64 = 100_000_000;
+const SHORT: Duration = Duration::from_millis(100);
 
 impl Window {
-    fn is_due(&self, now: u64) -> bool {
+    fn is_due(&self, now: Time) -> bool {
         match self {
             Self::Shut | Self::Over(..) => false,
             Self::Waiting { from, .. } => *from <= now,
@@ -186,16 +190,14 @@ impl Window {
     }
 
     /// What a look at `now` makes of it.
-    fn next(self, found: Traffic, now: u64) -> Self {
+    fn next(self, found: Traffic, now: Time) -> Self {
         match self {
             Self::Waiting { from, to } => Self::Open {
                 from: from.max(now),
                 to,
                 base: found,
             },
-            Self::Open { from, base, .. } => {
-                Self::Over(now.saturating_sub(from), found.since(&base))
-            }
+            Self::Open { from, base, .. } => Self::Over(between(from, now), found.since(&base)),
             Self::Shut | Self::Over(..) => self,
         }
     }
@@ -226,6 +228,10 @@ mod tests {
 
     use super::*;
 
+    fn at(nanos: u64) -> Time {
+        Time::from_nanos(nanos)
+    }
+
     fn counted(windows: &[(u64, Traffic)]) -> Vec<(u64, u64)> {
         let of = |(nanos, traffic): &(u64, Traffic)| (*nanos, traffic.of(Tally::Requests));
         windows.iter().map(of).collect()
@@ -240,17 +246,17 @@ mod tests {
             windows.running(arm).add(Tally::Requests, 1);
         };
         request(&mut windows, 0);
-        windows.open(0, &[], &driver);
-        windows.set(2 * second, 5 * second);
+        windows.open(Time::ZERO, &[], &driver);
+        windows.set(at(2 * second), at(5 * second));
         for moment in 1..=7 {
-            windows.advance(moment * second, &[], &driver);
+            windows.advance(at(moment * second), &[], &driver);
             request(&mut windows, 0);
             if moment % 2 == 0 {
                 request(&mut windows, 1);
             }
         }
         // The requests of seconds 2, 3 and 4, and of seconds 2 and 4.
-        let found = windows.close(8 * second, &[], &driver);
+        let found = windows.close(at(8 * second), &[], &driver);
         assert_eq!(counted(&found), [(3 * second, 3), (3 * second, 2)]);
     }
 
@@ -258,11 +264,11 @@ mod tests {
     fn a_window_that_is_cut_short_counts_what_there_was() {
         let driver = EpollDriver::new(EpollOptions::default()).expect("a driver");
         let mut windows = Windows::new(1);
-        windows.open(0, &[], &driver);
-        windows.set(0, 2_000_000_000);
+        windows.open(Time::ZERO, &[], &driver);
+        windows.set(at(0), at(2_000_000_000));
         windows.running(0).add(Tally::Requests, 1);
-        windows.end(700_000_000);
-        let found = windows.close(800_000_000, &[], &driver);
+        windows.end(at(700_000_000));
+        let found = windows.close(at(800_000_000), &[], &driver);
         assert_eq!(counted(&found), [(800_000_000, 1)]);
     }
 
@@ -270,11 +276,11 @@ mod tests {
     fn a_window_that_never_began_counts_nothing() {
         let driver = EpollDriver::new(EpollOptions::default()).expect("a driver");
         let mut windows = Windows::new(1);
-        windows.open(0, &[], &driver);
-        windows.set(900_000_000, 2_000_000_000);
+        windows.open(Time::ZERO, &[], &driver);
+        windows.set(at(900_000_000), at(2_000_000_000));
         windows.running(0).add(Tally::Requests, 1);
-        windows.end(700_000_000);
-        let found = windows.close(800_000_000, &[], &driver);
+        windows.end(at(700_000_000));
+        let found = windows.close(at(800_000_000), &[], &driver);
         assert_eq!(counted(&found), [(0, 0)]);
     }
 }

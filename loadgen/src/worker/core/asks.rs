@@ -4,10 +4,10 @@
 //! A question is a stamped message of the plan's size; whatever message comes back with that
 //! stamp is its answer. A server of ours answers at `/echo`.
 
-use altavoz::base::clock;
+use altavoz::base::Time;
 use altavoz::wire::frame::{Opcode, encode_masked};
 
-use crate::base::num::id;
+use crate::base::num::{between, id};
 use crate::base::transport::Transport;
 use crate::measure::stamp::Stamp;
 use crate::measure::traffic::Tally;
@@ -41,7 +41,7 @@ pub(super) fn path(plan: &Plan, conn: &Connection, topic: &str) -> String {
 
 impl Core {
     /// A client's turn to ask. Whoever has no answer yet is late, and asks all the same.
-    pub(super) fn ask_on_socket(&mut self, slot: usize, due: u64) {
+    pub(super) fn ask_on_socket(&mut self, slot: usize, due: Time, now: Time) {
         let conn = &mut self.conns[slot];
         if !conn.is_in || !matches!(conn.state, State::Socket(_)) {
             return;
@@ -53,8 +53,8 @@ impl Core {
             round: 0,
             stream: 0,
             seq: 0,
-            intended: due,
-            sent: clock::now().as_nanos(),
+            intended: due.as_nanos(),
+            sent: now.as_nanos(),
         };
         self.scratch.clear();
         stamp.write(&mut self.scratch, self.plan.size);
@@ -68,8 +68,8 @@ impl Core {
     }
 
     /// A message came back: to the question that was due then.
-    pub(super) fn enter_reply(&mut self, slot: usize, due: u64, now: u64) {
-        if due == 0 {
+    pub(super) fn enter_reply(&mut self, slot: usize, due: Time, now: Time) {
+        if due == Time::ZERO {
             self.meter.note_unstamped();
             return;
         }
@@ -78,7 +78,7 @@ impl Core {
         let arm = conn.arm;
         self.tally(slot, Tally::Answers);
         self.windows.running(arm).deliver(1);
-        let nanos = now.saturating_sub(due);
+        let nanos = between(due, now);
         self.meter.note_answer_time(usize::from(arm), nanos);
     }
 }

@@ -1,5 +1,6 @@
 //! Clients on WebSockets: what arrives on them, and how they end.
 
+use altavoz::base::Time;
 use altavoz::io::Close;
 use altavoz::wire::close::CloseCode;
 use altavoz::wire::frame::{Opcode, encode_close_masked, encode_masked};
@@ -21,7 +22,7 @@ const LIMITS: MessageLimits = MessageLimits {
 
 impl Core {
     /// Takes the answer to an upgrade, and the frames behind it.
-    pub(super) fn handle_upgrade(&mut self, slot: usize, bytes: &mut [u8], now: u64) {
+    pub(super) fn handle_upgrade(&mut self, slot: usize, bytes: &mut [u8], now: Time) {
         let State::Upgrading(parser) = &mut self.conns[slot].state else {
             return;
         };
@@ -55,7 +56,7 @@ impl Core {
         }
     }
 
-    pub(super) fn handle_frames(&mut self, slot: usize, mut bytes: &mut [u8], now: u64) {
+    pub(super) fn handle_frames(&mut self, slot: usize, mut bytes: &mut [u8], now: Time) {
         let reader = self.reader_of(slot);
         let mut asked = Vec::new();
         let conn = &mut self.conns[slot];
@@ -104,7 +105,7 @@ impl Core {
             bytes = &mut bytes[consumed..];
         }
         for due in asked {
-            self.enter_reply(slot, due, now);
+            self.enter_reply(slot, Time::from_nanos(due), now);
         }
     }
 

@@ -5,7 +5,7 @@
 //! to say, so that a server may end what is idle as often as it likes; one on a WebSocket comes
 //! back at once. Attempts back off and come to an end ([`Courier`]).
 
-use altavoz::base::Address;
+use altavoz::base::{Address, Time};
 use altavoz::io::{Close, Driver};
 use altavoz::wire::close::CloseCode;
 use altavoz::wire::frame::encode_masked;
@@ -15,9 +15,8 @@ use crate::base::num::id;
 use crate::measure::stamp::Stamp;
 
 use super::super::connection::{Kind, State};
-use super::super::courier::{
-    Answered, Courier, Fate, PATIENCE_NANOS, is_final_code, is_final_status,
-};
+use super::super::courier::{Answered, Courier, Fate, PATIENCE, is_final_code, is_final_status};
+use super::super::gate::Gate;
 use super::{Core, PUBLISHER_WAITING_BYTES_MAX, opcode};
 
 impl Core {
@@ -54,7 +53,7 @@ impl Core {
         if conn.kind == Kind::Poster {
             let request = [&self.post_heads[topic][..], &self.scratch].concat();
             self.couriers[slot - self.publishers].put(request);
-            return self.post(slot, stamp.sent, true);
+            return self.post(slot, Time::from_nanos(stamp.sent), true);
         }
         let mask = self.random.u32(..).to_ne_bytes();
         let opcode = opcode(wrapping.is_binary);
@@ -77,14 +76,14 @@ impl Core {
     }
 
     /// TCP is there for a publisher that posts.
-    pub(super) fn begin_posting(&mut self, slot: usize, now: u64) {
+    pub(super) fn begin_posting(&mut self, slot: usize, now: Time) {
         self.conns[slot].state = State::Posting;
         self.note_open(slot, now);
         self.post(slot, now, false);
     }
 
     /// Sends what waits, or sees to a connection for it.
-    fn post(&mut self, slot: usize, now: u64, was_idle: bool) {
+    fn post(&mut self, slot: usize, now: Time, was_idle: bool) {
         let courier = &mut self.couriers[slot - self.publishers];
         let conn = &mut self.conns[slot];
         match conn.state {
@@ -148,7 +147,7 @@ impl Core {
     }
 
     /// The connection of a publisher that is there is gone, or did not come about.
-    pub(super) fn come_back_publishing(&mut self, slot: usize, why: &str, now: u64) {
+    pub(super) fn come_back_publishing(&mut self, slot: usize, why: &str, now: Time) {
         let courier = &mut self.couriers[slot - self.publishers];
         let was_begun = matches!(
             self.conns[slot].state,
@@ -179,7 +178,7 @@ impl Core {
         self.return_or_give_up(slot, now);
     }
 
-    fn return_or_give_up(&mut self, slot: usize, now: u64) {
+    fn return_or_give_up(&mut self, slot: usize, now: Time) {
         let courier = &self.couriers[slot - self.publishers];
         if courier.gives_up() {
             return self.lose_publisher(slot);
@@ -220,11 +219,7 @@ impl Core {
     }
 
     /// Lets publishers connect whose time it is.
-    pub(super) fn bring_publishers(
-        &mut self,
-        driver: &mut impl Driver<Target = Address>,
-        now: u64,
-    ) {
+    pub(super) fn bring_publishers(&mut self, gate: &mut Gate<impl Driver>, now: Time) {
         while let Some((at, slot)) = self.returns.first().copied()
             && at <= now
         {
@@ -233,20 +228,20 @@ impl Core {
             if self.conns[slot].is_in && matches!(self.conns[slot].state, State::Idle) {
                 self.posts.reconnects += 1;
                 self.couriers[slot - self.publishers].since = now;
-                self.begin(driver, slot);
+                self.begin(gate, slot);
             }
         }
     }
 
     /// Ends what publishers wait for in vain.
-    pub fn look_at_publishers(&mut self, driver: &mut impl Driver<Target = Address>, now: u64) {
+    pub fn look_at_publishers(&mut self, driver: &mut impl Driver, now: Time) {
         for slot in self.publishers..self.conns.len() {
             let courier = &self.couriers[slot - self.publishers];
             let is_on_its_way = matches!(
                 self.conns[slot].state,
                 State::Connecting | State::Upgrading(_)
             );
-            let is_late = is_on_its_way && courier.since + PATIENCE_NANOS < now;
+            let is_late = is_on_its_way && courier.since + PATIENCE < now;
             if self.conns[slot].is_in && (is_late || courier.is_overdue(now)) {
                 self.note_close(slot, "no answer within 10 s");
                 self.end(driver, slot, Close::Reset);

@@ -5,33 +5,36 @@
 //! asked again as soon as it is answered, and a second later if it was refused or broken, so that
 //! a server that refuses is not stormed.
 
-use altavoz::base::{Address, clock};
+use std::time::Duration;
+
+use altavoz::base::{Address, Time};
 use altavoz::io::{Close, Driver};
 
 use crate::base::failure::advice;
-use crate::base::num::id;
+use crate::base::num::{between, id};
 use crate::base::transport::Transport;
 use crate::measure::traffic::Tally;
 
 use super::super::connection::{Kind, State};
+use super::super::gate::Gate;
 use super::super::reader::{Heard, Reader, words};
 use super::super::request;
 use super::Core;
 
-/// How long a client waits after a refusal before it asks again, in nanoseconds.
-const RETRY_NANOS: u64 = 1_000_000_000;
+/// How long a client waits after a refusal before it asks again.
+const RETRY: Duration = Duration::from_secs(1);
 
-/// How long a poll is waited for, in nanoseconds: at the next turn behind it, its connection is
+/// How long a poll is waited for: at the next turn behind it, its connection is
 /// given up and another one opened.
-const ANSWER_TIMEOUT_NANOS: u64 = 10_000_000_000;
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Polls that are begun in one turn: between them, answers are read.
 const POLLS_PER_TURN_MAX: usize = 1024;
 
 impl Core {
     /// Sends what is due by time alone.
-    pub fn advance(&mut self, driver: &mut impl Driver<Target = Address>, now: u64) {
-        self.bring_publishers(driver, now);
+    pub fn advance(&mut self, gate: &mut Gate<impl Driver>, now: Time) {
+        self.bring_publishers(gate, now);
         for _ in 0..POLLS_PER_TURN_MAX {
             let mut rotas = self.rotas.iter_mut();
             let Some((slot, due)) = rotas.find_map(|rota| rota.poll_due(now)) else {
@@ -43,33 +46,33 @@ impl Core {
             && at <= now
         {
             self.retries.pop_front();
-            self.pursue(slot as usize);
+            self.pursue(slot as usize, now);
         }
         for slot in std::mem::take(&mut self.wanted) {
             let slot = slot as usize;
             match self.conns[slot].state {
-                State::Idle => self.begin(driver, slot),
+                State::Idle => self.begin(gate, slot),
                 // The server said that it ends the connection, and does not.
-                State::Closing => self.end(driver, slot, Close::Reset),
+                State::Closing => self.end(&mut gate.driver, slot, Close::Reset),
                 _ => {}
             }
         }
     }
 
-    /// When something is due by time alone, in nanoseconds.
+    /// When something is due by time alone.
     #[must_use]
-    pub fn next_at(&self) -> Option<u64> {
+    pub fn next_at(&self) -> Option<Time> {
         let turns = self.rotas.iter().filter_map(super::Rota::next_at);
         let retry = self.retries.front().map(|(at, _)| *at);
         let back = self.returns.first().map(|(at, _)| *at);
-        let now = (!self.wanted.is_empty() || self.windows.is_sweeping()).then_some(0);
+        let now = (!self.wanted.is_empty() || self.windows.is_sweeping()).then_some(Time::ZERO);
         turns.chain(retry).chain(back).chain(now).min()
     }
 
     /// A client's turn to poll.
-    fn handle_turn(&mut self, slot: usize, due: u64, now: u64) {
+    fn handle_turn(&mut self, slot: usize, due: Time, now: Time) {
         if self.transport(slot) == Transport::Ask {
-            return self.ask_on_socket(slot, due);
+            return self.ask_on_socket(slot, due, now);
         }
         let conn = &mut self.conns[slot];
         let Some(reader) = conn.reader.as_mut().filter(|_| conn.is_in) else {
@@ -79,9 +82,9 @@ impl Core {
         if is_late {
             self.tally(slot, Tally::Late);
         }
-        self.meter.note_turn(arm, now.saturating_sub(due));
+        self.meter.note_turn(arm, between(due, now));
         let conn = &mut self.conns[slot];
-        let is_lost = due.saturating_sub(conn.since) > ANSWER_TIMEOUT_NANOS;
+        let is_lost = due.since(conn.since) > ANSWER_TIMEOUT;
         if is_lost && conn.reader.as_ref().is_some_and(|it| it.is_asking) {
             self.give_up_reading(slot, now);
         }
@@ -90,17 +93,17 @@ impl Core {
             reader.is_owed = true;
             conn.tcp_since = due;
         }
-        self.pursue(slot);
+        self.pursue(slot, now);
     }
 
     /// Asks now if there is a connection for it, and opens one if there is none.
-    fn pursue(&mut self, slot: usize) {
+    fn pursue(&mut self, slot: usize, now: Time) {
         let conn = &mut self.conns[slot];
         let Some(reader) = conn.reader.as_mut().filter(|_| conn.is_in) else {
             return;
         };
         match conn.state {
-            State::Reading if !reader.is_asking => self.ask(slot),
+            State::Reading if !reader.is_asking => self.ask(slot, now),
             State::Idle | State::Closing => {
                 reader.is_owed = true;
                 self.wanted.push(id(slot));
@@ -110,15 +113,15 @@ impl Core {
     }
 
     /// TCP is there.
-    pub(super) fn begin_reading(&mut self, slot: usize) {
+    pub(super) fn begin_reading(&mut self, slot: usize, now: Time) {
         let conn = &mut self.conns[slot];
         conn.state = State::Reading;
         conn.reader.get_or_insert_default();
-        self.ask(slot);
+        self.ask(slot, now);
     }
 
     /// Sends the client's next request.
-    fn ask(&mut self, slot: usize) {
+    fn ask(&mut self, slot: usize, now: Time) {
         let conn = &mut self.conns[slot];
         let arm = &self.plan.arms[usize::from(conn.arm)];
         let topic = super::topic(&self.plan, conn);
@@ -131,7 +134,7 @@ impl Core {
             // What is owed was due at its turn; a long poll is due when it is sent.
             conn.since = match arm.transport {
                 Transport::Poll => conn.tcp_since,
-                _ => clock::now().as_nanos(),
+                _ => now,
             };
         }
         reader.is_asking = true;
@@ -142,25 +145,26 @@ impl Core {
 
     /// A request has left. A held one that the server does not answer is all that is seen of a
     /// client that is there.
-    pub(super) fn handle_asked(&mut self, slot: usize) {
+    pub(super) fn handle_asked(&mut self, slot: usize, clock: &impl Fn() -> Time) {
         let conn = &self.conns[slot];
         let arm = &self.plan.arms[usize::from(conn.arm)];
         let is_silent = arm.transport == Transport::LongPoll
             && !request::asks_where_first(&self.plan, arm)
             && matches!(conn.state, State::Reading);
         if is_silent && !conn.is_in && conn.outbox.waiting() == 0 {
-            self.note_open(slot, clock::now().as_nanos());
+            // It is there now that its request has left, which a turn may do late.
+            self.note_open(slot, clock());
         }
     }
 
-    pub(super) fn handle_answers(&mut self, slot: usize, bytes: &[u8], now: u64) {
+    pub(super) fn handle_answers(&mut self, slot: usize, bytes: &[u8], now: Time) {
         self.read(slot, now, |reader, transport, on| {
             reader.handle_bytes(transport, bytes, on)
         });
     }
 
     /// The server ended its direction of a connection over plain HTTP.
-    pub(super) fn handle_answers_end(&mut self, slot: usize, now: u64) {
+    pub(super) fn handle_answers_end(&mut self, slot: usize, now: Time) {
         self.read(slot, now, |reader, _, on| reader.handle_eof(on));
         let is_push = self.transport(slot).is_push();
         let conn = &self.conns[slot];
@@ -180,7 +184,7 @@ impl Core {
 
     /// The connection of a client that polls is gone, or did not come about, and the client is
     /// still there.
-    pub(super) fn come_back(&mut self, slot: usize, now: u64) {
+    pub(super) fn come_back(&mut self, slot: usize, now: Time) {
         let conn = &mut self.conns[slot];
         if let Some(reader) = &mut conn.reader
             && matches!(conn.state, State::Connecting)
@@ -206,7 +210,7 @@ impl Core {
     }
 
     /// A request that is under way will not be answered.
-    fn break_request(&mut self, slot: usize, now: u64) {
+    fn break_request(&mut self, slot: usize, now: Time) {
         let Some(reader) = &mut self.conns[slot].reader else {
             return;
         };
@@ -217,9 +221,9 @@ impl Core {
     }
 
     /// A long poll is asked again later; a poll has its turn.
-    fn retry(&mut self, slot: usize, now: u64) {
+    fn retry(&mut self, slot: usize, now: Time) {
         if self.transport(slot) == Transport::LongPoll {
-            self.retries.push_back((now + RETRY_NANOS, id(slot)));
+            self.retries.push_back((now + RETRY, id(slot)));
         }
     }
 
@@ -227,7 +231,7 @@ impl Core {
     fn read(
         &mut self,
         slot: usize,
-        now: u64,
+        now: Time,
         read: impl FnOnce(&mut Reader, Transport, &mut dyn FnMut(Heard<'_>)) -> Result<(), String>,
     ) {
         let transport = self.transport(slot);
@@ -261,7 +265,7 @@ impl Core {
     }
 
     /// What cannot be understood ends the connection, and of a stream the client as well.
-    fn break_reading(&mut self, slot: usize, why: &str, now: u64) {
+    fn break_reading(&mut self, slot: usize, why: &str, now: Time) {
         if self.transport(slot).is_push() || !self.conns[slot].is_in {
             return self.break_off(slot, why);
         }
@@ -269,7 +273,7 @@ impl Core {
     }
 
     /// Ends the connection of a client that polls, with the request that is under way there.
-    fn give_up_reading(&mut self, slot: usize, now: u64) {
+    fn give_up_reading(&mut self, slot: usize, now: Time) {
         self.break_request(slot, now);
         let conn = &mut self.conns[slot];
         conn.state = State::Closing;
@@ -278,7 +282,7 @@ impl Core {
     }
 
     /// What a stream says.
-    fn hear(&mut self, slot: usize, heard: &Heard<'_>, now: u64) {
+    fn hear(&mut self, slot: usize, heard: &Heard<'_>, now: Time) {
         let conn = &self.conns[slot];
         match heard {
             Heard::Begun => self.note_open(slot, now),
@@ -311,7 +315,7 @@ impl Core {
     }
 
     /// A whole answer that is no stream.
-    fn hear_answer(&mut self, slot: usize, status: u16, body: &[u8], now: u64) {
+    fn hear_answer(&mut self, slot: usize, status: u16, body: &[u8], now: Time) {
         let is_in = self.conns[slot].is_in;
         match (is_in, is_good(status)) {
             (true, true) => self.enter_answer(slot, status, body, now),
@@ -336,7 +340,7 @@ impl Core {
         }
     }
 
-    fn enter_answer(&mut self, slot: usize, status: u16, body: &[u8], now: u64) {
+    fn enter_answer(&mut self, slot: usize, status: u16, body: &[u8], now: Time) {
         self.tally(slot, Tally::Answers);
         if status == 304 {
             self.tally(slot, Tally::NotModified);
@@ -353,7 +357,7 @@ impl Core {
             is_empty = carried.stamps == 0 || (self.plan.newest && carried.fresh == 0);
             self.windows.running(arm).deliver(carried.fresh);
             if self.transport(slot) == Transport::Poll {
-                let nanos = now.saturating_sub(since);
+                let nanos = between(since, now);
                 self.meter.note_answer_time(usize::from(arm), nanos);
             }
         }
@@ -363,7 +367,7 @@ impl Core {
     }
 
     /// Behind a whole answer that is no stream.
-    fn go_on(&mut self, slot: usize, status: u16, is_last: bool, is_owed: bool, now: u64) {
+    fn go_on(&mut self, slot: usize, status: u16, is_last: bool, is_owed: bool, now: Time) {
         let transport = self.transport(slot);
         let conn = &self.conns[slot];
         if transport.is_push() || matches!(conn.state, State::Closing) {
@@ -379,15 +383,15 @@ impl Core {
         if transport == Transport::LongPoll && !is_good(status) {
             self.retry(slot, now);
         } else if transport == Transport::LongPoll || is_owed {
-            self.again(slot);
+            self.again(slot, now);
         }
     }
 
     /// The next request, at once or as soon as there is a connection for it.
-    fn again(&mut self, slot: usize) {
+    fn again(&mut self, slot: usize, now: Time) {
         let conn = &mut self.conns[slot];
         match conn.state {
-            State::Reading => self.ask(slot),
+            State::Reading => self.ask(slot, now),
             _ => {
                 if let Some(reader) = &mut conn.reader {
                     reader.is_owed = true;
