@@ -40,6 +40,15 @@ pub struct Publications {
     /// Entries of all streams, `ring` of them each; an entry is free when its `count` is 0.
     rows: Vec<Row>,
     ring: usize,
+    /// By stream.
+    under_way: Vec<UnderWay>,
+}
+
+/// Which entries of a ring are in use: so many, from the newest publication downwards.
+#[derive(Clone, Copy, Debug, Default)]
+struct UnderWay {
+    newest: u32,
+    count: usize,
 }
 
 impl Publications {
@@ -52,6 +61,7 @@ impl Publications {
         Self {
             rows: vec![Row::default(); ring * streams],
             ring,
+            under_way: vec![UnderWay::default(); streams],
         }
     }
 
@@ -67,6 +77,9 @@ impl Publications {
             }
             left = (row.count != 0).then_some(*row);
             *row = begin(stamp, now);
+            let under_way = &mut self.under_way[stamp.stream as usize];
+            under_way.newest = under_way.newest.max(stamp.seq);
+            under_way.count += usize::from(left.is_none());
         }
         row.count += 1;
         row.last = now;
@@ -85,12 +98,18 @@ impl Publications {
         had: impl Fn(u32) -> bool,
         mut done: impl FnMut(Row),
     ) {
-        let Some(start) = self.place(stream, 0) else {
+        let Some(UnderWay { newest, count }) = self.under_way.get(stream as usize).copied() else {
             return;
         };
-        for place in start..start + self.ring {
+        let mut rest = count;
+        for back in 0..id(self.ring) {
+            let place = self.place(stream, newest.wrapping_sub(back));
+            let Some(place) = place.filter(|_| rest > 0) else {
+                return;
+            };
             let row = &mut self.rows[place];
             if row.count != 0 {
+                rest -= 1;
                 row.gone += u32::from(had(row.seq));
                 self.take_complete(place, subscribers).map(&mut done);
             }
@@ -99,6 +118,7 @@ impl Publications {
 
     /// Takes out everything, at the end of a round.
     pub fn drain(&mut self) -> impl Iterator<Item = Row> {
+        self.under_way.fill(UnderWay::default());
         let taken = self.rows.iter_mut().map(std::mem::take);
         taken.filter(|row| row.count != 0)
     }
@@ -114,6 +134,7 @@ impl Publications {
             return None;
         }
         let mut row = std::mem::take(row);
+        self.under_way[row.stream as usize].count -= 1;
         row.complete = row.count >= subscribers.all;
         Some(row)
     }

@@ -232,7 +232,7 @@ impl Meter {
         results.full_reads += u64::from(is_full);
     }
 
-    /// A subscriber closed: in a closed loop nobody waits for it any more.
+    /// A subscriber closed: nobody waits for it any more.
     pub fn leave(&mut self, subscriber: usize, topic: usize) {
         self.book.leave(subscriber, topic);
     }
@@ -436,9 +436,6 @@ impl Book {
     fn leave(&mut self, subscriber: usize, topic: usize) {
         let audience = &mut self.audiences[topic];
         audience.open = audience.open.saturating_sub(1);
-        if !self.is_closed_loop {
-            return;
-        }
         let mut rows = Vec::new();
         for stream in streams_of(topic, self.topics, self.streams) {
             let place = place_in_topic(stream, self.topics);
@@ -484,4 +481,111 @@ impl Book {
 /// Whether an arm's clients skip publications by design.
 fn leaves_out(plan: &Plan, arm: &ArmPlan) -> bool {
     arm.conflate_ms.is_some() || (plan.newest && arm.transport == Transport::Poll)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::options::{Cli, Command};
+    use crate::speak::target::Target;
+
+    /// Three subscribers of one topic and one arm, the first so many of them open.
+    struct Three(usize);
+
+    impl Subscribers for Three {
+        fn count(&self) -> usize {
+            3
+        }
+
+        fn is_open(&self, subscriber: usize) -> bool {
+            subscriber < self.0
+        }
+
+        fn topic(&self, _: usize) -> usize {
+            0
+        }
+
+        fn arm(&self, _: usize) -> usize {
+            0
+        }
+    }
+
+    /// In a round with all of them.
+    fn meter() -> (Meter, Plan) {
+        let target = Target::parse("ws://127.0.0.1:9").expect("a target");
+        let words = ["loadgen", "fanout", "--clients", "3", "--workers", "1"];
+        let plan = match Cli::try_parse_from(words).expect("options").command {
+            Command::Fanout(options) => Plan::fanout(&options, target).expect("a plan"),
+            other => panic!("{other:?}"),
+        };
+        let mut meter = Meter::new(&plan, 3);
+        meter.begin(1, &Three(3));
+        (meter, plan)
+    }
+
+    fn message(plan: &Plan, round: u8, seq: u32) -> Vec<u8> {
+        let mut message = Vec::new();
+        let stamp = Stamp {
+            run: plan.run,
+            round,
+            stream: 0,
+            seq,
+            intended: 100,
+            sent: 200,
+        };
+        stamp.write(&mut message, 64);
+        message
+    }
+
+    fn deliver(meter: &mut Meter, subscriber: usize, message: &[u8], at: u64) -> Carried {
+        let to = Reader {
+            subscriber,
+            topic: 0,
+            arm: 0,
+        };
+        meter.deliver(to, message, Time::from_nanos(at))
+    }
+
+    #[test]
+    fn who_leaves_with_a_publication_does_not_end_it_for_others() {
+        let (mut meter, plan) = meter();
+        let message = message(&plan, 1, 0);
+        deliver(&mut meter, 2, &message, 300);
+        meter.leave(2, 0);
+        deliver(&mut meter, 0, &message, 400);
+        deliver(&mut meter, 1, &message, 500);
+        let round = meter.finish(&[1], &Three(2));
+        assert_eq!((round.expected, round.counts.received), (3, 3));
+        assert_eq!((round.incomplete, round.last.len()), (0, 1));
+        assert_eq!(round.last.max(), Some(400), "from the intended moment");
+    }
+
+    #[test]
+    fn who_leaves_without_a_publication_is_not_waited_for_and_it_is_incomplete() {
+        let (mut meter, plan) = meter();
+        let message = message(&plan, 1, 0);
+        deliver(&mut meter, 0, &message, 300);
+        deliver(&mut meter, 1, &message, 400);
+        meter.leave(2, 0);
+        let round = meter.finish(&[1], &Three(2));
+        assert_eq!((round.expected, round.counts.received), (3, 2));
+        assert_eq!((round.incomplete, round.last.len()), (1, 1));
+    }
+
+    #[test]
+    fn what_is_of_another_round_or_without_a_stamp_is_no_delivery() {
+        let (mut meter, plan) = meter();
+        let stamps = |stamps, fresh| Carried { stamps, fresh };
+        assert_eq!(deliver(&mut meter, 0, b"hello", 300), stamps(0, 0));
+        let (old, new) = (message(&plan, 0, 0), message(&plan, 1, 0));
+        assert_eq!(deliver(&mut meter, 0, &old, 300), stamps(1, 0));
+        assert_eq!(deliver(&mut meter, 0, &new, 300), stamps(1, 1));
+        assert_eq!(deliver(&mut meter, 0, &new, 300), stamps(1, 0));
+        let round = meter.finish(&[1], &Three(3));
+        assert_eq!((round.foreign, round.unstamped), (1, 1));
+        assert_eq!((round.counts.received, round.counts.duplicated), (1, 1));
+        assert_eq!(round.corrected.len(), 1);
+    }
 }
