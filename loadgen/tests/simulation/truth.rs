@@ -1,0 +1,421 @@
+//! What the workers were really handed, kept in the simplest way that can be right: sets of what
+//! each client has, and a list of what arrived when. It knows nothing of how a worker counts.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use altavoz::base::Time;
+use loadgen::base::counts::count;
+use loadgen::base::transport::Transport;
+use loadgen::measure::stamp::Stamp;
+use loadgen::plan::{Plan, PublishBy};
+use loadgen::worker::connection::Kind;
+use loadgen::worker::places::connections;
+
+use super::watch::{Name, Note, What};
+
+/// What bytes of the server mean to whoever has been handed the last of them.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Mark {
+    /// The client is let in.
+    Open,
+    /// It is not.
+    Refused(u16),
+    /// One message of a stream or a WebSocket, with these stamps.
+    Message(Vec<Stamp>),
+    /// The server closes with a code.
+    Closes(u16),
+    /// A whole answer to a poll.
+    Answer {
+        status: u16,
+        stamps: Vec<Stamp>,
+        is_gap: bool,
+    },
+    /// A whole answer to a POST.
+    Posted(u16),
+}
+
+impl Mark {
+    pub(crate) fn answer(status: u16, stamps: Vec<Stamp>) -> Self {
+        Self::Answer {
+            status,
+            stamps,
+            is_gap: false,
+        }
+    }
+}
+
+/// One connection: what was written on it, and how much of that was handed out.
+#[derive(Debug, Default)]
+struct Link {
+    written: usize,
+    handed: usize,
+    marks: VecDeque<(usize, Mark)>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Life {
+    Out,
+    In,
+    Gone,
+}
+
+/// One client of a worker.
+#[derive(Clone, Debug)]
+struct Client {
+    kind: Kind,
+    arm: usize,
+    topic: usize,
+    life: Life,
+}
+
+/// A worker's clients over the whole run.
+#[derive(Debug, Default)]
+pub(crate) struct Part {
+    clients: Vec<Client>,
+    pub(crate) connected: u64,
+    pub(crate) failed: u64,
+    pub(crate) arms: Vec<(u64, u64)>,
+    pub(crate) closes: BTreeMap<String, u64>,
+    pub(crate) slow_closes: BTreeMap<String, u64>,
+    pub(crate) slow_messages: u64,
+    pub(crate) resumed: bool,
+    /// Of the crowd, since a storm began.
+    pub(crate) cut: u64,
+    pub(crate) back: u64,
+    /// Of publishers, since it was last taken.
+    pub(crate) posted: BTreeMap<u16, u64>,
+    pub(crate) returned: u64,
+    pub(crate) round: Round,
+}
+
+/// A worker's round.
+#[derive(Debug, Default)]
+pub(crate) struct Round {
+    current: Option<(u32, u8)>,
+    span: (Time, Time),
+    /// By topic and arm, who was there when it began.
+    pub(crate) audience: BTreeMap<(usize, usize), u64>,
+    /// By client and stream, the first that came and all that came.
+    has: BTreeMap<(usize, u32), (u32, BTreeSet<u32>)>,
+    fresh_at: BTreeMap<usize, Time>,
+    /// Deliveries for the first time: the arm, the stamp, the moment.
+    pub(crate) fresh: Vec<(usize, Stamp, Time)>,
+    pub(crate) arms: Vec<Arm>,
+    /// The same when nothing more was published, which is where traffic ends.
+    pub(crate) traffic: Vec<Arm>,
+    pub(crate) foreign: u64,
+    pub(crate) unstamped: u64,
+    pub(crate) bytes: u64,
+    pub(crate) reads: u64,
+}
+
+/// An arm of a worker's round.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Arm {
+    pub(crate) received: u64,
+    pub(crate) duplicated: u64,
+    pub(crate) reordered: u64,
+    pub(crate) merged: u64,
+    pub(crate) unrecovered: u64,
+    pub(crate) answers: u64,
+    pub(crate) good_answers: u64,
+    pub(crate) not_modified: u64,
+    pub(crate) refused: BTreeMap<String, u64>,
+    pub(crate) bytes: u64,
+    pub(crate) outdated: u64,
+}
+
+/// All of it.
+#[derive(Debug)]
+pub(crate) struct Truth {
+    plan: Plan,
+    links: BTreeMap<Name, Link>,
+    pub(crate) parts: Vec<Part>,
+}
+
+impl Truth {
+    pub(crate) fn new(plan: &Plan) -> Self {
+        let part = |worker| Part {
+            clients: clients(plan, worker),
+            arms: vec![(0, 0); plan.arms.len()],
+            ..Part::default()
+        };
+        Self {
+            plan: plan.clone(),
+            links: BTreeMap::new(),
+            parts: (0..plan.workers).map(part).collect(),
+        }
+    }
+
+    /// The server has written bytes, which mean something but for the last few.
+    pub(crate) fn expect(&mut self, name: Name, bytes: usize, behind: usize, mark: Option<Mark>) {
+        let link = self.links.entry(name).or_default();
+        link.written += bytes;
+        let end = link.written - behind;
+        link.marks.extend(mark.map(|mark| (end, mark)));
+    }
+
+    pub(crate) fn is_in(&self, (worker, id): Name) -> bool {
+        self.parts[worker].clients[id.index()].life == Life::In
+    }
+
+    /// Something passed between a worker and its driver.
+    pub(crate) fn note(&mut self, note: &Note) {
+        let (worker, id) = note.name;
+        match note.what {
+            What::Received(count) => {
+                let part = &mut self.parts[worker];
+                part.note_bytes(id.index(), count as u64);
+                let link = self.links.get_mut(&note.name).expect("it was written");
+                link.handed += count;
+                while let Some((end, _)) = link.marks.front()
+                    && *end <= link.handed
+                    && let Some((_, mark)) = link.marks.pop_front()
+                {
+                    part.enter(&self.plan, id.index(), mark, note.at);
+                }
+            }
+            other => self.parts[worker].note(&self.plan, id.index(), other),
+        }
+    }
+
+    pub(crate) fn begin(&mut self, worker: usize, number: u8) {
+        let part = &mut self.parts[worker];
+        let mut round = Round {
+            current: (self.plan.publish != PublishBy::Others).then_some((self.plan.run, number)),
+            span: (Time::ZERO, Time::NEVER),
+            arms: vec![Arm::default(); self.plan.arms.len()],
+            ..Round::default()
+        };
+        for client in &part.clients {
+            if client.kind == Kind::Subscriber && client.life == Life::In {
+                *round
+                    .audience
+                    .entry((client.topic, client.arm))
+                    .or_default() += 1;
+            }
+        }
+        part.round = round;
+    }
+
+    /// Publishing goes from one moment to another, as far as is known.
+    pub(crate) fn watch(&mut self, worker: usize, from: Time, to: Time) {
+        self.parts[worker].round.span = (from, to);
+    }
+
+    pub(crate) fn watch_until(&mut self, worker: usize, now: Time) {
+        let round = &mut self.parts[worker].round;
+        round.span.1 = round.span.1.min(now);
+        round.traffic.clone_from(&round.arms);
+    }
+
+    /// What is owed to the clients of an arm where somebody else publishes.
+    pub(crate) fn owed(&self, worker: usize, arm: usize) -> u64 {
+        let part = &self.parts[worker];
+        let has = &part.round.has;
+        let end = |stream: u32| {
+            let all = has.iter().filter(|((_, of), _)| *of == stream);
+            all.filter_map(|(_, (first, set))| set.last().map(|last| (*last).max(*first)))
+                .max()
+                .map_or(0, |last| last + 1)
+        };
+        let mine = has
+            .iter()
+            .filter(|((slot, _), _)| part.clients[*slot].arm == arm);
+        mine.map(|((_, stream), (first, _))| u64::from(end(*stream).saturating_sub(*first)))
+            .sum()
+    }
+}
+
+impl Part {
+    fn note_bytes(&mut self, slot: usize, count: u64) {
+        let client = &self.clients[slot];
+        self.round.bytes += count;
+        self.round.reads += 1;
+        if client.kind.is_counted()
+            && let Some(arm) = self.round.arms.get_mut(client.arm)
+        {
+            arm.bytes += count;
+        }
+    }
+
+    fn note(&mut self, plan: &Plan, slot: usize, what: What) {
+        let client = &mut self.clients[slot];
+        let transport = plan.arms[client.arm].transport;
+        let (is_push, is_publisher) = (transport.is_push(), client.kind.is_publisher());
+        match what {
+            What::Connects if client.life == Life::In => {
+                self.returned += u64::from(is_publisher);
+            }
+            What::Connects => client.life = Life::Out,
+            What::Connected if client.kind == Kind::Poster => client.life = Life::In,
+            What::Eof | What::Closed(_) if client.life == Life::Out => self.fail(slot),
+            What::Eof if client.life == Life::In && is_push && !is_publisher => {
+                let why = match transport {
+                    Transport::Ws => "ended without a close frame",
+                    _ => "connection ended within an answer",
+                };
+                self.close(slot, why);
+            }
+            What::Closed(why) if client.life == Life::In && is_push && !is_publisher => {
+                let why = why.map_or_else(|| "ended".to_owned(), |why| why.to_string());
+                self.close(slot, &why);
+            }
+            What::Leaves if client.kind == Kind::Crowd && client.life == Life::In => {
+                client.life = Life::Gone;
+                self.cut += 1;
+            }
+            _ => {}
+        }
+    }
+
+    fn enter(&mut self, plan: &Plan, slot: usize, mark: Mark, at: Time) {
+        let client = self.clients[slot].clone();
+        match (client.life, mark) {
+            (Life::Out, Mark::Open) => self.let_in(slot),
+            (Life::Out, Mark::Answer { status, is_gap, .. }) => {
+                self.note_gap(slot, is_gap);
+                match status {
+                    200..=299 | 304 => self.let_in(slot),
+                    _ => self.fail(slot),
+                }
+            }
+            (Life::Out, Mark::Refused(_)) => self.fail(slot),
+            (Life::In, Mark::Closes(code)) if !client.kind.is_publisher() => {
+                self.close(slot, &code.to_string());
+            }
+            (Life::In, Mark::Message(stamps)) if client.kind == Kind::Subscriber => {
+                self.round.unstamped += u64::from(stamps.is_empty());
+                self.enter_all(plan, slot, &stamps, at);
+            }
+            (Life::In, Mark::Message(_)) if client.kind == Kind::Slow => {
+                self.slow_messages += u64::from(self.resumed);
+            }
+            (
+                Life::In,
+                Mark::Answer {
+                    status,
+                    stamps,
+                    is_gap,
+                },
+            ) => {
+                self.note_gap(slot, is_gap);
+                self.enter_answer(plan, slot, status, &stamps, at);
+            }
+            (Life::In, Mark::Posted(status)) => *self.posted.entry(status).or_default() += 1,
+            _ => {}
+        }
+    }
+
+    fn note_gap(&mut self, slot: usize, is_gap: bool) {
+        let client = &self.clients[slot];
+        if let Some(arm) = self.round.arms.get_mut(client.arm) {
+            arm.unrecovered += u64::from(is_gap && client.kind == Kind::Subscriber);
+        }
+    }
+
+    fn enter_answer(&mut self, plan: &Plan, slot: usize, status: u16, stamps: &[Stamp], at: Time) {
+        let client = self.clients[slot].clone();
+        let is_good = matches!(status, 200..=299 | 304);
+        let before = self.round.fresh.len();
+        if is_good && client.kind == Kind::Subscriber {
+            self.enter_all(plan, slot, stamps, at);
+        }
+        let fresh = (self.round.fresh.len() - before) as u64;
+        let Some(arm) = self.round.arms.get_mut(client.arm) else {
+            return;
+        };
+        arm.answers += 1;
+        arm.merged += fresh.saturating_sub(1);
+        if is_good {
+            arm.good_answers += 1;
+            arm.not_modified += u64::from(status == 304);
+        } else {
+            count(&mut arm.refused, &status.to_string());
+        }
+    }
+
+    fn enter_all(&mut self, plan: &Plan, slot: usize, stamps: &[Stamp], at: Time) {
+        let client = self.clients[slot].clone();
+        if self.round.arms.is_empty() {
+            return; // before the first round
+        }
+        for stamp in stamps {
+            self.round.enter(plan, slot, &client, *stamp, at);
+        }
+    }
+
+    fn let_in(&mut self, slot: usize) {
+        let client = &mut self.clients[slot];
+        client.life = Life::In;
+        self.back += u64::from(client.kind == Kind::Crowd);
+        if !client.kind.is_publisher() {
+            self.connected += 1;
+            self.arms[client.arm].0 += u64::from(client.kind.is_counted());
+        }
+    }
+
+    fn fail(&mut self, slot: usize) {
+        let client = &mut self.clients[slot];
+        client.life = Life::Gone;
+        self.failed += 1;
+        self.arms[client.arm].1 += u64::from(client.kind.is_counted());
+    }
+
+    fn close(&mut self, slot: usize, why: &str) {
+        let client = &mut self.clients[slot];
+        client.life = Life::Gone;
+        match client.kind {
+            Kind::Slow => count(&mut self.slow_closes, why),
+            _ => count(&mut self.closes, why),
+        }
+    }
+}
+
+impl Round {
+    fn enter(&mut self, plan: &Plan, slot: usize, client: &Client, stamp: Stamp, at: Time) {
+        let current = *self.current.get_or_insert((stamp.run, stamp.round));
+        let is_ours = current == (stamp.run, stamp.round)
+            && stamp.stream < plan.streams
+            && stamp.stream as usize % plan.topics.len() == client.topic;
+        if !is_ours {
+            self.foreign += 1;
+            return;
+        }
+        let is_passive = plan.publish == PublishBy::Others;
+        let begin = if is_passive { stamp.seq } else { 0 };
+        let cell = self.has.entry((slot, stamp.stream));
+        let (first, has) = cell.or_insert_with(|| (begin, BTreeSet::new()));
+        let arm = &mut self.arms[client.arm];
+        if stamp.seq < *first || has.contains(&stamp.seq) {
+            arm.duplicated += 1;
+            return;
+        }
+        arm.received += 1;
+        arm.reordered += u64::from(has.last().is_some_and(|last| *last > stamp.seq));
+        has.insert(stamp.seq);
+        let (from, to) = self.span;
+        let fresh_at = self.fresh_at.insert(slot, at).unwrap_or(Time::ZERO);
+        let outdated = Time::from_nanos(stamp.intended).max(fresh_at).max(from);
+        let outdated = at.min(to).since(outdated).as_nanos();
+        arm.outdated += u64::try_from(outdated).expect("a short time");
+        self.fresh.push((client.arm, stamp, at));
+    }
+
+    /// Clients who listened to a topic when it began.
+    pub(crate) fn listeners(&self, topic: usize) -> u64 {
+        let of = self.audience.iter().filter(|((of, _), _)| *of == topic);
+        of.map(|(_, count)| count).sum()
+    }
+}
+
+fn clients(plan: &Plan, worker: u32) -> Vec<Client> {
+    let (places, _) = connections(plan, worker);
+    let client = |place: &loadgen::worker::connection::Connection| Client {
+        kind: place.kind,
+        arm: usize::from(place.arm),
+        topic: place.topic as usize,
+        life: Life::Out,
+    };
+    places.iter().map(client).collect()
+}
