@@ -129,8 +129,11 @@ impl Core {
 
     /// The server ends its direction of a publisher's connection.
     pub(super) fn handle_publisher_eof(&mut self, slot: usize) {
-        if self.conns[slot].kind == Kind::Publisher {
-            return self.break_off(slot, "ended without a close frame");
+        match (self.conns[slot].kind, &self.conns[slot].state) {
+            // It has said why already, or we have ended it.
+            (Kind::Publisher, State::Closing) => return,
+            (Kind::Publisher, _) => return self.break_off(slot, "ended without a close frame"),
+            _ => {}
         }
         if let Some(answered) = self.couriers[slot - self.publishers].handle_eof() {
             self.enter_answered(slot, answered);
