@@ -4,6 +4,9 @@ use altavoz::wire::client::expected_accept;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+/// What stands in the place of a topic where messages are answered with themselves.
+pub(crate) const ECHO: &str = "/echo";
+
 /// A request whose head, and body if it has one, is there.
 #[derive(Debug)]
 pub(crate) struct Request {
@@ -49,10 +52,10 @@ impl Request {
         })
     }
 
-    /// The topic's name.
+    /// The topic's name, or [`ECHO`].
     pub(crate) fn topic(&self) -> &str {
         let path = self.target.split('?').next().unwrap_or_default();
-        path.strip_prefix("/topics/").expect("a topic")
+        path.strip_prefix("/topics/").unwrap_or(path)
     }
 
     /// A value in the query.

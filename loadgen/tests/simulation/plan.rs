@@ -78,24 +78,31 @@ impl Draw {
             "sse,stream,longpoll,poll",
             "ws,longpoll",
         ];
-        let is_push = rng.u8(0..100) < 60;
+        let (is_push, asks) = (rng.u8(0..100) < 60, rng.u8(0..100) < 5);
         let arms = if is_push {
             pick(rng, &pushes)
         } else {
             pick(rng, &all)
         };
         let length = Duration::from_millis(rng.u64(150..700));
-        let line = line(rng, arms, is_push);
+        let line = if asks {
+            asking(rng)
+        } else {
+            line(rng, arms, is_push)
+        };
         let mut plan = parse(&line);
         plan.run = rng.u32(..);
         plan.seed = rng.u64(..);
+        plan.intervals = rng.bool();
+        // Who vanishes is told from who is closed only where nothing is sent to it.
+        let ways: &[Leaving] = match plan.topics.len() {
+            1 => &[Leaving::Reset],
+            _ => &[Leaving::Reset, Leaving::Any],
+        };
         let weather = match rng.u8(0..100) {
             _ if plan.crowd == 0 => Weather::Calm,
             0..40 => Weather::Storm(Duration::from_millis(rng.u64(0..200))),
-            40..80 => Weather::Churn(
-                rng.f64() * 100.0 + 5.0,
-                pick(rng, &[Leaving::Reset, Leaving::Any]),
-            ),
+            40..80 => Weather::Churn(rng.f64() * 100.0 + 5.0, pick(rng, ways)),
             _ => Weather::Calm,
         };
         let drain =
@@ -168,6 +175,14 @@ fn line(rng: &mut Rng, arms: &str, is_push: bool) -> String {
         line += &format!(" --crowd {}", rng.u32(2..12));
     }
     line
+}
+
+/// Clients that ask on a WebSocket and are answered there.
+fn asking(rng: &mut Rng) -> String {
+    let (clients, interval) = (rng.u32(2..12), rng.u32(20..100));
+    format!(
+        "loadgen fanout --transports ask --clients {clients} --interval {interval}ms --workers 1"
+    )
 }
 
 /// How polls and long polls ask.

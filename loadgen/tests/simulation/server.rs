@@ -10,14 +10,14 @@ use altavoz::wire::message::{Decoder, Incoming, MessageLimits, Role};
 use fastrand::Rng;
 use loadgen::measure::stamp::Stamp;
 
-use super::forms::{self, Request};
+use super::forms::{self, ECHO, Request};
 use super::plan::{Draw, Faults, happens, pick};
 use super::report::{Report, Seen};
 use super::truth::{Mark, Truth};
 use super::watch::{Log, Name};
 
-/// Codes with which a server closes.
-const CODES: [u16; 4] = [1000, 1001, 1013, 4008];
+/// Codes with which a server closes; the last is for good.
+const CODES: [u16; 5] = [1000, 1001, 1013, 4008, 1008];
 
 const LIMITS: MessageLimits = MessageLimits {
     bytes_max: 1 << 20,
@@ -51,6 +51,8 @@ enum Manner {
     /// Nothing was asked yet, or it polls and posts.
     Http,
     Socket(Decoder),
+    /// A socket on which each message is answered with itself.
+    Echo(Decoder),
     Events,
     Lines,
     /// A poll is held, from behind an offset.
@@ -207,7 +209,7 @@ impl Server {
         self.end(link);
     }
 
-    fn hear(&mut self, link: usize, truth: &Truth, report: &mut Report) {
+    fn hear(&mut self, link: usize, truth: &mut Truth, report: &mut Report) {
         let it = &mut self.links[link];
         if it.is_over || it.peer.is_reset() {
             return;
@@ -229,8 +231,19 @@ impl Server {
         }
     }
 
-    fn take_request(&mut self, link: usize, request: &Request, truth: &Truth, report: &mut Report) {
+    fn take_request(
+        &mut self,
+        link: usize,
+        request: &Request,
+        truth: &mut Truth,
+        report: &mut Report,
+    ) {
         let name = request.topic();
+        let name = if name == ECHO {
+            &self.topics[0].name
+        } else {
+            name
+        };
         let topic = self.topics.iter().position(|topic| topic.name == name);
         self.links[link].topic = topic.expect("a topic of the plan");
         if request.is_post {
@@ -243,7 +256,10 @@ impl Server {
         }
         if request.header("Upgrade").is_some() {
             self.write(link, request.switch(), Mark::Open);
-            self.links[link].manner = Manner::Socket(Decoder::default());
+            self.links[link].manner = match request.topic() {
+                ECHO => Manner::Echo(Decoder::default()),
+                _ => Manner::Socket(Decoder::default()),
+            };
             return;
         }
         match mode {
@@ -255,7 +271,10 @@ impl Server {
                 self.write(link, forms::endless("application/x-ndjson"), Mark::Open);
                 self.links[link].manner = Manner::Lines;
             }
-            Some(mode) => self.take_poll(link, request, mode == "longpoll", report),
+            Some(mode) => {
+                truth.ask(self.links[link].name);
+                self.take_poll(link, request, mode == "longpoll", truth, report);
+            }
         }
     }
 
@@ -274,16 +293,27 @@ impl Server {
         self.then(link, Deed::Fin);
     }
 
-    fn take_poll(&mut self, link: usize, request: &Request, is_held: bool, report: &mut Report) {
+    fn take_poll(
+        &mut self,
+        link: usize,
+        request: &Request,
+        is_held: bool,
+        truth: &Truth,
+        report: &mut Report,
+    ) {
         if happens(&mut self.rng, self.faults.unanswered) {
             return self.end(link);
         }
         if happens(&mut self.rng, self.faults.refused) {
             let status = pick(&mut self.rng, &[503, 429]);
             let bytes = forms::answer(status, "", b"not now");
-            return self.write(link, bytes, Mark::answer(status, Vec::new()));
+            return self.write(link, bytes, Mark::refusal(status));
         }
         let newest = self.topics[self.links[link].topic].log.len() as u64;
+        if is_held || !self.newest {
+            let known = truth.known(self.links[link].name);
+            assert_eq!(request.known(), known, "who polls says where it is");
+        }
         let known = match request.known() {
             Some(known) => known.min(newest),
             // Who wants the newest does not say where it is, and who comes first does not know.
@@ -298,7 +328,7 @@ impl Server {
             self.links[link].manner = Manner::Held(known);
         } else if is_tagged {
             let bytes = forms::answer(304, &format!("ETag: \"x:{newest}\"\r\n"), b"");
-            self.write(link, bytes, Mark::answer(304, Vec::new()));
+            self.write(link, bytes, Mark::news(304, newest, Vec::new(), false));
         } else {
             self.answer_poll(link, known, report);
         }
@@ -333,12 +363,7 @@ impl Server {
         if happens(&mut self.rng, self.faults.unanswered / 2) {
             return self.write_half(link, &bytes, report);
         }
-        let mark = Mark::Answer {
-            status: 200,
-            stamps,
-            is_gap,
-        };
-        self.write(link, bytes, mark);
+        self.write(link, bytes, Mark::news(200, newest, stamps, is_gap));
     }
 
     fn take_post(&mut self, link: usize, body: &[u8], report: &mut Report) {
@@ -376,7 +401,7 @@ impl Server {
     fn take_frames(&mut self, link: usize, report: &mut Report) {
         let mut payloads = Vec::new();
         let it = &mut self.links[link];
-        let Manner::Socket(decoder) = &mut it.manner else {
+        let (Manner::Socket(decoder) | Manner::Echo(decoder)) = &mut it.manner else {
             return;
         };
         let mut bytes = std::mem::take(&mut it.heard);
@@ -401,7 +426,27 @@ impl Server {
             if happens(&mut self.rng, self.faults.publisher_ended / 4) {
                 return self.close(link);
             }
-            self.publish(&payload, report);
+            match self.links[link].manner {
+                Manner::Echo(_) => self.echo(link, &payload),
+                _ => self.publish(&payload, report),
+            }
+        }
+    }
+
+    /// Answers a question with itself, if no fault is in the way.
+    fn echo(&mut self, link: usize, payload: &[u8]) {
+        if happens(&mut self.rng, self.faults.closed) {
+            return self.close(link);
+        }
+        if happens(&mut self.rng, self.faults.unstamped) {
+            self.write(
+                link,
+                forms::frame(true, 1, b"hello"),
+                Mark::Message(Vec::new()),
+            );
+        }
+        if !happens(&mut self.rng, self.faults.lost) {
+            self.write(link, forms::frame(true, 1, payload), Mark::Echo);
         }
     }
 
@@ -416,7 +461,9 @@ impl Server {
     fn close_with(&mut self, link: usize, code: u16) {
         let text = format!("{{\"code\":{code},\"reason\":\"\"}}");
         let (bytes, is_http) = match &self.links[link].manner {
-            Manner::Socket(_) => (forms::frame(true, 8, &code.to_be_bytes()), false),
+            Manner::Socket(_) | Manner::Echo(_) => {
+                (forms::frame(true, 8, &code.to_be_bytes()), false)
+            }
             Manner::Events => (
                 forms::chunk(format!("event: close\ndata: {text}\n\n").as_bytes()),
                 true,
@@ -444,7 +491,7 @@ impl Server {
                 continue;
             }
             match it.manner {
-                Manner::Http => {}
+                Manner::Http | Manner::Echo(_) => {}
                 Manner::Held(known) => {
                     self.links[link].manner = Manner::Http;
                     self.answer_poll(link, known, report);
@@ -535,7 +582,7 @@ impl Server {
                 ]
                 .concat()
             }
-            Manner::Socket(_) => forms::frame(true, 1, payload),
+            Manner::Socket(_) | Manner::Echo(_) => forms::frame(true, 1, payload),
             Manner::Events => {
                 let text = String::from_utf8_lossy(payload);
                 forms::chunk(format!("id: x:{number}\ndata: {text}\n\n").as_bytes())

@@ -5,8 +5,10 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use altavoz::base::Time;
 use loadgen::base::counts::count;
+use loadgen::base::num::between;
 use loadgen::base::transport::Transport;
 use loadgen::measure::stamp::Stamp;
+use loadgen::measure::stats::Latency;
 use loadgen::plan::{Plan, PublishBy};
 use loadgen::worker::connection::Kind;
 use loadgen::worker::places::connections;
@@ -24,21 +26,34 @@ pub(crate) enum Mark {
     Message(Vec<Stamp>),
     /// The server closes with a code.
     Closes(u16),
-    /// A whole answer to a poll.
+    /// A whole answer to a poll, and where the client is behind it.
     Answer {
         status: u16,
+        position: Option<u64>,
         stamps: Vec<Stamp>,
         is_gap: bool,
     },
+    /// The answer to a question on a WebSocket.
+    Echo,
     /// A whole answer to a POST.
     Posted(u16),
 }
 
 impl Mark {
-    pub(crate) fn answer(status: u16, stamps: Vec<Stamp>) -> Self {
+    pub(crate) fn news(status: u16, position: u64, stamps: Vec<Stamp>, is_gap: bool) -> Self {
         Self::Answer {
             status,
+            position: Some(position),
             stamps,
+            is_gap,
+        }
+    }
+
+    pub(crate) fn refusal(status: u16) -> Self {
+        Self::Answer {
+            status,
+            position: None,
+            stamps: Vec::new(),
             is_gap: false,
         }
     }
@@ -50,6 +65,14 @@ struct Link {
     written: usize,
     handed: usize,
     marks: VecDeque<(usize, Mark)>,
+    /// Requests that the server has read, whole answers that were handed out, and where the last
+    /// of them ended.
+    asked: u64,
+    answered: u64,
+    answered_to: usize,
+    begun: Time,
+    opened: Time,
+    is_over: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -66,6 +89,8 @@ struct Client {
     arm: usize,
     topic: usize,
     life: Life,
+    /// Up to where it was told that it knows its topic.
+    known: Option<u64>,
 }
 
 /// A worker's clients over the whole run.
@@ -77,7 +102,10 @@ pub(crate) struct Part {
     pub(crate) arms: Vec<(u64, u64)>,
     pub(crate) closes: BTreeMap<String, u64>,
     pub(crate) slow_closes: BTreeMap<String, u64>,
+    pub(crate) publisher_closes: BTreeMap<String, u64>,
     pub(crate) slow_messages: u64,
+    /// How long the first connection, what came behind it, and both together took.
+    pub(crate) times: [Latency; 3],
     pub(crate) resumed: bool,
     /// Of the crowd, since a storm began.
     pub(crate) cut: u64,
@@ -119,9 +147,12 @@ pub(crate) struct Arm {
     pub(crate) unrecovered: u64,
     pub(crate) answers: u64,
     pub(crate) good_answers: u64,
+    pub(crate) echoes: u64,
     pub(crate) not_modified: u64,
     pub(crate) refused: BTreeMap<String, u64>,
     pub(crate) bytes: u64,
+    pub(crate) opened: u64,
+    pub(crate) broken: u64,
     pub(crate) outdated: u64,
 }
 
@@ -155,6 +186,16 @@ impl Truth {
         link.marks.extend(mark.map(|mark| (end, mark)));
     }
 
+    /// The server has read a poll.
+    pub(crate) fn ask(&mut self, name: Name) {
+        self.links.entry(name).or_default().asked += 1;
+    }
+
+    /// Up to where a client was told that it knows its topic.
+    pub(crate) fn known(&self, (worker, id): Name) -> Option<u64> {
+        self.parts[worker].clients[id.index()].known
+    }
+
     pub(crate) fn is_in(&self, (worker, id): Name) -> bool {
         self.parts[worker].clients[id.index()].life == Life::In
     }
@@ -162,21 +203,31 @@ impl Truth {
     /// Something passed between a worker and its driver.
     pub(crate) fn note(&mut self, note: &Note) {
         let (worker, id) = note.name;
+        let (part, slot) = (&mut self.parts[worker], id.index());
+        let link = self.links.entry(note.name).or_default();
         match note.what {
+            What::Connects => link.begun = note.at,
+            What::Connected => link.opened = note.at,
             What::Received(count) => {
-                let part = &mut self.parts[worker];
-                part.note_bytes(id.index(), count as u64);
-                let link = self.links.get_mut(&note.name).expect("it was written");
+                part.note_bytes(slot, count as u64);
                 link.handed += count;
                 while let Some((end, _)) = link.marks.front()
                     && *end <= link.handed
-                    && let Some((_, mark)) = link.marks.pop_front()
+                    && let Some((end, mark)) = link.marks.pop_front()
                 {
-                    part.enter(&self.plan, id.index(), mark, note.at);
+                    if let Mark::Answer { position, .. } = &mark {
+                        let known = &mut part.clients[slot].known;
+                        *known = position.or(*known);
+                        link.answered += 1;
+                        link.answered_to = end;
+                    }
+                    part.time(slot, link, note.at, &mark);
+                    part.enter(&self.plan, slot, link, mark, note.at);
                 }
             }
-            other => self.parts[worker].note(&self.plan, id.index(), other),
+            _ => {}
         }
+        part.note(&self.plan, slot, link, note);
     }
 
     pub(crate) fn begin(&mut self, worker: usize, number: u8) {
@@ -239,37 +290,91 @@ impl Part {
         }
     }
 
-    fn note(&mut self, plan: &Plan, slot: usize, what: What) {
+    fn note(&mut self, plan: &Plan, slot: usize, link: &mut Link, note: &Note) {
         let client = &mut self.clients[slot];
-        let transport = plan.arms[client.arm].transport;
-        let (is_push, is_publisher) = (transport.is_push(), client.kind.is_publisher());
-        match what {
-            What::Connects if client.life == Life::In => {
-                self.returned += u64::from(is_publisher);
-            }
+        let is_publisher = client.kind.is_publisher();
+        match note.what {
+            What::Connects if client.life == Life::In => self.returned += u64::from(is_publisher),
             What::Connects => client.life = Life::Out,
-            What::Connected if client.kind == Kind::Poster => client.life = Life::In,
-            What::Eof | What::Closed(_) if client.life == Life::Out => self.fail(slot),
-            What::Eof if client.life == Life::In && is_push && !is_publisher => {
-                let why = match transport {
-                    Transport::Ws => "ended without a close frame",
-                    _ => "connection ended within an answer",
-                };
-                self.close(slot, why);
-            }
-            What::Closed(why) if client.life == Life::In && is_push && !is_publisher => {
-                let why = why.map_or_else(|| "ended".to_owned(), |why| why.to_string());
-                self.close(slot, &why);
+            What::Connected => self.note_connected(slot, link),
+            What::Eof | What::Closed(_) if !link.is_over => {
+                link.is_over = true;
+                match client.life {
+                    Life::Out => self.fail(slot),
+                    Life::In => self.end(plan, slot, link, note.what),
+                    Life::Gone => {}
+                }
             }
             What::Leaves if client.kind == Kind::Crowd && client.life == Life::In => {
                 client.life = Life::Gone;
                 self.cut += 1;
             }
-            _ => {}
+            What::Received(_) | What::Eof | What::Closed(_) | What::Leaves => {}
         }
     }
 
-    fn enter(&mut self, plan: &Plan, slot: usize, mark: Mark, at: Time) {
+    fn note_connected(&mut self, slot: usize, link: &Link) {
+        let client = &mut self.clients[slot];
+        if client.life != Life::In {
+            self.times[0].record(between(link.begun, link.opened));
+        }
+        if client.kind.is_counted()
+            && let Some(arm) = self.round.arms.get_mut(client.arm)
+        {
+            arm.opened += 1;
+        }
+        if client.kind == Kind::Poster && client.life == Life::Out {
+            self.times[1].record(0);
+            self.times[2].record(between(link.begun, link.opened));
+            client.life = Life::In;
+        }
+    }
+
+    /// The connection of a client that is there ended without a word.
+    fn end(&mut self, plan: &Plan, slot: usize, link: &Link, how: What) {
+        let client = &self.clients[slot];
+        let transport = plan.arms[client.arm].transport;
+        let is_socket = matches!(transport, Transport::Ws | Transport::Ask);
+        let why = match how {
+            What::Closed(Some(why)) => why.to_string(),
+            What::Closed(None) => "ended".to_owned(),
+            _ if client.kind == Kind::Publisher || is_socket => {
+                "ended without a close frame".to_owned()
+            }
+            _ => "connection ended within an answer".to_owned(),
+        };
+        match client.kind {
+            Kind::Poster => {}
+            Kind::Publisher => count(&mut self.publisher_closes, &why),
+            _ if transport.is_push() || is_socket => self.close(slot, &why),
+            _ => self.break_request(slot, link),
+        }
+    }
+
+    /// A poll whose answer has not come is broken, unless it met the end of a kept connection.
+    fn break_request(&mut self, slot: usize, link: &Link) {
+        let is_within = link.handed > link.answered_to;
+        let is_broken = link.asked > link.answered && (is_within || link.answered == 0);
+        let arm = self.clients[slot].arm;
+        if let Some(arm) = self.round.arms.get_mut(arm) {
+            arm.broken += u64::from(is_broken);
+        }
+    }
+
+    /// A client that comes in for the first time took so long.
+    fn time(&mut self, slot: usize, link: &Link, at: Time, mark: &Mark) {
+        let is_opening = match mark {
+            Mark::Open => true,
+            Mark::Answer { status, .. } => matches!(status, 200..=299 | 304),
+            _ => false,
+        };
+        if is_opening && self.clients[slot].life == Life::Out {
+            self.times[1].record(between(link.opened, at));
+            self.times[2].record(between(link.begun, at));
+        }
+    }
+
+    fn enter(&mut self, plan: &Plan, slot: usize, link: &mut Link, mark: Mark, at: Time) {
         let client = self.clients[slot].clone();
         match (client.life, mark) {
             (Life::Out, Mark::Open) => self.let_in(slot),
@@ -281,8 +386,12 @@ impl Part {
                 }
             }
             (Life::Out, Mark::Refused(_)) => self.fail(slot),
-            (Life::In, Mark::Closes(code)) if !client.kind.is_publisher() => {
-                self.close(slot, &code.to_string());
+            (Life::In, Mark::Closes(code)) => {
+                link.is_over = true;
+                match client.kind {
+                    Kind::Publisher => self.close_publisher(slot, code),
+                    _ => self.close(slot, &code.to_string()),
+                }
             }
             (Life::In, Mark::Message(stamps)) if client.kind == Kind::Subscriber => {
                 self.round.unstamped += u64::from(stamps.is_empty());
@@ -297,11 +406,14 @@ impl Part {
                     status,
                     stamps,
                     is_gap,
+                    ..
                 },
             ) => {
                 self.note_gap(slot, is_gap);
                 self.enter_answer(plan, slot, status, &stamps, at);
             }
+            (Life::In, Mark::Echo) => self.enter_echo(slot),
+            (Life::In, Mark::Message(_)) if client.kind == Kind::Asker => self.round.unstamped += 1,
             (Life::In, Mark::Posted(status)) => *self.posted.entry(status).or_default() += 1,
             _ => {}
         }
@@ -335,6 +447,16 @@ impl Part {
         }
     }
 
+    /// An answer on a WebSocket is a delivery of its arm, and of nothing that was published.
+    fn enter_echo(&mut self, slot: usize) {
+        let arm = self.clients[slot].arm;
+        if let Some(arm) = self.round.arms.get_mut(arm) {
+            arm.answers += 1;
+            arm.good_answers += 1;
+            arm.echoes += 1;
+        }
+    }
+
     fn enter_all(&mut self, plan: &Plan, slot: usize, stamps: &[Stamp], at: Time) {
         let client = self.clients[slot].clone();
         if self.round.arms.is_empty() {
@@ -360,6 +482,15 @@ impl Part {
         client.life = Life::Gone;
         self.failed += 1;
         self.arms[client.arm].1 += u64::from(client.kind.is_counted());
+    }
+
+    /// A publisher comes back, unless what the server says is for good.
+    fn close_publisher(&mut self, slot: usize, code: u16) {
+        count(&mut self.publisher_closes, &code.to_string());
+        if code == 1008 {
+            count(&mut self.publisher_closes, "gave up for good");
+            self.clients[slot].life = Life::Gone;
+        }
     }
 
     fn close(&mut self, slot: usize, why: &str) {
@@ -416,6 +547,7 @@ fn clients(plan: &Plan, worker: u32) -> Vec<Client> {
         arm: usize::from(place.arm),
         topic: place.topic as usize,
         life: Life::Out,
+        known: None,
     };
     places.iter().map(client).collect()
 }

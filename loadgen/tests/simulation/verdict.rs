@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use loadgen::base::transport::Transport;
-use loadgen::lines::{ArmRound, Back, Connects, Finished, Published, Round};
+use loadgen::lines::{ArmRound, Back, Connects, Finished, IntervalNote, Published, Round};
 use loadgen::measure::stats::Latency;
-use loadgen::measure::traffic::Tally;
+use loadgen::measure::traffic::{Tally, Traffic};
 use loadgen::plan::{Plan, PublishBy};
 
 use super::plan::{Draw, Weather};
 use super::report::{Report, Seen};
-use super::truth::{Part, Truth};
+use super::truth::{Arm, Part, Truth};
 
 pub(crate) fn check_connects(part: &Part, connects: &Connects, report: &mut Report) {
     assert_eq!(connects.connected, part.connected, "who came in");
@@ -18,6 +18,12 @@ pub(crate) fn check_connects(part: &Part, connects: &Connects, report: &mut Repo
     assert_eq!(failed, part.failed, "who did not: {:?}", connects.failures);
     let arms = connects.arms.iter().map(|arm| (arm.connected, arm.failed));
     assert_eq!(arms.collect::<Vec<_>>(), part.arms, "by arm");
+    for (said, was) in [&connects.tcp, &connects.upgrade, &connects.total]
+        .iter()
+        .zip(&part.times)
+    {
+        assert!(*said == was, "how long it took: {said:?} is {was:?}");
+    }
     report.add(Seen::Refusals, failed);
 }
 
@@ -148,7 +154,7 @@ fn check_arm(
         said.corrected
     );
     assert!(said.uncorrected == uncorrected, "{name}: from the send");
-    if plan.transport == Transport::Poll {
+    if plan.transport.is_scheduled() {
         assert_eq!(
             said.answer_time.len(),
             found.good_answers,
@@ -156,25 +162,7 @@ fn check_arm(
         );
     }
     if !draw.is_windowed {
-        let tallies = [
-            Tally::Deliveries,
-            Tally::Answers,
-            Tally::NotModified,
-            Tally::DownBytes,
-        ];
-        let tallies = tallies.map(|tally| said.traffic.of(tally));
-        let found = &round.traffic[arm];
-        let found_tallies = [
-            found.received,
-            found.answers,
-            found.not_modified,
-            found.bytes,
-        ];
-        assert_eq!(
-            tallies, found_tallies,
-            "{name}: deliveries, answers, 304, bytes"
-        );
-        assert_eq!(said.traffic.refused, found.refused, "{name}: refused");
+        check_traffic(name, &round.traffic[arm], &said.traffic);
     }
     report.add(Seen::Merged, said.merged);
     report.add(Seen::LeftOut, said.left_out);
@@ -183,14 +171,31 @@ fn check_arm(
     report.add(Seen::AnswersRefused, found.refused.values().sum());
     report.add(Seen::Broken, said.traffic.of(Tally::Broken));
     let reads = match plan.transport {
-        Transport::Ws | Transport::Ask => Seen::SocketReads,
+        Transport::Ask => Seen::Echoes,
+        Transport::Ws => Seen::SocketReads,
         Transport::Sse => Seen::EventReads,
         Transport::Stream => Seen::LineReads,
         Transport::LongPoll => Seen::LongPollReads,
         Transport::Poll => Seen::PollReads,
     };
-    report.add(reads, found.received);
+    report.add(reads, found.received + found.echoes);
     (said.expected, counts)
+}
+
+/// What an arm's clients sent and received.
+fn check_traffic(name: &str, found: &Arm, said: &Traffic) {
+    let found_tallies = [
+        (Tally::Deliveries, found.received + found.echoes),
+        (Tally::Answers, found.answers),
+        (Tally::NotModified, found.not_modified),
+        (Tally::DownBytes, found.bytes),
+        (Tally::Opened, found.opened),
+        (Tally::Broken, found.broken),
+    ];
+    for (tally, count) in found_tallies {
+        assert_eq!(said.of(tally), count, "{name}: {tally:?}");
+    }
+    assert_eq!(said.refused, found.refused, "{name}: refused");
 }
 
 /// From the intended moment and from the send, of one arm or of all.
@@ -203,6 +208,27 @@ fn histograms(truth: &Truth, worker: usize, arm: Option<usize>) -> (Latency, Lat
         }
     }
     (corrected, uncorrected)
+}
+
+/// The seconds of a round, which together are the round.
+pub(crate) fn check_intervals(said: &Round, notes: &[IntervalNote], report: &mut Report) {
+    let mut sum = Latency::new();
+    let mut arms = vec![Latency::new(); said.arms.len()];
+    for note in notes {
+        sum.add(&note.latency);
+        arms.iter_mut()
+            .zip(&note.arms)
+            .for_each(|(sum, part)| sum.add(part));
+    }
+    assert!(
+        said.corrected == sum,
+        "seconds: {sum:?} is {:?}",
+        said.corrected
+    );
+    for (said, sum) in said.arms.iter().zip(&arms).filter(|_| arms.len() > 1) {
+        assert!(said.corrected == *sum, "seconds of an arm: {sum:?}");
+    }
+    report.add(Seen::Seconds, notes.len() as u64);
 }
 
 /// First, median and last delivery of each publication, and which of them somebody never got.
@@ -361,14 +387,22 @@ pub(crate) fn check_back(draw: &Draw, part: &mut Part, said: &Back, report: &mut
     report.add(Seen::Back, said.back.len());
 }
 
-pub(crate) fn check_finished(part: &Part, said: &Finished, report: &mut Report) {
+pub(crate) fn check_finished(plan: &Plan, part: &Part, said: &Finished, report: &mut Report) {
     assert_eq!(said.closes, part.closes, "closes");
     assert_eq!(said.slow_closes, part.slow_closes, "closes of slow readers");
     assert_eq!(
         said.slow_messages, part.slow_messages,
         "messages to slow readers"
     );
+    if plan.publish != PublishBy::Http {
+        assert_eq!(
+            said.publisher_closes, part.publisher_closes,
+            "publishers' closes"
+        );
+    }
     report.add(Seen::SlowReads, said.slow_messages);
+    let lost = said.publisher_closes.get("gave up for good");
+    report.add(Seen::LostPublishers, lost.copied().unwrap_or(0));
     let codes = said
         .closes
         .iter()

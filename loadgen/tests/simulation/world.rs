@@ -10,7 +10,7 @@ use altavoz::base::Time;
 use altavoz::testing::{SimNet, SimTarget};
 use fastrand::Rng;
 use loadgen::base::schedule::Schedule;
-use loadgen::lines::{Command, Notice};
+use loadgen::lines::{Command, IntervalNote, Notice};
 use loadgen::measure::stamp::Stamp;
 use loadgen::plan::WorkerPlan;
 use loadgen::plan::course::Extent;
@@ -39,6 +39,8 @@ struct Process {
     timetable: Option<Schedule>,
     /// What it has said and nobody has waited for yet.
     notices: Vec<Notice>,
+    /// What it logged of the round.
+    seconds: Vec<IntervalNote>,
 }
 
 struct World {
@@ -211,6 +213,10 @@ impl World {
             }
             Notice::Round(said) => {
                 verdict::check_round(draw, truth, worker, said, &self.published, report);
+                let seconds = std::mem::take(&mut self.processes[worker].seconds);
+                if draw.plan.intervals {
+                    verdict::check_intervals(said, &seconds, report);
+                }
             }
             Notice::Published(said) => {
                 self.published.clone_from(&said.streams);
@@ -220,13 +226,10 @@ impl World {
                 verdict::check_back(draw, &mut truth.parts[worker], said, report);
             }
             Notice::Finished(said) => {
-                verdict::check_finished(&truth.parts[worker], said, report);
+                verdict::check_finished(&draw.plan, &truth.parts[worker], said, report);
             }
-            Notice::Ready
-            | Notice::Tick(_)
-            | Notice::Interval(_)
-            | Notice::Complete(_)
-            | Notice::Failed(_) => {}
+            Notice::Interval(note) => self.processes[worker].seconds.push((**note).clone()),
+            Notice::Ready | Notice::Tick(_) | Notice::Complete(_) | Notice::Failed(_) => {}
         }
     }
 
@@ -418,6 +421,7 @@ impl Process {
             wakes: Time::ZERO,
             timetable: None,
             notices: Vec::new(),
+            seconds: Vec::new(),
         }
     }
 
