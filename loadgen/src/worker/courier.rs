@@ -156,7 +156,14 @@ impl Courier {
     pub fn handle_eof(&mut self) -> Option<Answered> {
         match self.answers.handle_eof() {
             Ok(true) => self.end(),
-            Ok(false) | Err(_) => None,
+            Ok(false) => None,
+            Err(_) => {
+                // Its answer has begun: the server has taken it, or may have.
+                if let Some(it) = &mut self.under_way {
+                    it.is_safe = false;
+                }
+                None
+            }
         }
     }
 
@@ -344,6 +351,10 @@ mod tests {
     fn a_post_whose_answer_has_begun_is_not_sent_again() {
         let mut courier = sent(true);
         assert_eq!(courier.handle_bytes(b"HTTP/1.1 2"), Ok(None));
+        assert_eq!(courier.handle_closed(at(5), true), Fate::Unanswered);
+        let mut courier = sent(true);
+        assert_eq!(courier.handle_bytes(b"HTTP/1.1 2"), Ok(None));
+        assert_eq!(courier.handle_eof(), None);
         assert_eq!(courier.handle_closed(at(5), true), Fate::Unanswered);
         let mut courier = sent(true);
         let cut = courier.handle_bytes(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nx");

@@ -42,6 +42,7 @@ struct Link {
     topic: usize,
     /// Whatever follows comes no earlier.
     free_at: Time,
+    has_posted: bool,
     is_over: bool,
 }
 
@@ -77,6 +78,9 @@ pub(crate) struct Server {
     newest: bool,
     topics: Vec<Topic>,
     links: Vec<Link>,
+    /// Round, stream and number of each POST, where it was read last, and whether that had been
+    /// idle.
+    posted: BTreeMap<(u8, u32, u32), (Name, bool)>,
     due: BTreeMap<(Time, u64), (usize, Deed)>,
     done: u64,
 }
@@ -98,6 +102,7 @@ impl Server {
             newest: plan.newest,
             topics: names.map(topic).collect(),
             links: Vec::new(),
+            posted: BTreeMap::new(),
             due: BTreeMap::new(),
             done: 0,
         }
@@ -119,6 +124,7 @@ impl Server {
                 manner: Manner::Http,
                 topic: 0,
                 free_at: Time::ZERO,
+                has_posted: false,
                 is_over: false,
             });
         }
@@ -247,7 +253,7 @@ impl Server {
         let topic = self.topics.iter().position(|topic| topic.name == name);
         self.links[link].topic = topic.expect("a topic of the plan");
         if request.is_post {
-            return self.take_post(link, &request.body, report);
+            return self.take_post(link, &request.body, truth, report);
         }
         let mode = request.query("mode");
         let is_first = !truth.is_in(self.links[link].name);
@@ -366,7 +372,8 @@ impl Server {
         self.write(link, bytes, Mark::news(200, newest, stamps, is_gap));
     }
 
-    fn take_post(&mut self, link: usize, body: &[u8], report: &mut Report) {
+    fn take_post(&mut self, link: usize, body: &[u8], truth: &Truth, report: &mut Report) {
+        self.check_again(link, body, truth);
         if happens(&mut self.rng, self.faults.unanswered) {
             if self.rng.bool() {
                 self.publish(body, report);
@@ -395,6 +402,26 @@ impl Server {
                 Deed::Reset
             };
             self.then_after(link, delay, deed);
+        }
+    }
+
+    /// A POST that was read before met the end of an idle connection, with no byte of an answer.
+    fn check_again(&mut self, link: usize, body: &[u8], truth: &Truth) {
+        let stamp = Stamp::read(body).expect("a stamp");
+        let it = &mut self.links[link];
+        // Whoever comes back has something to say at once.
+        let was_idle = it.has_posted || it.name.1.generation == 0;
+        it.has_posted = true;
+        let posted = (stamp.round, stamp.stream, stamp.seq);
+        if let Some((before, was_idle)) = self.posted.insert(posted, (it.name, was_idle)) {
+            assert!(
+                was_idle,
+                "{posted:?} was posted twice, and first not to an idle connection"
+            );
+            assert!(
+                !truth.is_within(before),
+                "{posted:?} was posted behind half an answer"
+            );
         }
     }
 

@@ -196,6 +196,13 @@ impl Truth {
         self.parts[worker].clients[id.index()].known
     }
 
+    /// Whether part of an answer was handed out on a connection.
+    pub(crate) fn is_within(&self, name: Name) -> bool {
+        self.links
+            .get(&name)
+            .is_some_and(|link| link.handed > link.answered_to)
+    }
+
     pub(crate) fn is_in(&self, (worker, id): Name) -> bool {
         self.parts[worker].clients[id.index()].life == Life::In
     }
@@ -215,6 +222,9 @@ impl Truth {
                     && *end <= link.handed
                     && let Some((end, mark)) = link.marks.pop_front()
                 {
+                    if let Mark::Posted(_) = &mark {
+                        link.answered_to = end;
+                    }
                     if let Mark::Answer { position, .. } = &mark {
                         let known = &mut part.clients[slot].known;
                         *known = position.or(*known);
