@@ -245,3 +245,74 @@ fn schedule(plan: &Plan, round: u8, start: Time, course: Course, rate: f64) -> S
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::options::{Cli, Command};
+    use crate::plan::course::Extent;
+    use crate::speak::target::Target;
+
+    /// What publishes ten seconds of a plan, from the first of them on.
+    fn publisher(line: &str) -> Publisher {
+        let target = Target::parse("ws://127.0.0.1:9").expect("a target");
+        let words = ["loadgen", "fanout"].into_iter().chain(line.split(' '));
+        let plan = match Cli::try_parse_from(words).expect(line).command {
+            Command::Fanout(options) => Plan::fanout(&options, target).expect(line),
+            other => panic!("{other:?}"),
+        };
+        let course = Extent::lasting(Duration::from_secs(10)).into();
+        Publisher::new(&plan, 1, at(1_000), course)
+    }
+
+    fn at(millis: u64) -> Time {
+        Time::from_nanos(millis * 1_000_000)
+    }
+
+    /// Streams and numbers of what is due.
+    fn due(publisher: &mut Publisher, now: Time) -> Vec<(u32, u32)> {
+        let stamps = std::iter::from_fn(|| publisher.poll_due(now, |_| true));
+        stamps.map(|stamp| (stamp.stream, stamp.seq)).collect()
+    }
+
+    #[test]
+    fn publications_rotate_over_streams_and_each_counts_from_zero() {
+        let mut publisher = publisher("--rate 10 --topics 3");
+        assert_eq!(due(&mut publisher, at(999)), []);
+        let found = due(&mut publisher, at(1_350));
+        assert_eq!(found, [(0, 0), (1, 0), (2, 0), (0, 1)]);
+        assert!(!publisher.is_behind(at(1_350), |_| true));
+    }
+
+    #[test]
+    fn what_a_server_does_not_take_stays_due_with_its_moment() {
+        let mut publisher = publisher("--rate 10");
+        assert_eq!(publisher.poll_due(at(1_000), |_| false), None);
+        assert!(publisher.is_behind(at(1_000), |_| true));
+        let stamp = publisher.poll_due(at(1_070), |_| true).expect("it is due");
+        assert_eq!(stamp.intended, at(1_000).as_nanos());
+        assert_eq!(stamp.sent, at(1_070).as_nanos());
+        publisher.stop();
+        let published = publisher.finish(at(1_250));
+        assert_eq!((published.blocked, published.offered), (1, 3));
+        assert!(published.lateness.max() >= Some(70_000_000));
+    }
+
+    #[test]
+    fn a_closed_loop_goes_on_when_one_is_everywhere_and_gives_up_what_stalls() {
+        let mut publisher = publisher("--in-flight 2");
+        assert_eq!(due(&mut publisher, at(1_000)), [(0, 0), (0, 1)]);
+        publisher.complete(0, 1);
+        publisher.complete(0, 7);
+        assert_eq!(due(&mut publisher, at(1_100)), [(0, 2)]);
+        assert!(!publisher.is_done(at(6_050)));
+        assert_eq!(due(&mut publisher, at(6_050)), [(0, 3)]);
+        publisher.complete(0, 2);
+        publisher.complete(0, 3);
+        assert!(publisher.is_done(at(11_000)), "its time is over");
+        let published = publisher.finish(at(11_000));
+        assert_eq!((published.offered, published.stalled), (4, 1));
+    }
+}
