@@ -10,6 +10,25 @@ use crate::base::num::id;
 use super::outbox::Outbox;
 use super::reader::Reader;
 
+/// A client of a worker, by its place. Its connections come and go, and a driver knows each of
+/// them by a [`ConnId`].
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct ClientId(pub u32);
+
+impl ClientId {
+    /// The one in this place.
+    #[must_use]
+    pub fn at(place: usize) -> Self {
+        Self(id(place))
+    }
+
+    /// Its place as an index.
+    #[must_use]
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
 /// What a client is there for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
@@ -117,9 +136,9 @@ impl Connection {
 
     /// Its name at the driver.
     #[must_use]
-    pub fn id(&self, slot: usize) -> ConnId {
+    pub fn id(&self, client: ClientId) -> ConnId {
         ConnId {
-            slot: id(slot),
+            slot: client.0,
             generation: self.generation,
         }
     }

@@ -7,13 +7,13 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::ErrorKind;
 use std::net::IpAddr;
 
-use altavoz::base::{Address, ConnId, Time};
+use altavoz::base::Time;
 use altavoz::io::{Close, Driver, Event};
-use altavoz::wire::client::{ResponseParser, request};
+use altavoz::wire::client::{self, ResponseParser};
 use altavoz::wire::frame::{Opcode, encode_masked};
 
 use crate::base::counts::count;
-use crate::base::num::{between, id};
+use crate::base::num::between;
 use crate::base::transport::Transport;
 use crate::lines::{Connects, Finished, Posts};
 use crate::measure::traffic::Tally;
@@ -21,12 +21,13 @@ use crate::plan::{Plan, WorkerPlan};
 use crate::speak::message::Wrapping;
 use crate::speak::sources::Sources;
 
-use super::connection::{Connection, Kind, State};
-use super::courier::Courier;
+use super::clients::Clients;
+use super::connection::{ClientId, Connection, Kind, State};
+use super::courier::Couriers;
 use super::gate::Gate;
 use super::meter::{Meter, Reader};
 use super::places::{connections, first_connection};
-use super::request::fill_up;
+use super::request::{self, fill_up};
 use super::rota::Rota;
 use super::windows::{Windows, note_end, note_gone};
 use crate::speak::tls::Tls;
@@ -52,15 +53,13 @@ pub struct Core {
     sources: Sources,
     tls: Option<Tls>,
     /// Subscribers first, then slow readers, the crowd, the publishers.
-    pub conns: Vec<Connection>,
+    pub clients: Clients,
     /// The number of the first connection, counted over all workers.
     first: u64,
-    /// Where the publishers begin.
-    publishers: usize,
-    /// The publishers' ways to the server, in their order.
-    couriers: Vec<Courier>,
+    /// The publishers' ways to the server.
+    couriers: Couriers,
     /// Publishers that come back, and when; the soonest first.
-    returns: BTreeSet<(Time, u32)>,
+    returns: BTreeSet<(Time, ClientId)>,
     /// What became of publishers' connections, since it was last taken.
     pub posts: Posts,
     /// What is measured.
@@ -72,19 +71,19 @@ pub struct Core {
     /// How connections ended.
     pub finished: Finished,
     /// Connections that have something to do at the end of the turn.
-    dirty: Vec<u32>,
+    dirty: Vec<ClientId>,
     /// Who polls when, one for each arm that does.
     rotas: Vec<Rota>,
     /// Clients that ask again, and when; the soonest first.
-    retries: VecDeque<(Time, u32)>,
+    retries: VecDeque<(Time, ClientId)>,
     /// Clients that are still there and need another connection.
-    wanted: Vec<u32>,
+    wanted: Vec<ClientId>,
     /// Connections that are on their way to being open.
     pub opening: usize,
-    /// Attempts that ended since they were last taken: the place, and why it failed.
-    pub ended: Vec<(usize, Option<String>)>,
-    /// Places whose connection is gone since they were last taken.
-    pub gone: Vec<usize>,
+    /// Attempts that ended since they were last taken: whose, and why it failed.
+    pub ended: Vec<(ClientId, Option<String>)>,
+    /// Clients whose connection is gone since they were last taken.
+    pub gone: Vec<ClientId>,
     /// Answers to POSTs that refuse, since they were last taken.
     pub refusals: Vec<u16>,
     /// Whether slow readers read.
@@ -126,8 +125,7 @@ impl Core {
             sources: plan.sources().map_err(|e| e.to_string())?,
             tls: tls.transpose()?,
             first: first_connection(&plan, worker.worker),
-            publishers: 0,
-            couriers: Vec::new(),
+            couriers: Couriers::default(),
             returns: BTreeSet::new(),
             posts: Posts::default(),
             meter: Meter::new(&plan, subscribers),
@@ -147,7 +145,7 @@ impl Core {
             scratch: Vec::with_capacity(plan.size),
             post_heads: heads.collect(),
             wrappings,
-            conns: Vec::new(),
+            clients: Clients::default(),
             worker: worker.worker,
             plan,
         })
@@ -156,10 +154,9 @@ impl Core {
     /// Makes places for all connections: not before they are wanted, so that what they take is
     /// seen as theirs.
     pub fn populate(&mut self, now: Time) {
-        let (conns, turns) = connections(&self.plan, self.worker);
-        self.conns = conns;
-        self.publishers = self.conns.partition_point(|conn| !conn.kind.is_publisher());
-        self.couriers = self.couriers();
+        let (clients, turns) = connections(&self.plan, self.worker);
+        self.clients = Clients::new(clients);
+        self.couriers = Couriers::new(self.clients.publishers());
         let polled = self.plan.arms.iter().zip(turns);
         let polled = polled.filter(|(_, turns)| !turns.is_empty());
         self.rotas = polled
@@ -168,18 +165,18 @@ impl Core {
     }
 
     /// Lets a client come in at an idle place.
-    pub fn connect(&mut self, gate: &mut Gate<impl Driver>, slot: usize, now: Time) {
-        self.conns[slot].since = now;
+    pub fn connect(&mut self, gate: &mut Gate<impl Driver>, client: ClientId, now: Time) {
+        self.clients[client].since = now;
         self.opening += 1;
-        self.begin(gate, slot);
+        self.begin(gate, client);
     }
 
-    fn begin(&mut self, gate: &mut Gate<impl Driver>, slot: usize) {
+    fn begin(&mut self, gate: &mut Gate<impl Driver>, client: ClientId) {
         let total = self.plan.connections();
-        let from: Option<IpAddr> = self.sources.of(self.first + slot as u64, total);
-        let conn = &mut self.conns[slot];
+        let from: Option<IpAddr> = self.sources.of(self.first + client.index() as u64, total);
+        let conn = &mut self.clients[client];
         conn.state = State::Connecting;
-        gate.connect(conn.id(slot), from, conn.kind.is_publisher());
+        gate.connect(conn.id(client), from, conn.kind.is_publisher());
     }
 
     /// Takes what the driver hands out. The clock is asked for each event that brings something,
@@ -195,22 +192,22 @@ impl Core {
         else {
             return;
         };
-        let Some(slot) = self.slot(id) else {
+        let Some(client) = self.clients.find(id) else {
             return;
         };
         match event {
-            Event::Connected { .. } => self.handle_connected(slot, clock()),
-            Event::Received { bytes, .. } => self.handle_received(slot, bytes, clock()),
+            Event::Connected { .. } => self.handle_connected(client, clock()),
+            Event::Received { bytes, .. } => self.handle_received(client, bytes, clock()),
             Event::Sent { bytes, .. } => {
-                self.conns[slot].outbox.handle_sent(bytes);
-                self.dirty.push(id.slot);
+                self.clients[client].outbox.handle_sent(bytes);
+                self.dirty.push(client);
             }
             Event::Writable { .. } => {
-                self.conns[slot].outbox.handle_writable();
-                self.dirty.push(id.slot);
+                self.clients[client].outbox.handle_writable();
+                self.dirty.push(client);
             }
-            Event::Eof { .. } => self.handle_eof(slot, clock()),
-            Event::Closed { error, .. } => self.handle_closed(slot, error, clock()),
+            Event::Eof { .. } => self.handle_eof(client, clock()),
+            Event::Closed { error, .. } => self.handle_closed(client, error, clock()),
             Event::Accepted { .. } | Event::AcceptFailed { .. } | Event::Woken => {}
         }
     }
@@ -218,23 +215,23 @@ impl Core {
     /// Looks at what was counted, if a window begins or ends. For the moment behind a flush, when
     /// what was asked was also sent.
     pub fn look(&mut self, driver: &impl Driver, now: Time) {
-        self.windows.advance(now, &self.conns, driver);
+        self.windows.advance(now, &self.clients, driver);
     }
 
     /// Sends what was collected.
     pub fn flush(&mut self, driver: &mut impl Driver, clock: &impl Fn() -> Time) {
         let mut dirty = std::mem::take(&mut self.dirty);
-        for slot in dirty.drain(..) {
-            self.flush_one(driver, slot as usize, clock);
+        for client in dirty.drain(..) {
+            self.flush_one(driver, client, clock);
         }
         // Only what a flush itself wants is there now, and it comes again.
         dirty.append(&mut self.dirty);
         self.dirty = dirty;
     }
 
-    fn flush_one(&mut self, driver: &mut impl Driver, slot: usize, clock: &impl Fn() -> Time) {
-        let conn = &mut self.conns[slot];
-        let name = conn.id(slot);
+    fn flush_one(&mut self, driver: &mut impl Driver, client: ClientId, clock: &impl Fn() -> Time) {
+        let conn = &mut self.clients[client];
+        let name = conn.id(client);
         let sent = conn.outbox.flush(driver, name);
         if conn.kind.is_counted() && sent > 0 {
             self.windows
@@ -244,26 +241,26 @@ impl Core {
         if let Some(how) = conn.ending
             && (how == Close::Reset || conn.outbox.waiting() == 0)
         {
-            self.end(driver, slot, how);
+            self.end(driver, client, how);
         }
-        let conn = &mut self.conns[slot];
+        let conn = &mut self.clients[client];
         if conn.kind == Kind::Slow && conn.is_in {
             driver.receive(name, self.resumed);
         }
         if sent > 0 && conn.reader.is_some() {
-            self.handle_asked(slot, clock);
+            self.handle_asked(client, clock);
         }
     }
 
     /// Ends a connection, and looks before at what TCP counted on it.
-    fn end(&mut self, driver: &mut impl Driver, slot: usize, how: Close) {
-        let conn = &mut self.conns[slot];
+    fn end(&mut self, driver: &mut impl Driver, client: ClientId, how: Close) {
+        let conn = &mut self.clients[client];
         if how == Close::Graceful {
             // Its FIN, and on this host the answer to it, are counted too.
-            driver.shutdown_write(conn.id(slot));
+            driver.shutdown_write(conn.id(client));
         }
-        note_end(&mut self.windows, conn, slot, driver);
-        driver.close(conn.id(slot), how);
+        note_end(&mut self.windows, conn, client, driver);
+        driver.close(conn.id(client), how);
     }
 
     /// Begins to read at slow readers.
@@ -278,19 +275,17 @@ impl Core {
 
     fn read_slow(&mut self, reads: bool) {
         self.resumed = reads;
-        let slow = self.conns.iter().enumerate();
-        let slow = slow.filter(|(_, conn)| conn.kind == Kind::Slow);
-        self.dirty.extend(slow.map(|(slot, _)| id(slot)));
+        self.dirty.extend(self.clients.of(Kind::Slow));
     }
 
     /// Ends a connection at once, without counting it as ended by the server.
-    pub fn cut(&mut self, driver: &mut impl Driver, slot: usize) {
-        self.leave(driver, slot, Leave::Reset);
+    pub fn cut(&mut self, driver: &mut impl Driver, client: ClientId) {
+        self.leave(driver, client, Leave::Reset);
     }
 
     /// A client goes without a Close frame, and is not counted as ended by the server.
-    pub fn leave(&mut self, driver: &mut impl Driver, slot: usize, how: Leave) {
-        let conn = &mut self.conns[slot];
+    pub fn leave(&mut self, driver: &mut impl Driver, client: ClientId, how: Leave) {
+        let conn = &mut self.clients[client];
         conn.is_in = false;
         if matches!(conn.state, State::Idle | State::Closing) {
             return;
@@ -304,34 +299,34 @@ impl Core {
             }
         };
         conn.state = State::Closing;
-        self.end(driver, slot, how);
+        self.end(driver, client, how);
     }
 
     /// Ends an attempt that took too long.
-    pub fn give_up(&mut self, driver: &mut impl Driver, slot: usize) {
-        let why = match self.conns[slot].state {
+    pub fn give_up(&mut self, driver: &mut impl Driver, client: ClientId) {
+        let why = match self.clients[client].state {
             State::Connecting => "timed out",
             _ => "connected, and not answered within 30 s",
         };
-        self.fail(slot, why.to_owned());
-        driver.close(self.conns[slot].id(slot), Close::Reset);
+        self.fail(client, why.to_owned());
+        driver.close(self.clients[client].id(client), Close::Reset);
     }
 
     /// Whether an attempt is under way there.
     #[must_use]
-    pub fn is_opening(&self, slot: usize) -> bool {
-        self.conns[slot].is_opening()
+    pub fn is_opening(&self, client: ClientId) -> bool {
+        self.clients[client].is_opening()
     }
 
     /// Clients that are there.
     #[must_use]
     pub fn open(&self) -> u64 {
-        self.conns.iter().filter(|conn| conn.is_in).count() as u64
+        self.clients.iter().filter(|conn| conn.is_in).count() as u64
     }
 
     /// Counts a client that came in, unless it publishes.
-    pub fn note_connected(&mut self, slot: usize) {
-        let conn = &self.conns[slot];
+    pub fn note_connected(&mut self, client: ClientId) {
+        let conn = &self.clients[client];
         if conn.kind.is_publisher() {
             return;
         }
@@ -342,23 +337,17 @@ impl Core {
     }
 
     /// Counts a client that did not come in.
-    pub fn note_failed(&mut self, slot: usize, why: &str) {
-        let conn = &self.conns[slot];
+    pub fn note_failed(&mut self, client: ClientId, why: &str) {
+        let conn = &self.clients[client];
         count(&mut self.connects.failures, why);
         if let Some(arm) = self.connects.arms.get_mut(usize::from(conn.arm)) {
             arm.failed += u64::from(conn.kind.is_counted());
         }
     }
 
-    fn slot(&self, name: ConnId) -> Option<usize> {
-        let slot = name.index();
-        let conn = self.conns.get(slot)?;
-        (conn.generation == name.generation).then_some(slot)
-    }
-
-    fn handle_connected(&mut self, slot: usize, now: Time) {
-        self.tally(slot, Tally::Opened);
-        let conn = &mut self.conns[slot];
+    fn handle_connected(&mut self, client: ClientId, now: Time) {
+        self.tally(client, Tally::Opened);
+        let conn = &mut self.clients[client];
         if !conn.is_in {
             conn.tcp_since = now;
             self.connects.tcp.record(between(conn.since, now));
@@ -367,134 +356,135 @@ impl Core {
         if let Some(tls) = self.tls.as_ref().filter(|_| !is_elsewhere) {
             match tls.connection() {
                 Ok(tls) => conn.outbox.encrypt(tls),
-                Err(why) => return self.break_off(slot, &why),
+                Err(why) => return self.break_off(client, &why),
             }
         }
-        match (conn.kind, self.transport(slot)) {
-            (Kind::Poster, _) => self.begin_posting(slot, now),
-            (_, Transport::Ws | Transport::Ask) => self.upgrade(slot),
-            _ => self.begin_reading(slot, now),
+        match (conn.kind, self.transport(client)) {
+            (Kind::Poster, _) => self.begin_posting(client, now),
+            (_, Transport::Ws | Transport::Ask) => self.upgrade(client),
+            _ => self.begin_reading(client, now),
         }
-        self.dirty.push(id(slot));
+        self.dirty.push(client);
     }
 
-    fn upgrade(&mut self, slot: usize) {
+    fn upgrade(&mut self, client: ClientId) {
         let key = std::array::from_fn(|_| self.random.u8(..));
-        let conn = &mut self.conns[slot];
+        let conn = &mut self.clients[client];
         let topic = topic(&self.plan, conn);
-        let path = asks::path(&self.plan, conn, topic);
+        let arm = &self.plan.arms[usize::from(conn.arm)];
+        let path = request::upgrade_path(&self.plan, arm, conn.kind.is_publisher(), topic);
         let target = &self.plan.target;
         let host = self.plan.headers.host(target, target);
         let headers = self.plan.headers.others();
         let queue = conn.outbox.queue();
-        request(queue, &path, host, key, headers);
+        client::request(queue, &path, host, key, headers);
         fill_up(queue, 0, self.plan.head_bytes);
         conn.state = State::Upgrading(Box::new(ResponseParser::new(key, headers)));
-        self.tally(slot, Tally::Requests);
+        self.tally(client, Tally::Requests);
     }
 
-    fn handle_received(&mut self, slot: usize, bytes: &mut [u8], now: Time) {
+    fn handle_received(&mut self, client: ClientId, bytes: &mut [u8], now: Time) {
         self.meter
             .note_read(bytes.len(), bytes.len() == RECEIVE_BUFFER_BYTES);
-        if !self.conns[slot].outbox.is_encrypted() {
-            return self.handle_plain(slot, bytes, now);
+        if !self.clients[client].outbox.is_encrypted() {
+            return self.handle_plain(client, bytes, now);
         }
-        let mut outbox = std::mem::take(&mut self.conns[slot].outbox);
-        let decrypted = outbox.decrypt(bytes, |plain| self.handle_plain(slot, plain, now));
+        let mut outbox = std::mem::take(&mut self.clients[client].outbox);
+        let decrypted = outbox.decrypt(bytes, |plain| self.handle_plain(client, plain, now));
         // What was queued meanwhile stands in the place of the one that was taken out.
-        let queued = std::mem::replace(&mut self.conns[slot].outbox, outbox);
-        self.conns[slot].outbox.take_over(queued);
-        self.dirty.push(id(slot));
+        let queued = std::mem::replace(&mut self.clients[client].outbox, outbox);
+        self.clients[client].outbox.take_over(queued);
+        self.dirty.push(client);
         if let Err(why) = decrypted {
-            self.break_off(slot, &why);
+            self.break_off(client, &why);
         }
     }
 
-    fn handle_plain(&mut self, slot: usize, bytes: &mut [u8], now: Time) {
-        let conn = &mut self.conns[slot];
+    fn handle_plain(&mut self, client: ClientId, bytes: &mut [u8], now: Time) {
+        let conn = &mut self.clients[client];
         if conn.kind.is_counted() {
             self.windows
                 .running(conn.arm)
                 .add(Tally::DownBytes, bytes.len() as u64);
         }
         match &mut conn.state {
-            State::Upgrading(_) => self.handle_upgrade(slot, bytes, now),
-            State::Socket(_) => self.handle_frames(slot, bytes, now),
-            State::Reading => self.handle_answers(slot, bytes, now),
-            State::Posting => self.handle_post_answer(slot, bytes),
+            State::Upgrading(_) => self.handle_upgrade(client, bytes, now),
+            State::Socket(_) => self.handle_frames(client, bytes, now),
+            State::Reading => self.handle_answers(client, bytes, now),
+            State::Posting => self.handle_post_answer(client, bytes),
             State::Idle | State::Connecting | State::Closing => {}
         }
     }
 
-    fn handle_eof(&mut self, slot: usize, now: Time) {
-        if self.conns[slot].reader.is_some() {
-            self.handle_answers_end(slot, now);
-        } else if self.is_opening(slot) {
-            let why = if self.conns[slot].outbox.is_shaking_hands() {
+    fn handle_eof(&mut self, client: ClientId, now: Time) {
+        if self.clients[client].reader.is_some() {
+            self.handle_answers_end(client, now);
+        } else if self.is_opening(client) {
+            let why = if self.clients[client].outbox.is_shaking_hands() {
                 "the server ended it within the handshake of TLS"
             } else {
                 "the server ended it before the upgrade"
             };
-            self.fail(slot, why.to_owned());
-        } else if self.conns[slot].kind.is_publisher() {
-            self.handle_publisher_eof(slot);
-        } else if self.conns[slot].is_in {
-            self.note_close(slot, "ended without a close frame");
+            self.fail(client, why.to_owned());
+        } else if self.clients[client].kind.is_publisher() {
+            self.handle_publisher_eof(client);
+        } else if self.clients[client].is_in {
+            self.note_close(client, "ended without a close frame");
         }
-        let conn = &mut self.conns[slot];
+        let conn = &mut self.clients[client];
         conn.outbox = super::outbox::Outbox::default();
         conn.ending.get_or_insert(Close::Reset);
-        self.dirty.push(id(slot));
+        self.dirty.push(client);
     }
 
-    fn handle_closed(&mut self, slot: usize, error: Option<ErrorKind>, now: Time) {
-        note_gone(&mut self.windows, &self.conns[slot]);
+    fn handle_closed(&mut self, client: ClientId, error: Option<ErrorKind>, now: Time) {
+        note_gone(&mut self.windows, &self.clients[client]);
         let why = error.map_or_else(|| "ended".to_owned(), |kind| kind.to_string());
-        let conn = &self.conns[slot];
-        let is_polling = conn.reader.is_some() && !self.transport(slot).is_push();
+        let conn = &self.clients[client];
+        let is_polling = conn.reader.is_some() && !self.transport(client).is_push();
         if conn.is_in && is_polling {
-            return self.come_back(slot, now);
+            return self.come_back(client, now);
         }
         if conn.is_in && conn.kind.is_publisher() {
-            return self.come_back_publishing(slot, &why, now);
+            return self.come_back_publishing(client, &why, now);
         }
-        if self.is_opening(slot) {
-            self.fail(slot, why);
-        } else if self.conns[slot].is_in {
-            self.note_close(slot, &why);
+        if self.is_opening(client) {
+            self.fail(client, why);
+        } else if self.clients[client].is_in {
+            self.note_close(client, &why);
         }
-        self.conns[slot].reset();
-        self.gone.push(slot);
+        self.clients[client].reset();
+        self.gone.push(client);
     }
 
     /// We end it, since the server broke a rule.
-    fn break_off(&mut self, slot: usize, why: &str) {
-        if self.is_opening(slot) {
-            self.fail(slot, why.to_owned());
-        } else if self.conns[slot].is_in {
-            self.note_close(slot, why);
+    fn break_off(&mut self, client: ClientId, why: &str) {
+        if self.is_opening(client) {
+            self.fail(client, why.to_owned());
+        } else if self.clients[client].is_in {
+            self.note_close(client, why);
         }
-        self.conns[slot].ending.get_or_insert(Close::Reset);
-        self.dirty.push(id(slot));
+        self.clients[client].ending.get_or_insert(Close::Reset);
+        self.dirty.push(client);
     }
 
     /// A client came in, or a publisher came back.
-    fn note_open(&mut self, slot: usize, now: Time) {
-        if !std::mem::replace(&mut self.conns[slot].is_in, true) {
-            self.note_first_open(slot, now);
+    fn note_open(&mut self, client: ClientId, now: Time) {
+        if !std::mem::replace(&mut self.clients[client].is_in, true) {
+            self.note_first_open(client, now);
         }
-        let conn = &mut self.conns[slot];
+        let conn = &mut self.clients[client];
         if let (State::Socket(_), Some(first)) = (&conn.state, &self.plan.on_open) {
             let bytes = first.fill(topic(&self.plan, conn));
             let mask = self.random.u32(..).to_ne_bytes();
             let opcode = opcode(first.is_binary());
             encode_masked(conn.outbox.queue(), opcode, mask, &bytes);
         }
-        self.dirty.push(id(slot));
+        self.dirty.push(client);
     }
 
-    fn note_first_open(&mut self, slot: usize, now: Time) {
-        let conn = &self.conns[slot];
+    fn note_first_open(&mut self, client: ClientId, now: Time) {
+        let conn = &self.clients[client];
         let upgrade = between(conn.tcp_since, now);
         self.connects.upgrade.record(upgrade);
         self.connects.total.record(between(conn.since, now));
@@ -504,24 +494,24 @@ impl Core {
             arm.upgrade.record(upgrade);
         }
         self.opening -= 1;
-        self.ended.push((slot, None));
+        self.ended.push((client, None));
     }
 
     /// An attempt failed; the connection, if there is one, is ended.
-    fn fail(&mut self, slot: usize, why: String) {
-        if self.is_opening(slot) {
+    fn fail(&mut self, client: ClientId, why: String) {
+        if self.is_opening(client) {
             self.opening -= 1;
-            self.ended.push((slot, Some(why)));
+            self.ended.push((client, Some(why)));
         }
-        let conn = &mut self.conns[slot];
+        let conn = &mut self.clients[client];
         conn.state = State::Closing;
         conn.ending = Some(Close::Reset);
-        self.dirty.push(id(slot));
+        self.dirty.push(client);
     }
 
     /// A client was ended by the server or for its fault. A publisher comes back.
-    fn note_close(&mut self, slot: usize, why: &str) {
-        let conn = &mut self.conns[slot];
+    fn note_close(&mut self, client: ClientId, why: &str) {
+        let conn = &mut self.clients[client];
         conn.state = State::Closing;
         conn.is_in = conn.kind.is_publisher();
         let (kind, topic) = (conn.kind, conn.topic as usize);
@@ -532,13 +522,13 @@ impl Core {
         };
         count(closes, why);
         if kind == Kind::Subscriber {
-            self.meter.leave(slot, topic);
+            self.meter.leave(client.index(), topic);
         }
     }
 
     /// How a client reads; a publisher's own way is a WebSocket.
-    fn transport(&self, slot: usize) -> Transport {
-        let conn = &self.conns[slot];
+    fn transport(&self, client: ClientId) -> Transport {
+        let conn = &self.clients[client];
         if conn.kind.is_publisher() {
             return Transport::Ws;
         }
@@ -546,17 +536,17 @@ impl Core {
     }
 
     /// Who gets what arrives there.
-    fn reader_of(&self, slot: usize) -> Reader {
-        let conn = &self.conns[slot];
+    fn reader_of(&self, client: ClientId) -> Reader {
+        let conn = &self.clients[client];
         Reader {
-            subscriber: slot,
+            subscriber: client.index(),
             topic: conn.topic as usize,
             arm: usize::from(conn.arm),
         }
     }
 
-    fn tally(&mut self, slot: usize, tally: Tally) {
-        let conn = &self.conns[slot];
+    fn tally(&mut self, client: ClientId, tally: Tally) {
+        let conn = &self.clients[client];
         if conn.kind.is_counted() {
             self.windows.running(conn.arm).add(tally, 1);
         }

@@ -8,10 +8,13 @@
 //! Anything else may have been taken: it is counted as unanswered, and not sent again. What was
 //! sent twice is counted too, so that nothing is doubled in silence.
 
+use std::ops::{Index, IndexMut};
 use std::time::Duration;
 
 use altavoz::base::Time;
 use altavoz::wire::client::{AnswerError, AnswerReader, Piece};
+
+use super::connection::ClientId;
 
 /// The first wait before a publisher connects again; it doubles up to the last.
 const FIRST_WAIT: Duration = Duration::from_millis(50);
@@ -30,6 +33,38 @@ pub const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A WebSocket that lived so long brought something.
 const LIFE_MIN: Duration = Duration::from_secs(1);
+
+/// The publishers of a worker, whose places lie behind each other.
+#[derive(Debug, Default)]
+pub struct Couriers {
+    first: usize,
+    all: Vec<Courier>,
+}
+
+impl Couriers {
+    /// One for each publisher.
+    pub fn new(publishers: impl Iterator<Item = ClientId>) -> Self {
+        let places: Vec<usize> = publishers.map(ClientId::index).collect();
+        Self {
+            first: places.first().copied().unwrap_or(0),
+            all: places.iter().map(|_| Courier::default()).collect(),
+        }
+    }
+}
+
+impl Index<ClientId> for Couriers {
+    type Output = Courier;
+
+    fn index(&self, publisher: ClientId) -> &Courier {
+        &self.all[publisher.index() - self.first]
+    }
+}
+
+impl IndexMut<ClientId> for Couriers {
+    fn index_mut(&mut self, publisher: ClientId) -> &mut Courier {
+        &mut self.all[publisher.index() - self.first]
+    }
+}
 
 /// A publisher across its connections.
 #[derive(Debug, Default)]

@@ -16,12 +16,14 @@ use crate::lines::{ArmConnects, Command, Connects, Notice, Tick};
 use crate::plan::WorkerPlan;
 use crate::plan::course::Course;
 
+use self::connection::ClientId;
 use self::core::Core;
 use self::gate::Gate;
 use self::places::SubscribersOf;
 use self::publisher::Publisher;
 use self::storm::Storm;
 
+pub mod clients;
 pub mod connection;
 pub mod core;
 pub mod courier;
@@ -256,9 +258,9 @@ impl<D: Driver, C: Fn() -> Time> Worker<D, C> {
     fn begin(&mut self, round: u8, now: Time) {
         self.core
             .meter
-            .begin(round, &SubscribersOf::new(&self.core.conns));
+            .begin(round, &SubscribersOf::new(&self.core.clients));
         let driver = &self.gate.driver;
-        self.core.windows.open(now, &self.core.conns, driver);
+        self.core.windows.open(now, &self.core.clients, driver);
         self.round = round;
         self.begun = now;
         self.cpu_begun = self.cpu_nanos();
@@ -304,23 +306,28 @@ impl<D: Driver, C: Fn() -> Time> Worker<D, C> {
         let allowed = rate.map_or(usize::MAX, |rate| {
             index(whole((between(*start, now) as f64 / 1e9 * rate).floor())) + 1
         });
-        while *next < self.core.conns.len().min(allowed) && self.core.opening < OPENING_MAX {
-            self.core.connect(&mut self.gate, *next, (self.clock)());
+        while *next < self.core.clients.len().min(allowed) && self.core.opening < OPENING_MAX {
+            self.core
+                .connect(&mut self.gate, ClientId::at(*next), (self.clock)());
             *next += 1;
         }
         // Attempts begin in order, so the oldest one is the first that is still under way.
-        while *oldest < *next && !self.core.is_opening(*oldest) {
+        while *oldest < *next && !self.core.is_opening(ClientId::at(*oldest)) {
             *oldest += 1;
         }
-        if *oldest < *next && self.core.conns[*oldest].since + OPENING_TIMEOUT < now {
-            self.core.give_up(&mut self.gate.driver, *oldest);
+        if *oldest < *next && self.core.clients[ClientId::at(*oldest)].since + OPENING_TIMEOUT < now
+        {
+            self.core
+                .give_up(&mut self.gate.driver, ClientId::at(*oldest));
             // Where nobody is answered the rest would not be either, and each batch would wait.
             if self.core.connects.connected == 0 {
-                let rest = std::mem::replace(next, self.core.conns.len())..self.core.conns.len();
-                rest.for_each(|slot| self.core.note_failed(slot, NOT_TRIED));
+                let rest =
+                    std::mem::replace(next, self.core.clients.len())..self.core.clients.len();
+                rest.map(ClientId::at)
+                    .for_each(|client| self.core.note_failed(client, NOT_TRIED));
             }
         }
-        if *next == self.core.conns.len() && self.core.opening == 0 {
+        if *next == self.core.clients.len() && self.core.opening == 0 {
             let mut connects = std::mem::take(&mut self.core.connects);
             connects.last = now.as_nanos();
             connects.cpu_ns = nanos((self.cpu)()) - *cpu;
@@ -332,14 +339,14 @@ impl<D: Driver, C: Fn() -> Time> Worker<D, C> {
     /// Attempts that ended and places that became free.
     fn settle_places(&mut self, now: Time) {
         let ended = std::mem::take(&mut self.core.ended);
-        for (slot, failure) in ended {
+        for (client, failure) in ended {
             if let Some(storm) = &mut self.storm {
-                storm.note(slot, failure, now, &self.core);
+                storm.note(client, failure, now, &self.core);
                 continue;
             }
             match failure {
-                None => self.core.note_connected(slot),
-                Some(why) => self.core.note_failed(slot, &why),
+                None => self.core.note_connected(client),
+                Some(why) => self.core.note_failed(client, &why),
             }
         }
         let gone = std::mem::take(&mut self.core.gone);
@@ -416,7 +423,7 @@ impl<D: Driver, C: Fn() -> Time> Worker<D, C> {
         let mut is_over = has_all || now >= *until;
         if !is_over && is_active && now >= *next_look {
             *next_look = now + DRAIN_LOOK;
-            let subscribers = SubscribersOf::new(&self.core.conns);
+            let subscribers = SubscribersOf::new(&self.core.clients);
             is_over = self.core.meter.is_complete(published, &subscribers);
         }
         if !is_over {
@@ -426,11 +433,11 @@ impl<D: Driver, C: Fn() -> Time> Worker<D, C> {
         self.phase = Phase::Waiting;
         self.close_interval();
         let end = self.core.meter.last_delivery().max(self.begun);
-        let subscribers = SubscribersOf::new(&self.core.conns);
+        let subscribers = SubscribersOf::new(&self.core.clients);
         let mut round = self.core.meter.finish(&published, &subscribers);
         let windows = {
             let driver = &self.gate.driver;
-            self.core.windows.close(now, &self.core.conns, driver)
+            self.core.windows.close(now, &self.core.clients, driver)
         };
         for (arm, (nanos, traffic)) in round.arms.iter_mut().zip(windows) {
             (arm.window_ns, arm.traffic) = (nanos, traffic);
@@ -484,8 +491,8 @@ impl<D: Driver, C: Fn() -> Time> Worker<D, C> {
 
     fn finish(&mut self) {
         let finished = std::mem::take(&mut self.core.finished);
-        for slot in 0..self.core.conns.len() {
-            self.core.cut(&mut self.gate.driver, slot);
+        for client in self.core.clients.ids() {
+            self.core.cut(&mut self.gate.driver, client);
         }
         self.notices.push(Notice::Finished(Box::new(finished)));
         self.phase = Phase::Over;

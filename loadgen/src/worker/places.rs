@@ -1,11 +1,10 @@
 //! Who has which place in a worker: the clients of its share, and in the first one the publishers.
 
-use crate::base::num::id;
 use crate::base::transport::Transport;
 use crate::plan::arms::seat;
 use crate::plan::{Plan, PublishBy};
 
-use super::connection::{Connection, Kind};
+use super::connection::{ClientId, Connection, Kind};
 use super::meter::Subscribers;
 use super::rota::phase;
 
@@ -40,8 +39,8 @@ impl Subscribers for SubscribersOf<'_> {
     }
 }
 
-/// By arm, the slots of those who poll with their phases.
-pub type Turns = Vec<Vec<(u32, u64)>>;
+/// By arm, those who poll with their phases.
+pub type Turns = Vec<Vec<(ClientId, u64)>>;
 
 /// Places for a worker's clients: subscribers first, then slow readers, the crowd, the publishers.
 #[must_use]
@@ -60,7 +59,7 @@ pub fn connections(plan: &Plan, worker: u32) -> (Vec<Connection>, Turns) {
             let arm = &plan.arms[seat.arm as usize];
             if arm.transport.is_scheduled() {
                 let phase = phase(arm.interval, seat.place, seat.of);
-                turns[seat.arm as usize].push((id(conns.len()), phase));
+                turns[seat.arm as usize].push((ClientId::at(conns.len()), phase));
             }
             let asks = arm.transport == Transport::Ask;
             let arm = u8::try_from(seat.arm).unwrap_or(u8::MAX);

@@ -1,4 +1,4 @@
-//! The requests of clients that read over plain HTTP.
+//! The requests of clients that read over plain HTTP, and where WebSockets are opened.
 //!
 //! A server of ours is asked in its own words, `?mode=` and `after=`; any other is asked for its
 //! path, and by `If-None-Match` for what is new there.
@@ -10,6 +10,9 @@ use crate::speak::target::topic_path;
 
 use super::cursor::Cursor;
 
+/// Where a server of ours answers every message with itself.
+const ECHO: &str = "/echo";
+
 /// What a header costs besides its value, in bytes.
 const PADDING: &[u8] = b"X-Padding: ";
 
@@ -18,6 +21,25 @@ const PADDING: &[u8] = b"X-Padding: ";
 #[must_use]
 pub fn asks_where_first(plan: &Plan, arm: &ArmPlan) -> bool {
     arm.transport == Transport::LongPoll && plan.paths.has_modes(Transport::LongPoll)
+}
+
+/// Where a WebSocket of an arm is opened, or one that publishes.
+#[must_use]
+pub fn upgrade_path(plan: &Plan, arm: &ArmPlan, publishes: bool, topic: &str) -> String {
+    let is_asking = arm.transport == Transport::Ask && !publishes;
+    let transport = if is_asking {
+        Transport::Ask
+    } else {
+        Transport::Ws
+    };
+    if let Some(path) = plan.paths.reading(transport, transport, topic) {
+        return path;
+    }
+    match arm.conflate_ms.filter(|_| !publishes) {
+        _ if is_asking => ECHO.to_owned(),
+        Some(ms) => format!("{}?conflate={ms}ms", topic_path(topic)),
+        None => topic_path(topic),
+    }
 }
 
 /// Appends a request; `is_first` says that it is the client's first one.

@@ -6,15 +6,15 @@
 
 use altavoz::base::Time;
 
-use crate::base::num::index;
+use super::connection::ClientId;
 
 /// The timetable of the clients of one arm in one worker.
 #[derive(Debug)]
 pub struct Rota {
     /// Nanoseconds from one turn of a client to its next.
     interval: u64,
-    /// The slots of the clients with their phases in nanoseconds, which rise.
-    turns: Vec<(u32, u64)>,
+    /// The clients with their phases in nanoseconds, which rise.
+    turns: Vec<(ClientId, u64)>,
     next: usize,
     /// Which interval of the host's clock is under way.
     lap: u64,
@@ -28,10 +28,10 @@ pub fn phase(interval: u64, place: u32, of: u32) -> u64 {
 }
 
 impl Rota {
-    /// Turns from `now` on, for slots with their phases in any order.
+    /// Turns from `now` on, for clients with their phases in any order.
     #[must_use]
-    pub fn new(interval: u64, mut turns: Vec<(u32, u64)>, now: Time) -> Self {
-        turns.sort_unstable_by_key(|(slot, phase)| (*phase, *slot));
+    pub fn new(interval: u64, mut turns: Vec<(ClientId, u64)>, now: Time) -> Self {
+        turns.sort_unstable_by_key(|(client, phase)| (*phase, *client));
         let lap = now.as_nanos() / interval.max(1);
         let mut rota = Self {
             interval,
@@ -52,12 +52,12 @@ impl Rota {
         Some(Time::from_nanos(self.lap * self.interval + phase))
     }
 
-    /// The next turn, if it has come: the slot, and the moment.
-    pub fn poll_due(&mut self, now: Time) -> Option<(usize, Time)> {
+    /// The next turn, if it has come: whose, and the moment.
+    pub fn poll_due(&mut self, now: Time) -> Option<(ClientId, Time)> {
         let at = self.next_at().filter(|at| *at <= now)?;
-        let (slot, _) = self.turns[self.next];
+        let (client, _) = self.turns[self.next];
         self.step();
-        Some((index(u64::from(slot)), at))
+        Some((client, at))
     }
 
     fn step(&mut self) {
@@ -75,12 +75,14 @@ mod tests {
 
     fn due(rota: &mut Rota, now: u64) -> Vec<(usize, u64)> {
         let turns = std::iter::from_fn(|| rota.poll_due(Time::from_nanos(now)));
-        turns.map(|(slot, at)| (slot, at.as_nanos())).collect()
+        turns
+            .map(|(client, at)| (client.index(), at.as_nanos()))
+            .collect()
     }
 
     #[test]
     fn every_client_has_its_turn_once_an_interval_evenly_spread() {
-        let turns = (0..4).map(|n| (n, phase(1000, n, 4))).collect();
+        let turns = (0..4).map(|n| (ClientId(n), phase(1000, n, 4))).collect();
         let mut rota = Rota::new(1000, turns, Time::from_nanos(5300));
         assert_eq!(due(&mut rota, 5499), []);
         assert_eq!(due(&mut rota, 5750), [(2, 5500), (3, 5750)]);
@@ -93,7 +95,9 @@ mod tests {
     #[test]
     fn workers_share_one_timetable() {
         let part = |first: u32| {
-            let turns = (first..9).step_by(3).map(|n| (n, phase(900, n, 9)));
+            let turns = (first..9)
+                .step_by(3)
+                .map(|n| (ClientId(n), phase(900, n, 9)));
             let mut rota = Rota::new(900, turns.collect(), Time::ZERO);
             due(&mut rota, 899)
         };

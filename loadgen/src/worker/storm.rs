@@ -11,7 +11,7 @@ use crate::base::num::{between, whole};
 use crate::lines::Back;
 use crate::options::stage::Leaving;
 
-use super::connection::Kind;
+use super::connection::{ClientId, Kind};
 use super::core::{Core, Leave};
 use super::gate::Gate;
 
@@ -19,11 +19,11 @@ use super::gate::Gate;
 #[derive(Debug)]
 pub struct Storm {
     /// When each of those that are not back was cut.
-    cut_at: BTreeMap<usize, Time>,
+    cut_at: BTreeMap<ClientId, Time>,
     /// Each waits a random part of this before it comes back, in nanoseconds.
     jitter: u64,
     /// When to come back, and which place; the soonest last.
-    due: Vec<(Time, usize)>,
+    due: Vec<(Time, ClientId)>,
     churn: Option<Churn>,
     random: fastrand::Rng,
     results: Back,
@@ -32,7 +32,7 @@ pub struct Storm {
 /// Who is cut next, and when.
 #[derive(Debug)]
 struct Churn {
-    slots: Vec<usize>,
+    clients: Vec<ClientId>,
     next: usize,
     at: Time,
     gap: Duration,
@@ -53,7 +53,7 @@ impl Storm {
         let mut storm = Self::new(jitter, None, random);
         crowd
             .into_iter()
-            .for_each(|slot| storm.cut(gate, core, slot, Leave::Reset, now));
+            .for_each(|client| storm.cut(gate, core, client, Leave::Reset, now));
         storm
     }
 
@@ -68,7 +68,7 @@ impl Storm {
     ) -> Self {
         let gap = Duration::from_nanos(whole(1e9 / per_second).max(1));
         let churn = Churn {
-            slots: crowd(core),
+            clients: crowd(core),
             next: 0,
             at: now,
             gap,
@@ -90,10 +90,10 @@ impl Storm {
     }
 
     /// An attempt to come back ended.
-    pub fn note(&mut self, slot: usize, failure: Option<String>, now: Time, core: &Core) {
+    pub fn note(&mut self, client: ClientId, failure: Option<String>, now: Time, core: &Core) {
         match failure {
-            None if core.conns[slot].kind == Kind::Crowd => {
-                if let Some(cut_at) = self.cut_at.remove(&slot) {
+            None if core.clients[client].kind == Kind::Crowd => {
+                if let Some(cut_at) = self.cut_at.remove(&client) {
                     self.results.back.record(between(cut_at, now));
                 }
             }
@@ -108,14 +108,14 @@ impl Storm {
         &mut self,
         gate: &mut Gate<impl Driver>,
         core: &mut Core,
-        gone: &[usize],
+        gone: &[ClientId],
         now: Time,
         clock: &impl Fn() -> Time,
     ) {
         self.plan_returns(gone, now, core);
         self.cut_due(gate, core, now);
-        while let Some((_, slot)) = self.due.pop_if(|(at, _)| *at <= now) {
-            core.connect(gate, slot, clock());
+        while let Some((_, client)) = self.due.pop_if(|(at, _)| *at <= now) {
+            core.connect(gate, client, clock());
         }
     }
 
@@ -133,13 +133,13 @@ impl Storm {
     }
 
     /// Full jitter: each waits a random part of the whole time.
-    fn plan_returns(&mut self, gone: &[usize], now: Time, core: &Core) {
+    fn plan_returns(&mut self, gone: &[ClientId], now: Time, core: &Core) {
         let crowd = gone
             .iter()
-            .filter(|slot| core.conns[**slot].kind == Kind::Crowd);
+            .filter(|client| core.clients[**client].kind == Kind::Crowd);
         let before = self.due.len();
         let mut wait = || Duration::from_nanos(self.random.u64(0..=self.jitter));
-        self.due.extend(crowd.map(|slot| (now + wait(), *slot)));
+        self.due.extend(crowd.map(|client| (now + wait(), *client)));
         if self.due.len() > before {
             self.due.sort_unstable_by(|a, b| b.cmp(a));
         }
@@ -151,14 +151,14 @@ impl Storm {
         };
         let by = churn.by;
         let mut cut = Vec::new();
-        while churn.at <= now && churn.at < churn.until && !churn.slots.is_empty() {
-            cut.push(churn.slots[churn.next]);
-            churn.next = (churn.next + 1) % churn.slots.len();
+        while churn.at <= now && churn.at < churn.until && !churn.clients.is_empty() {
+            cut.push(churn.clients[churn.next]);
+            churn.next = (churn.next + 1) % churn.clients.len();
             churn.at = churn.at + churn.gap;
         }
-        for slot in cut {
+        for client in cut {
             let how = draw(&mut self.random, by);
-            self.cut(gate, core, slot, how, now);
+            self.cut(gate, core, client, how, now);
         }
     }
 
@@ -167,13 +167,13 @@ impl Storm {
         &mut self,
         gate: &mut Gate<impl Driver>,
         core: &mut Core,
-        slot: usize,
+        client: ClientId,
         how: Leave,
         now: Time,
     ) {
-        if core.conns[slot].is_in && !self.cut_at.contains_key(&slot) {
-            core.leave(&mut gate.driver, slot, how);
-            self.cut_at.insert(slot, now);
+        if core.clients[client].is_in && !self.cut_at.contains_key(&client) {
+            core.leave(&mut gate.driver, client, how);
+            self.cut_at.insert(client, now);
             self.results.cut += 1;
         }
     }
@@ -191,11 +191,7 @@ fn draw(random: &mut fastrand::Rng, by: Leaving) -> Leave {
     }
 }
 
-fn crowd(core: &Core) -> Vec<usize> {
-    let slots = 0..core.conns.len();
-    let is_crowd = |slot: &usize| {
-        let conn = &core.conns[*slot];
-        conn.kind == Kind::Crowd && conn.is_in
-    };
-    slots.filter(is_crowd).collect()
+fn crowd(core: &Core) -> Vec<ClientId> {
+    let crowd = core.clients.of(Kind::Crowd);
+    crowd.filter(|client| core.clients[*client].is_in).collect()
 }

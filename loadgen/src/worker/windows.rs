@@ -12,7 +12,7 @@ use altavoz::io::Driver;
 use crate::base::num::between;
 use crate::measure::traffic::{Tally, Traffic};
 
-use super::connection::{Connection, State};
+use super::connection::{ClientId, Connection, State};
 
 /// Connections that are looked at in one turn.
 const LOOKS_PER_TURN_MAX: usize = 256;
@@ -153,12 +153,12 @@ impl Windows {
             return;
         };
         let end = conns.len().min(sweep.next + LOOKS_PER_TURN_MAX);
-        for (slot, conn) in conns.iter().enumerate().take(end).skip(sweep.next) {
+        for (place, conn) in conns.iter().enumerate().take(end).skip(sweep.next) {
             let has_socket = !matches!(conn.state, State::Idle | State::Connecting);
             let is_wanted = conn.kind.is_counted() && has_socket && !conn.is_seen;
             if let Some(found) = &mut sweep.found[usize::from(conn.arm)]
                 && is_wanted
-                && let Some(tcp) = driver.tcp_counters(conn.id(slot))
+                && let Some(tcp) = driver.tcp_counters(conn.id(ClientId::at(place)))
             {
                 found.add_tcp(&tcp);
             }
@@ -204,11 +204,16 @@ impl Window {
 }
 
 /// Enters what TCP counted on a connection that is about to end, once.
-pub fn note_end(windows: &mut Windows, conn: &mut Connection, slot: usize, driver: &impl Driver) {
+pub fn note_end(
+    windows: &mut Windows,
+    conn: &mut Connection,
+    client: ClientId,
+    driver: &impl Driver,
+) {
     if conn.is_seen || !conn.kind.is_counted() {
         return;
     }
-    if let Some(tcp) = driver.tcp_counters(conn.id(slot)) {
+    if let Some(tcp) = driver.tcp_counters(conn.id(client)) {
         conn.is_seen = true;
         windows.running(conn.arm).add_tcp(&tcp);
     }

@@ -7,42 +7,17 @@
 use altavoz::base::Time;
 use altavoz::wire::frame::{Opcode, encode_masked};
 
-use crate::base::num::{between, id};
-use crate::base::transport::Transport;
+use crate::base::num::between;
 use crate::measure::stamp::Stamp;
 use crate::measure::traffic::Tally;
-use crate::plan::Plan;
-use crate::speak::target::topic_path;
 
-use super::super::connection::{Connection, State};
+use super::super::connection::{ClientId, State};
 use super::Core;
-
-/// Where a server of ours answers every message with itself.
-const ECHO: &str = "/echo";
-
-/// Where a WebSocket is opened.
-pub(super) fn path(plan: &Plan, conn: &Connection, topic: &str) -> String {
-    let arm = &plan.arms[usize::from(conn.arm)];
-    let is_asking = arm.transport == Transport::Ask && !conn.kind.is_publisher();
-    let transport = if is_asking {
-        Transport::Ask
-    } else {
-        Transport::Ws
-    };
-    if let Some(path) = plan.paths.reading(transport, transport, topic) {
-        return path;
-    }
-    match arm.conflate_ms.filter(|_| !conn.kind.is_publisher()) {
-        _ if is_asking => ECHO.to_owned(),
-        Some(ms) => format!("{}?conflate={ms}ms", topic_path(topic)),
-        None => topic_path(topic),
-    }
-}
 
 impl Core {
     /// A client's turn to ask. Whoever has no answer yet is late, and asks all the same.
-    pub(super) fn ask_on_socket(&mut self, slot: usize, due: Time, now: Time) {
-        let conn = &mut self.conns[slot];
+    pub(super) fn ask_on_socket(&mut self, client: ClientId, due: Time, now: Time) {
+        let conn = &mut self.clients[client];
         if !conn.is_in || !matches!(conn.state, State::Socket(_)) {
             return;
         }
@@ -60,23 +35,23 @@ impl Core {
         stamp.write(&mut self.scratch, self.plan.size);
         let mask = self.random.u32(..).to_ne_bytes();
         encode_masked(conn.outbox.queue(), Opcode::Text, mask, &self.scratch);
-        self.dirty.push(id(slot));
-        self.tally(slot, Tally::Requests);
+        self.dirty.push(client);
+        self.tally(client, Tally::Requests);
         if is_late {
-            self.tally(slot, Tally::Late);
+            self.tally(client, Tally::Late);
         }
     }
 
     /// A message came back: to the question that was due then.
-    pub(super) fn enter_reply(&mut self, slot: usize, due: Time, now: Time) {
+    pub(super) fn enter_reply(&mut self, client: ClientId, due: Time, now: Time) {
         if due == Time::ZERO {
             self.meter.note_unstamped();
             return;
         }
-        let conn = &mut self.conns[slot];
+        let conn = &mut self.clients[client];
         conn.since = due;
         let arm = conn.arm;
-        self.tally(slot, Tally::Answers);
+        self.tally(client, Tally::Answers);
         self.windows.running(arm).deliver(1);
         let nanos = between(due, now);
         self.meter.note_answer_time(usize::from(arm), nanos);

@@ -7,10 +7,9 @@ use altavoz::wire::frame::{Opcode, encode_close_masked, encode_masked};
 use altavoz::wire::message::{Decoder, Incoming, MessageLimits, Role};
 
 use crate::base::failure::advice;
-use crate::base::num::id;
 use crate::measure::stamp::Stamp;
 
-use super::super::connection::{Kind, State};
+use super::super::connection::{ClientId, Kind, State};
 use super::super::courier::asked_ms;
 use super::Core;
 
@@ -22,19 +21,19 @@ const LIMITS: MessageLimits = MessageLimits {
 
 impl Core {
     /// Takes the answer to an upgrade, and the frames behind it.
-    pub(super) fn handle_upgrade(&mut self, slot: usize, bytes: &mut [u8], now: Time) {
-        let State::Upgrading(parser) = &mut self.conns[slot].state else {
+    pub(super) fn handle_upgrade(&mut self, client: ClientId, bytes: &mut [u8], now: Time) {
+        let State::Upgrading(parser) = &mut self.clients[client].state else {
             return;
         };
         match parser.handle_bytes(bytes) {
             Ok(None) => {}
             Ok(Some(consumed)) => {
-                self.conns[slot].state = State::Socket(Decoder::default());
-                self.note_open(slot, now);
+                self.clients[client].state = State::Socket(Decoder::default());
+                self.note_open(client, now);
                 // Nothing has been asked yet that could be late.
-                let conn = &mut self.conns[slot];
+                let conn = &mut self.clients[client];
                 conn.since = conn.since.max(conn.tcp_since);
-                self.handle_frames(slot, &mut bytes[consumed..], now);
+                self.handle_frames(client, &mut bytes[consumed..], now);
             }
             Err(error) => {
                 let advice = match error.status() {
@@ -47,19 +46,19 @@ impl Core {
                     None => "",
                 };
                 let why = format!("{error}{advice}");
-                if self.conns[slot].is_in {
-                    self.refuse_publisher(slot, error.status(), &why);
+                if self.clients[client].is_in {
+                    self.refuse_publisher(client, error.status(), &why);
                 } else {
-                    self.fail(slot, why);
+                    self.fail(client, why);
                 }
             }
         }
     }
 
-    pub(super) fn handle_frames(&mut self, slot: usize, mut bytes: &mut [u8], now: Time) {
-        let reader = self.reader_of(slot);
+    pub(super) fn handle_frames(&mut self, client: ClientId, mut bytes: &mut [u8], now: Time) {
+        let reader = self.reader_of(client);
         let mut asked = Vec::new();
-        let conn = &mut self.conns[slot];
+        let conn = &mut self.clients[client];
         let State::Socket(decoder) = &mut conn.state else {
             return;
         };
@@ -71,7 +70,7 @@ impl Core {
                 Ok(step) => step,
                 Err(error) => {
                     let why = format!("protocol error: {error}");
-                    return self.break_off(slot, &why);
+                    return self.break_off(client, &why);
                 }
             };
             let consumed = step.consumed;
@@ -81,13 +80,13 @@ impl Core {
                 Some(Incoming::Ping(payload)) => {
                     let mask = self.random.u32(..).to_ne_bytes();
                     encode_masked(conn.outbox.queue(), Opcode::Pong, mask, payload);
-                    self.dirty.push(id(slot));
+                    self.dirty.push(client);
                     &[]
                 }
                 Some(Incoming::Close(close)) => {
                     let code = close.as_ref().map(|(code, _)| *code);
                     let asked = close.as_ref().map_or(0, |(_, reason)| asked_ms(reason));
-                    return self.handle_close(slot, code, asked);
+                    return self.handle_close(client, code, asked);
                 }
                 Some(Incoming::Pong(_)) | None => &[],
             };
@@ -105,22 +104,22 @@ impl Core {
             bytes = &mut bytes[consumed..];
         }
         for due in asked {
-            self.enter_reply(slot, Time::from_nanos(due), now);
+            self.enter_reply(client, Time::from_nanos(due), now);
         }
     }
 
     /// The server closes: echo its code and end.
-    fn handle_close(&mut self, slot: usize, code: Option<CloseCode>, asked_ms: u64) {
+    fn handle_close(&mut self, client: ClientId, code: Option<CloseCode>, asked_ms: u64) {
         let mask = self.random.u32(..).to_ne_bytes();
-        let conn = &mut self.conns[slot];
+        let conn = &mut self.clients[client];
         let echo = code.unwrap_or(CloseCode::NORMAL);
         encode_close_masked(conn.outbox.queue(), echo, "", mask);
         // A server that said goodbye gets to read our answer.
         conn.ending = Some(Close::Graceful);
-        self.note_close(slot, &code.map_or(1005, |code| code.0).to_string());
-        if self.conns[slot].kind == Kind::Publisher {
-            self.handle_publisher_close(slot, code, asked_ms);
+        self.note_close(client, &code.map_or(1005, |code| code.0).to_string());
+        if self.clients[client].kind == Kind::Publisher {
+            self.handle_publisher_close(client, code, asked_ms);
         }
-        self.dirty.push(id(slot));
+        self.dirty.push(client);
     }
 }

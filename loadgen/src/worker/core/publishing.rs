@@ -11,11 +11,10 @@ use altavoz::wire::close::CloseCode;
 use altavoz::wire::frame::encode_masked;
 
 use crate::base::counts::count;
-use crate::base::num::id;
 use crate::measure::stamp::Stamp;
 
-use super::super::connection::{Kind, State};
-use super::super::courier::{Answered, Courier, Fate, PATIENCE, is_final_code, is_final_status};
+use super::super::connection::{ClientId, Kind, State};
+use super::super::courier::{Answered, Fate, PATIENCE, is_final_code, is_final_status};
 use super::super::gate::Gate;
 use super::{Core, PUBLISHER_WAITING_BYTES_MAX, opcode};
 
@@ -23,12 +22,12 @@ impl Core {
     /// Whether the publisher of a stream takes another publication.
     #[must_use]
     pub fn has_room(&self, stream: u32) -> bool {
-        let slot = self.publisher_slot(stream);
-        let conn = &self.conns[slot];
+        let client = self.publisher_of(stream);
+        let conn = &self.clients[client];
         match conn.kind {
             // It is lost, and takes nothing any more.
             _ if !conn.is_in => true,
-            Kind::Poster => self.couriers[slot - self.publishers].is_free(),
+            Kind::Poster => self.couriers[client].is_free(),
             _ => {
                 let waiting = conn.outbox.waiting();
                 matches!(conn.state, State::Socket(_)) && waiting < PUBLISHER_WAITING_BYTES_MAX
@@ -38,77 +37,77 @@ impl Core {
 
     /// Puts a publication on its publisher's way.
     pub fn publish(&mut self, stamp: &Stamp) {
-        let slot = self.publisher_slot(stamp.stream);
+        let client = self.publisher_of(stamp.stream);
         let topic = stamp.stream as usize % self.plan.topics.len();
         let wrapping = &self.wrappings[topic];
         self.scratch.clear();
         self.scratch.extend_from_slice(&wrapping.front);
         stamp.write(&mut self.scratch, self.plan.size);
         self.scratch.extend_from_slice(&wrapping.back);
-        let conn = &mut self.conns[slot];
+        let conn = &mut self.clients[client];
         if !conn.is_in {
             self.posts.unsent += 1;
             return;
         }
         if conn.kind == Kind::Poster {
             let request = [&self.post_heads[topic][..], &self.scratch].concat();
-            self.couriers[slot - self.publishers].put(request);
-            return self.post(slot, Time::from_nanos(stamp.sent), true);
+            self.couriers[client].put(request);
+            return self.post(client, Time::from_nanos(stamp.sent), true);
         }
         let mask = self.random.u32(..).to_ne_bytes();
         let opcode = opcode(wrapping.is_binary);
         encode_masked(conn.outbox.queue(), opcode, mask, &self.scratch);
-        self.dirty.push(id(slot));
+        self.dirty.push(client);
     }
 
     /// Whether any publisher can still publish.
     #[must_use]
     pub fn can_publish(&self) -> bool {
-        self.conns[self.publishers..].iter().any(|conn| conn.is_in)
+        let mut publishers = self.clients.publishers();
+        publishers.any(|client| self.clients[client].is_in)
     }
 
     /// Whether a POST is still without its answer, or unsent.
     #[must_use]
     pub fn has_unanswered(&self) -> bool {
-        let all = self.conns[self.publishers..].iter().zip(&self.couriers);
-        all.into_iter()
-            .any(|(conn, courier)| conn.is_in && !courier.is_free())
+        let mut publishers = self.clients.publishers();
+        publishers.any(|client| self.clients[client].is_in && !self.couriers[client].is_free())
     }
 
     /// TCP is there for a publisher that posts.
-    pub(super) fn begin_posting(&mut self, slot: usize, now: Time) {
-        self.conns[slot].state = State::Posting;
-        self.note_open(slot, now);
-        self.post(slot, now, false);
+    pub(super) fn begin_posting(&mut self, client: ClientId, now: Time) {
+        self.clients[client].state = State::Posting;
+        self.note_open(client, now);
+        self.post(client, now, false);
     }
 
     /// Sends what waits, or sees to a connection for it.
-    fn post(&mut self, slot: usize, now: Time, was_idle: bool) {
-        let courier = &mut self.couriers[slot - self.publishers];
-        let conn = &mut self.conns[slot];
+    fn post(&mut self, client: ClientId, now: Time, was_idle: bool) {
+        let courier = &mut self.couriers[client];
+        let conn = &mut self.clients[client];
         match conn.state {
             State::Posting => {
                 if let Some(request) = courier.take_request(now, was_idle) {
                     conn.outbox.queue().extend_from_slice(request);
                 }
-                self.dirty.push(id(slot));
+                self.dirty.push(client);
             }
-            State::Idle => drop(self.returns.insert((courier.not_before.max(now), id(slot)))),
+            State::Idle => drop(self.returns.insert((courier.not_before.max(now), client))),
             // Behind its end comes the next connection.
             _ => {}
         }
     }
 
     /// Takes the answer to a POST.
-    pub(super) fn handle_post_answer(&mut self, slot: usize, bytes: &[u8]) {
-        match self.couriers[slot - self.publishers].handle_bytes(bytes) {
+    pub(super) fn handle_post_answer(&mut self, client: ClientId, bytes: &[u8]) {
+        match self.couriers[client].handle_bytes(bytes) {
             Ok(None) => {}
-            Ok(Some(answered)) => self.enter_answered(slot, answered),
-            Err(why) => self.break_off(slot, &why),
+            Ok(Some(answered)) => self.enter_answered(client, answered),
+            Err(why) => self.break_off(client, &why),
         }
     }
 
-    fn enter_answered(&mut self, slot: usize, answered: Answered) {
+    fn enter_answered(&mut self, client: ClientId, answered: Answered) {
         let is_last = match answered {
             Answered::Whole { status, is_last } => {
                 self.note_status(status);
@@ -117,7 +116,7 @@ impl Core {
             Answered::Unseen => true,
         };
         if is_last {
-            self.end_posting(slot);
+            self.end_posting(client);
         }
     }
 
@@ -128,35 +127,35 @@ impl Core {
     }
 
     /// The server ends its direction of a publisher's connection.
-    pub(super) fn handle_publisher_eof(&mut self, slot: usize) {
-        match (self.conns[slot].kind, &self.conns[slot].state) {
+    pub(super) fn handle_publisher_eof(&mut self, client: ClientId) {
+        match (self.clients[client].kind, &self.clients[client].state) {
             // It has said why already, or we have ended it.
             (Kind::Publisher, State::Closing) => return,
-            (Kind::Publisher, _) => return self.break_off(slot, "ended without a close frame"),
+            (Kind::Publisher, _) => return self.break_off(client, "ended without a close frame"),
             _ => {}
         }
-        if let Some(answered) = self.couriers[slot - self.publishers].handle_eof() {
-            self.enter_answered(slot, answered);
+        if let Some(answered) = self.couriers[client].handle_eof() {
+            self.enter_answered(client, answered);
         }
-        self.end_posting(slot);
+        self.end_posting(client);
     }
 
     /// Whoever ended it may still read: it is not reset.
-    fn end_posting(&mut self, slot: usize) {
-        let conn = &mut self.conns[slot];
+    fn end_posting(&mut self, client: ClientId) {
+        let conn = &mut self.clients[client];
         conn.state = State::Closing;
         conn.ending.get_or_insert(Close::Graceful);
-        self.dirty.push(id(slot));
+        self.dirty.push(client);
     }
 
     /// The connection of a publisher that is there is gone, or did not come about.
-    pub(super) fn come_back_publishing(&mut self, slot: usize, why: &str, now: Time) {
-        let courier = &mut self.couriers[slot - self.publishers];
+    pub(super) fn come_back_publishing(&mut self, client: ClientId, why: &str, now: Time) {
+        let courier = &mut self.couriers[client];
         let was_begun = matches!(
-            self.conns[slot].state,
+            self.clients[client].state,
             State::Connecting | State::Upgrading(_) | State::Socket(_)
         );
-        if self.conns[slot].kind == Kind::Publisher {
+        if self.clients[client].kind == Kind::Publisher {
             courier.handle_socket_closed(now);
         } else {
             match courier.handle_closed(now, !was_begun) {
@@ -177,89 +176,81 @@ impl Core {
             // Nobody has said yet why.
             count(&mut self.finished.publisher_closes, why);
         }
-        self.conns[slot].reset();
-        self.return_or_give_up(slot, now);
+        self.clients[client].reset();
+        self.return_or_give_up(client, now);
     }
 
-    fn return_or_give_up(&mut self, slot: usize, now: Time) {
-        let courier = &self.couriers[slot - self.publishers];
+    fn return_or_give_up(&mut self, client: ClientId, now: Time) {
+        let courier = &self.couriers[client];
         if courier.gives_up() {
-            return self.lose_publisher(slot);
+            return self.lose_publisher(client);
         }
-        if self.conns[slot].kind == Kind::Publisher || !courier.is_free() {
+        if self.clients[client].kind == Kind::Publisher || !courier.is_free() {
             let at = courier.not_before.max(now);
-            self.returns.insert((at, id(slot)));
+            self.returns.insert((at, client));
         }
     }
 
     /// A publisher that will not come back.
-    pub(super) fn lose_publisher(&mut self, slot: usize) {
-        let courier = &self.couriers[slot - self.publishers];
+    pub(super) fn lose_publisher(&mut self, client: ClientId) {
+        let courier = &self.couriers[client];
         self.posts.unsent += u64::from(!courier.is_free());
-        self.conns[slot].is_in = false;
+        self.clients[client].is_in = false;
         count(&mut self.finished.publisher_closes, "gave up for good");
     }
 
     /// The server closed a publisher's WebSocket.
     pub(super) fn handle_publisher_close(
         &mut self,
-        slot: usize,
+        client: ClientId,
         code: Option<CloseCode>,
         asked_ms: u64,
     ) {
-        self.couriers[slot - self.publishers].asked_ms = asked_ms;
+        self.couriers[client].asked_ms = asked_ms;
         if code.is_some_and(|code| is_final_code(code.0)) {
-            self.lose_publisher(slot);
+            self.lose_publisher(client);
         }
     }
 
     /// A publisher that was there is refused its WebSocket.
-    pub(super) fn refuse_publisher(&mut self, slot: usize, status: Option<u16>, why: &str) {
-        self.break_off(slot, why);
+    pub(super) fn refuse_publisher(&mut self, client: ClientId, status: Option<u16>, why: &str) {
+        self.break_off(client, why);
         if status.is_some_and(is_final_status) {
-            self.lose_publisher(slot);
+            self.lose_publisher(client);
         }
     }
 
     /// Lets publishers connect whose time it is.
     pub(super) fn bring_publishers(&mut self, gate: &mut Gate<impl Driver>, now: Time) {
-        while let Some((at, slot)) = self.returns.first().copied()
+        while let Some((at, client)) = self.returns.first().copied()
             && at <= now
         {
             self.returns.pop_first();
-            let slot = slot as usize;
-            if self.conns[slot].is_in && matches!(self.conns[slot].state, State::Idle) {
+            if self.clients[client].is_in && matches!(self.clients[client].state, State::Idle) {
                 self.posts.reconnects += 1;
-                self.couriers[slot - self.publishers].since = now;
-                self.begin(gate, slot);
+                self.couriers[client].since = now;
+                self.begin(gate, client);
             }
         }
     }
 
     /// Ends what publishers wait for in vain.
     pub fn look_at_publishers(&mut self, driver: &mut impl Driver, now: Time) {
-        for slot in self.publishers..self.conns.len() {
-            let courier = &self.couriers[slot - self.publishers];
+        for client in self.clients.publishers() {
+            let courier = &self.couriers[client];
             let is_on_its_way = matches!(
-                self.conns[slot].state,
+                self.clients[client].state,
                 State::Connecting | State::Upgrading(_)
             );
             let is_late = is_on_its_way && courier.since + PATIENCE < now;
-            if self.conns[slot].is_in && (is_late || courier.is_overdue(now)) {
-                self.note_close(slot, "no answer within 10 s");
-                self.end(driver, slot, Close::Reset);
+            if self.clients[client].is_in && (is_late || courier.is_overdue(now)) {
+                self.note_close(client, "no answer within 10 s");
+                self.end(driver, client, Close::Reset);
             }
         }
     }
 
-    pub(super) fn couriers(&self) -> Vec<Courier> {
-        let count = self.conns.len() - self.publishers;
-        std::iter::repeat_with(Courier::default)
-            .take(count)
-            .collect()
-    }
-
-    fn publisher_slot(&self, stream: u32) -> usize {
-        self.publishers + self.plan.stream_publisher(stream) as usize
+    fn publisher_of(&self, stream: u32) -> ClientId {
+        self.clients.publisher(self.plan.stream_publisher(stream))
     }
 }
