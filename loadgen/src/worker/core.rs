@@ -3,8 +3,7 @@
 //!
 //! What a client hears is in the modules below, by how it reads.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::io::ErrorKind;
+use std::collections::{BTreeSet, VecDeque};
 use std::net::IpAddr;
 
 use altavoz::base::Time;
@@ -29,10 +28,11 @@ use super::meter::{Meter, Reader};
 use super::places::{connections, first_connection};
 use super::request::{self, fill_up};
 use super::rota::Rota;
-use super::windows::{Windows, note_end, note_gone};
+use super::windows::Windows;
 use crate::speak::tls::Tls;
 
 mod asks;
+mod ends;
 mod frames;
 mod publishing;
 mod readers;
@@ -252,17 +252,6 @@ impl Core {
         }
     }
 
-    /// Ends a connection, and looks before at what TCP counted on it.
-    fn end(&mut self, driver: &mut impl Driver, client: ClientId, how: Close) {
-        let conn = &mut self.clients[client];
-        if how == Close::Graceful {
-            // Its FIN, and on this host the answer to it, are counted too.
-            driver.shutdown_write(conn.id(client));
-        }
-        note_end(&mut self.windows, conn, client, driver);
-        driver.close(conn.id(client), how);
-    }
-
     /// Begins to read at slow readers.
     pub fn resume(&mut self) {
         self.read_slow(true);
@@ -276,40 +265,6 @@ impl Core {
     fn read_slow(&mut self, reads: bool) {
         self.resumed = reads;
         self.dirty.extend(self.clients.of(Kind::Slow));
-    }
-
-    /// Ends a connection at once, without counting it as ended by the server.
-    pub fn cut(&mut self, driver: &mut impl Driver, client: ClientId) {
-        self.leave(driver, client, Leave::Reset);
-    }
-
-    /// A client goes without a Close frame, and is not counted as ended by the server.
-    pub fn leave(&mut self, driver: &mut impl Driver, client: ClientId, how: Leave) {
-        let conn = &mut self.clients[client];
-        conn.is_in = false;
-        if matches!(conn.state, State::Idle | State::Closing) {
-            return;
-        }
-        let how = match how {
-            Leave::Reset => Close::Reset,
-            Leave::Fin => Close::Graceful,
-            Leave::Silence => {
-                conn.is_mute = true;
-                return;
-            }
-        };
-        conn.state = State::Closing;
-        self.end(driver, client, how);
-    }
-
-    /// Ends an attempt that took too long.
-    pub fn give_up(&mut self, driver: &mut impl Driver, client: ClientId) {
-        let why = match self.clients[client].state {
-            State::Connecting => "timed out",
-            _ => "connected, and not answered within 30 s",
-        };
-        self.fail(client, why.to_owned());
-        driver.close(self.clients[client].id(client), Close::Reset);
     }
 
     /// Whether an attempt is under way there.
@@ -416,58 +371,6 @@ impl Core {
         }
     }
 
-    fn handle_eof(&mut self, client: ClientId, now: Time) {
-        if self.clients[client].reader.is_some() {
-            self.handle_answers_end(client, now);
-        } else if self.is_opening(client) {
-            let why = if self.clients[client].outbox.is_shaking_hands() {
-                "the server ended it within the handshake of TLS"
-            } else {
-                "the server ended it before the upgrade"
-            };
-            self.fail(client, why.to_owned());
-        } else if self.clients[client].kind.is_publisher() {
-            self.handle_publisher_eof(client);
-        } else if self.clients[client].is_in {
-            self.note_close(client, "ended without a close frame");
-        }
-        let conn = &mut self.clients[client];
-        conn.outbox = super::outbox::Outbox::default();
-        conn.ending.get_or_insert(Close::Reset);
-        self.dirty.push(client);
-    }
-
-    fn handle_closed(&mut self, client: ClientId, error: Option<ErrorKind>, now: Time) {
-        note_gone(&mut self.windows, &self.clients[client]);
-        let why = error.map_or_else(|| "ended".to_owned(), |kind| kind.to_string());
-        let conn = &self.clients[client];
-        let is_polling = conn.reader.is_some() && !self.transport(client).is_push();
-        if conn.is_in && is_polling {
-            return self.come_back(client, now);
-        }
-        if conn.is_in && conn.kind.is_publisher() {
-            return self.come_back_publishing(client, &why, now);
-        }
-        if self.is_opening(client) {
-            self.fail(client, why);
-        } else if self.clients[client].is_in {
-            self.note_close(client, &why);
-        }
-        self.clients[client].reset();
-        self.gone.push(client);
-    }
-
-    /// We end it, since the server broke a rule.
-    fn break_off(&mut self, client: ClientId, why: &str) {
-        if self.is_opening(client) {
-            self.fail(client, why.to_owned());
-        } else if self.clients[client].is_in {
-            self.note_close(client, why);
-        }
-        self.clients[client].ending.get_or_insert(Close::Reset);
-        self.dirty.push(client);
-    }
-
     /// A client came in, or a publisher came back.
     fn note_open(&mut self, client: ClientId, now: Time) {
         if !std::mem::replace(&mut self.clients[client].is_in, true) {
@@ -495,35 +398,6 @@ impl Core {
         }
         self.opening -= 1;
         self.ended.push((client, None));
-    }
-
-    /// An attempt failed; the connection, if there is one, is ended.
-    fn fail(&mut self, client: ClientId, why: String) {
-        if self.is_opening(client) {
-            self.opening -= 1;
-            self.ended.push((client, Some(why)));
-        }
-        let conn = &mut self.clients[client];
-        conn.state = State::Closing;
-        conn.ending = Some(Close::Reset);
-        self.dirty.push(client);
-    }
-
-    /// A client was ended by the server or for its fault. A publisher comes back.
-    fn note_close(&mut self, client: ClientId, why: &str) {
-        let conn = &mut self.clients[client];
-        conn.state = State::Closing;
-        conn.is_in = conn.kind.is_publisher();
-        let (kind, topic) = (conn.kind, conn.topic as usize);
-        let closes: &mut BTreeMap<String, u64> = match kind {
-            Kind::Subscriber | Kind::Asker | Kind::Crowd => &mut self.finished.closes,
-            Kind::Slow => &mut self.finished.slow_closes,
-            Kind::Publisher | Kind::Poster => &mut self.finished.publisher_closes,
-        };
-        count(closes, why);
-        if kind == Kind::Subscriber {
-            self.meter.leave(client.index(), topic);
-        }
     }
 
     /// How a client reads; a publisher's own way is a WebSocket.
