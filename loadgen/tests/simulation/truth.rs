@@ -113,6 +113,8 @@ pub(crate) struct Part {
     /// Of publishers, since it was last taken.
     pub(crate) posted: BTreeMap<u16, u64>,
     pub(crate) returned: u64,
+    /// Of these, before the turn that is under way.
+    pub(crate) returned_before: u64,
     pub(crate) round: Round,
 }
 

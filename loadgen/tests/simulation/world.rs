@@ -165,8 +165,9 @@ impl World {
     }
 
     fn turn(&mut self, worker: usize) {
-        let process = &mut self.processes[worker];
-        process.worker.advance();
+        let part = &mut self.truth.parts[worker];
+        part.returned_before = part.returned;
+        self.processes[worker].worker.advance();
         self.hear();
         self.judge(worker);
         let process = &mut self.processes[worker];
