@@ -7,7 +7,7 @@
 use std::io;
 use std::time::Duration;
 
-use altavoz::base::{Address, Time};
+use altavoz::base::Time;
 use altavoz::io::Driver;
 
 use crate::base::num::{between, index, nanos, whole};

@@ -6,8 +6,9 @@ use std::io::{BufRead, Write};
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::thread;
 
+use altavoz::base::Address;
 use altavoz::base::{Time, clock};
-use altavoz::io::{Address, Driver, EpollDriver, EpollOptions, UringDriver, UringOptions, Wake};
+use altavoz::io::{Driver, EpollDriver, EpollOptions, UringDriver, UringOptions, Wake};
 
 use crate::host::doctor::raise_descriptors;
 use crate::lines::{Command, Notice};

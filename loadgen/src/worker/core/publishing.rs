@@ -5,7 +5,7 @@
 //! to say, so that a server may end what is idle as often as it likes; one on a WebSocket comes
 //! back at once. Attempts back off and come to an end ([`Courier`]).
 
-use altavoz::base::{Address, Time};
+use altavoz::base::Time;
 use altavoz::io::{Close, Driver};
 use altavoz::wire::close::CloseCode;
 use altavoz::wire::frame::encode_masked;

@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use altavoz::base::{Address, Time};
+use altavoz::base::Time;
 use altavoz::io::{Close, Driver};
 
 use crate::base::failure::advice;
