@@ -158,7 +158,7 @@ pub(crate) const GENERATOR_EDGES: &[Edge] = &[
             "worker/",
         ],
     ),
-    ("process", &["host/", "main.rs", "run/", "server/"]),
+    ("std::process", &["host/", "main.rs", "run/", "server/"]),
     ("env", &["main.rs", "run/", "server/"]),
     ("TcpStream", &["run/", "speak/addresses.rs"]),
     ("TcpListener", &["run/delay.rs"]),

@@ -42,6 +42,18 @@ pub(crate) const LONG_FILES: &[(&str, &str)] = &[
         "src/wire/message.rs",
         "one state machine from bytes to messages",
     ),
+    (
+        "loadgen/src/worker/core.rs",
+        "all clients of a worker, and where what the driver tells of them goes",
+    ),
+    (
+        "loadgen/src/worker/core/readers.rs",
+        "clients over plain HTTP: asking, hearing and coming back are one circle of states",
+    ),
+    (
+        "loadgen/src/worker/meter.rs",
+        "what a delivery is entered in, and what becomes of it at the end of a round",
+    ),
 ];
 
 /// The first line says what the file is for.

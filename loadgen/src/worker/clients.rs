@@ -4,7 +4,7 @@ use std::ops::{Deref, Index, IndexMut};
 
 use altavoz::base::ConnId;
 
-use super::connection::{ClientId, Connection, Kind};
+use super::connection::{ClientId, ClientKind, Connection};
 
 /// All of them: subscribers first, then slow readers, the crowd, the publishers.
 #[derive(Debug, Default)]
@@ -39,7 +39,7 @@ impl Clients {
     }
 
     /// Those who are there for something.
-    pub fn of(&self, kind: Kind) -> impl Iterator<Item = ClientId> + '_ {
+    pub fn of(&self, kind: ClientKind) -> impl Iterator<Item = ClientId> + '_ {
         self.ids().filter(move |client| self[*client].kind == kind)
     }
 
@@ -79,7 +79,12 @@ mod tests {
 
     #[test]
     fn a_connection_that_is_gone_is_nobodys() {
-        let kinds = [Kind::Subscriber, Kind::Slow, Kind::Crowd, Kind::Poster];
+        let kinds = [
+            ClientKind::Subscriber,
+            ClientKind::Slow,
+            ClientKind::Crowd,
+            ClientKind::Poster,
+        ];
         let mut clients = Clients::new(kinds.map(|kind| Connection::new(kind, 0, 0)).into());
         let second = ClientId(1);
         let name = clients[second].id(second);
@@ -89,6 +94,9 @@ mod tests {
         assert_eq!(clients.find(clients[second].id(second)), Some(second));
         assert_eq!(clients.publishers().collect::<Vec<_>>(), [ClientId(3)]);
         assert_eq!(clients.publisher(0), ClientId(3));
-        assert_eq!(clients.of(Kind::Crowd).collect::<Vec<_>>(), [ClientId(2)]);
+        assert_eq!(
+            clients.of(ClientKind::Crowd).collect::<Vec<_>>(),
+            [ClientId(2)]
+        );
     }
 }

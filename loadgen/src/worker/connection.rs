@@ -31,7 +31,7 @@ impl ClientId {
 
 /// What a client is there for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Kind {
+pub enum ClientKind {
     /// It is in the ledger.
     Subscriber,
     /// It asks and is answered, and no publication is its business.
@@ -46,7 +46,7 @@ pub enum Kind {
     Poster,
 }
 
-impl Kind {
+impl ClientKind {
     /// Whether its traffic is its arm's.
     #[must_use]
     pub const fn is_counted(self) -> bool {
@@ -62,7 +62,7 @@ impl Kind {
 
 /// Where a connection is in its life.
 #[derive(Debug)]
-pub enum State {
+pub enum ConnectionState {
     /// Not begun, or over.
     Idle,
     /// Waits for TCP.
@@ -84,7 +84,7 @@ pub enum State {
 #[derive(Debug)]
 pub struct Connection {
     /// What it is there for.
-    pub kind: Kind,
+    pub kind: ClientKind,
     /// Which arm of the plan it belongs to.
     pub arm: u8,
     /// Whether the client came in and is not gone. One that polls is there between connections.
@@ -94,7 +94,7 @@ pub struct Connection {
     /// Whether TCP was asked what it counted on this connection.
     pub is_seen: bool,
     /// Where it is in its life.
-    pub state: State,
+    pub state: ConnectionState,
     /// How many connections were in this place before.
     pub generation: u32,
     /// Which topic of the plan.
@@ -116,14 +116,14 @@ const _: () = assert!(size_of::<Connection>() <= 96, "kept for every client");
 impl Connection {
     /// One that is not begun.
     #[must_use]
-    pub fn new(kind: Kind, arm: u8, topic: u32) -> Self {
+    pub fn new(kind: ClientKind, arm: u8, topic: u32) -> Self {
         Self {
             kind,
             arm,
             is_in: false,
             is_mute: false,
             is_seen: false,
-            state: State::Idle,
+            state: ConnectionState::Idle,
             generation: 0,
             topic,
             since: Time::ZERO,
@@ -149,7 +149,9 @@ impl Connection {
         !self.is_in
             && matches!(
                 self.state,
-                State::Connecting | State::Upgrading(_) | State::Reading
+                ConnectionState::Connecting
+                    | ConnectionState::Upgrading(_)
+                    | ConnectionState::Reading
             )
     }
 
@@ -157,7 +159,7 @@ impl Connection {
     /// was.
     pub fn reset(&mut self) {
         self.generation = self.generation.wrapping_add(1) % (u32::MAX - 1);
-        self.state = State::Idle;
+        self.state = ConnectionState::Idle;
         self.outbox = Outbox::default();
         self.ending = None;
         self.is_seen = false;

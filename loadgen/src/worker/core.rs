@@ -21,7 +21,7 @@ use crate::speak::message::Wrapping;
 use crate::speak::sources::Sources;
 
 use super::clients::Clients;
-use super::connection::{ClientId, Connection, Kind, State};
+use super::connection::{ClientId, ClientKind, Connection, ConnectionState};
 use super::courier::Couriers;
 use super::gate::Gate;
 use super::meter::{Meter, Reader};
@@ -45,7 +45,7 @@ const PUBLISHER_WAITING_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Connections, their meter, and the figures about connecting.
 #[derive(Debug)]
-pub struct Core {
+pub struct WorkerCore {
     worker: u32,
     plan: Plan,
     /// Whether publishers connect to another server than readers.
@@ -97,7 +97,7 @@ pub struct Core {
 
 /// How a client goes that does not say goodbye.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Leave {
+pub enum ClientEnd {
     /// Its connection is reset.
     Reset,
     /// Its connection ends with a FIN.
@@ -106,7 +106,7 @@ pub enum Leave {
     Silence,
 }
 
-impl Core {
+impl WorkerCore {
     /// Everything idle.
     ///
     /// # Errors
@@ -175,7 +175,7 @@ impl Core {
         let total = self.plan.connections();
         let from: Option<IpAddr> = self.sources.of(self.first + client.index() as u64, total);
         let conn = &mut self.clients[client];
-        conn.state = State::Connecting;
+        conn.state = ConnectionState::Connecting;
         gate.connect(conn.id(client), from, conn.kind.is_publisher());
     }
 
@@ -244,7 +244,7 @@ impl Core {
             self.end(driver, client, how);
         }
         let conn = &mut self.clients[client];
-        if conn.kind == Kind::Slow && conn.is_in {
+        if conn.kind == ClientKind::Slow && conn.is_in {
             driver.receive(name, self.resumed);
         }
         if sent > 0 && conn.reader.is_some() {
@@ -264,7 +264,7 @@ impl Core {
 
     fn read_slow(&mut self, reads: bool) {
         self.resumed = reads;
-        self.dirty.extend(self.clients.of(Kind::Slow));
+        self.dirty.extend(self.clients.of(ClientKind::Slow));
     }
 
     /// Whether an attempt is under way there.
@@ -307,7 +307,7 @@ impl Core {
             conn.tcp_since = now;
             self.connects.tcp.record(between(conn.since, now));
         }
-        let is_elsewhere = conn.kind == Kind::Poster && self.is_elsewhere;
+        let is_elsewhere = conn.kind == ClientKind::Poster && self.is_elsewhere;
         if let Some(tls) = self.tls.as_ref().filter(|_| !is_elsewhere) {
             match tls.connection() {
                 Ok(tls) => conn.outbox.encrypt(tls),
@@ -315,7 +315,7 @@ impl Core {
             }
         }
         match (conn.kind, self.transport(client)) {
-            (Kind::Poster, _) => self.begin_posting(client, now),
+            (ClientKind::Poster, _) => self.begin_posting(client, now),
             (_, Transport::Ws | Transport::Ask) => self.upgrade(client),
             _ => self.begin_reading(client, now),
         }
@@ -334,7 +334,7 @@ impl Core {
         let queue = conn.outbox.queue();
         client::request(queue, &path, host, key, headers);
         fill_up(queue, 0, self.plan.head_bytes);
-        conn.state = State::Upgrading(Box::new(ResponseParser::new(key, headers)));
+        conn.state = ConnectionState::Upgrading(Box::new(ResponseParser::new(key, headers)));
         self.tally(client, Tally::Requests);
     }
 
@@ -363,11 +363,11 @@ impl Core {
                 .add(Tally::DownBytes, bytes.len() as u64);
         }
         match &mut conn.state {
-            State::Upgrading(_) => self.handle_upgrade(client, bytes, now),
-            State::Socket(_) => self.handle_frames(client, bytes, now),
-            State::Reading => self.handle_answers(client, bytes, now),
-            State::Posting => self.handle_post_answer(client, bytes),
-            State::Idle | State::Connecting | State::Closing => {}
+            ConnectionState::Upgrading(_) => self.handle_upgrade(client, bytes, now),
+            ConnectionState::Socket(_) => self.handle_frames(client, bytes, now),
+            ConnectionState::Reading => self.handle_answers(client, bytes, now),
+            ConnectionState::Posting => self.handle_post_answer(client, bytes),
+            ConnectionState::Idle | ConnectionState::Connecting | ConnectionState::Closing => {}
         }
     }
 
@@ -377,7 +377,7 @@ impl Core {
             self.note_first_open(client, now);
         }
         let conn = &mut self.clients[client];
-        if let (State::Socket(_), Some(first)) = (&conn.state, &self.plan.on_open) {
+        if let (ConnectionState::Socket(_), Some(first)) = (&conn.state, &self.plan.on_open) {
             let bytes = first.fill(topic(&self.plan, conn));
             let mask = self.random.u32(..).to_ne_bytes();
             let opcode = opcode(first.is_binary());
@@ -429,10 +429,12 @@ impl Core {
 
 fn topic<'a>(plan: &'a Plan, conn: &Connection) -> &'a str {
     match conn.kind {
-        Kind::Crowd => &plan.crowd_topic,
-        Kind::Subscriber | Kind::Asker | Kind::Slow | Kind::Publisher | Kind::Poster => {
-            &plan.topics[conn.topic as usize]
-        }
+        ClientKind::Crowd => &plan.crowd_topic,
+        ClientKind::Subscriber
+        | ClientKind::Asker
+        | ClientKind::Slow
+        | ClientKind::Publisher
+        | ClientKind::Poster => &plan.topics[conn.topic as usize],
     }
 }
 

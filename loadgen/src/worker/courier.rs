@@ -97,7 +97,7 @@ struct UnderWay {
 
 /// What the server's bytes, or its end, were.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Answered {
+pub enum PostAnswer {
     /// A whole answer to the POST.
     Whole {
         /// Its status.
@@ -111,7 +111,7 @@ pub enum Answered {
 
 /// What became of the POST under way when its connection ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Fate {
+pub enum PostOutcome {
     /// There was none.
     Idle,
     /// It had not been sent, and waits on.
@@ -166,7 +166,7 @@ impl Courier {
     ///
     /// # Errors
     /// When they are no answer, or one that nobody asked for.
-    pub fn handle_bytes(&mut self, mut bytes: &[u8]) -> Result<Option<Answered>, String> {
+    pub fn handle_bytes(&mut self, mut bytes: &[u8]) -> Result<Option<PostAnswer>, String> {
         let mut found = None;
         loop {
             let step = self.answers.handle_bytes(bytes).map_err(in_words)?;
@@ -188,7 +188,7 @@ impl Courier {
     }
 
     /// The server ended its direction, which may be the end of an answer.
-    pub fn handle_eof(&mut self) -> Option<Answered> {
+    pub fn handle_eof(&mut self) -> Option<PostAnswer> {
         match self.answers.handle_eof() {
             Ok(true) => self.end(),
             Ok(false) => None,
@@ -203,26 +203,26 @@ impl Courier {
     }
 
     /// The connection is gone, or did not come about.
-    pub fn handle_closed(&mut self, now: Time, came_about: bool) -> Fate {
+    pub fn handle_closed(&mut self, now: Time, came_about: bool) -> PostOutcome {
         let head = self.head.take();
         let has_begun = self.answers.is_within() || head.is_some();
         self.answers = AnswerReader::default();
         let fate = match (&mut self.under_way, head) {
-            (None, _) => return Fate::Idle,
+            (None, _) => return PostOutcome::Idle,
             // It came while the server's last answer, or its end, was on its way.
-            (Some(it), _) if it.sent.is_none() && came_about => return Fate::Waits,
-            (Some(it), _) if it.sent.is_none() => Fate::Waits,
+            (Some(it), _) if it.sent.is_none() && came_about => return PostOutcome::Waits,
+            (Some(it), _) if it.sent.is_none() => PostOutcome::Waits,
             (Some(it), _) if it.is_safe && !it.is_again && !has_begun => {
                 (it.sent, it.is_again) = (None, true);
-                return Fate::Again;
+                return PostOutcome::Again;
             }
-            (Some(_), Some((status, _))) => Fate::Cut(status),
-            (Some(_), None) => Fate::Unanswered,
+            (Some(_), Some((status, _))) => PostOutcome::Cut(status),
+            (Some(_), None) => PostOutcome::Unanswered,
         };
-        if fate != Fate::Waits {
+        if fate != PostOutcome::Waits {
             self.under_way = None;
         }
-        if matches!(fate, Fate::Cut(_)) {
+        if matches!(fate, PostOutcome::Cut(_)) {
             // The server is there, and said something.
             self.attempts = 0;
         }
@@ -251,11 +251,11 @@ impl Courier {
         self.under_way.as_ref().is_some_and(|it| it.sent.is_some())
     }
 
-    fn end(&mut self) -> Option<Answered> {
+    fn end(&mut self) -> Option<PostAnswer> {
         let (status, is_last) = self.head.take()?;
         self.under_way = None;
         self.attempts = 0;
-        Some(Answered::Whole { status, is_last })
+        Some(PostAnswer::Whole { status, is_last })
     }
 
     /// Whether the POST under way was sent before: what is said of it now counts.
@@ -265,15 +265,15 @@ impl Courier {
             .is_some_and(|it| it.is_again && it.sent.is_some())
     }
 
-    fn unseen(&mut self, found: Option<Answered>) -> Option<Answered> {
+    fn unseen(&mut self, found: Option<PostAnswer>) -> Option<PostAnswer> {
         self.answers = AnswerReader::default();
         if let Some(it) = &mut self.under_way {
             it.is_safe = true;
         }
         let is_last = true;
         Some(match found {
-            Some(Answered::Whole { status, .. }) => Answered::Whole { status, is_last },
-            Some(Answered::Unseen) | None => Answered::Unseen,
+            Some(PostAnswer::Whole { status, .. }) => PostAnswer::Whole { status, is_last },
+            Some(PostAnswer::Unseen) | None => PostAnswer::Unseen,
         })
     }
 }
@@ -327,8 +327,8 @@ mod tests {
         courier
     }
 
-    fn whole(status: u16, is_last: bool) -> Result<Option<Answered>, String> {
-        Ok(Some(Answered::Whole { status, is_last }))
+    fn whole(status: u16, is_last: bool) -> Result<Option<PostAnswer>, String> {
+        Ok(Some(PostAnswer::Whole { status, is_last }))
     }
 
     #[test]
@@ -352,7 +352,7 @@ mod tests {
                 }
                 assert_eq!(found, whole(status, is_last), "{size}");
                 assert!(courier.is_free());
-                assert_eq!(courier.handle_closed(at(9), true), Fate::Idle);
+                assert_eq!(courier.handle_closed(at(9), true), PostOutcome::Idle);
                 assert_eq!(
                     courier.not_before,
                     Time::ZERO,
@@ -368,33 +368,36 @@ mod tests {
         let head = courier.handle_bytes(b"HTTP/1.1 200 OK\r\n\r\n{}");
         assert_eq!(head, Ok(None));
         assert_eq!(Ok(courier.handle_eof()), whole(200, true));
-        assert_eq!(courier.handle_closed(at(9), true), Fate::Idle);
+        assert_eq!(courier.handle_closed(at(9), true), PostOutcome::Idle);
     }
 
     #[test]
     fn a_post_is_sent_again_once_and_only_where_the_connection_was_idle() {
         let mut courier = sent(true);
-        assert_eq!(courier.handle_closed(at(5), true), Fate::Again);
+        assert_eq!(courier.handle_closed(at(5), true), PostOutcome::Again);
         assert_eq!(courier.not_before, Time::ZERO, "at once");
         assert!(courier.take_request(at(6), false).is_some());
-        assert_eq!(courier.handle_closed(at(7), true), Fate::Unanswered);
+        assert_eq!(courier.handle_closed(at(7), true), PostOutcome::Unanswered);
         assert!(courier.is_free());
-        assert_eq!(sent(false).handle_closed(at(5), true), Fate::Unanswered);
+        assert_eq!(
+            sent(false).handle_closed(at(5), true),
+            PostOutcome::Unanswered
+        );
     }
 
     #[test]
     fn a_post_whose_answer_has_begun_is_not_sent_again() {
         let mut courier = sent(true);
         assert_eq!(courier.handle_bytes(b"HTTP/1.1 2"), Ok(None));
-        assert_eq!(courier.handle_closed(at(5), true), Fate::Unanswered);
+        assert_eq!(courier.handle_closed(at(5), true), PostOutcome::Unanswered);
         let mut courier = sent(true);
         assert_eq!(courier.handle_bytes(b"HTTP/1.1 2"), Ok(None));
         assert_eq!(courier.handle_eof(), None);
-        assert_eq!(courier.handle_closed(at(5), true), Fate::Unanswered);
+        assert_eq!(courier.handle_closed(at(5), true), PostOutcome::Unanswered);
         let mut courier = sent(true);
         let cut = courier.handle_bytes(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nx");
         assert_eq!((cut, courier.handle_eof()), (Ok(None), None));
-        assert_eq!(courier.handle_closed(at(5), true), Fate::Cut(200));
+        assert_eq!(courier.handle_closed(at(5), true), PostOutcome::Cut(200));
         assert_eq!(
             courier.not_before,
             at(5) + FIRST_WAIT,
@@ -406,11 +409,11 @@ mod tests {
     fn a_server_that_waited_in_vain_says_so_and_has_taken_nothing() {
         let timeout = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n\r\n";
         let mut idle = Courier::default();
-        assert_eq!(idle.handle_bytes(timeout), Ok(Some(Answered::Unseen)));
-        assert_eq!(idle.handle_closed(at(5), true), Fate::Idle);
+        assert_eq!(idle.handle_bytes(timeout), Ok(Some(PostAnswer::Unseen)));
+        assert_eq!(idle.handle_closed(at(5), true), PostOutcome::Idle);
         let mut crossed = sent(false);
-        assert_eq!(crossed.handle_bytes(timeout), Ok(Some(Answered::Unseen)));
-        assert_eq!(crossed.handle_closed(at(5), true), Fate::Again);
+        assert_eq!(crossed.handle_bytes(timeout), Ok(Some(PostAnswer::Unseen)));
+        assert_eq!(crossed.handle_closed(at(5), true), PostOutcome::Again);
         // Who says so again has refused it.
         assert!(crossed.take_request(at(6), false).is_some());
         assert_eq!(crossed.handle_bytes(timeout), Ok(None));
@@ -433,7 +436,7 @@ mod tests {
     fn a_post_that_comes_while_a_connection_ends_goes_on_the_next_at_once() {
         let mut courier = Courier::default();
         courier.put(b"POST".to_vec());
-        assert_eq!(courier.handle_closed(at(5), true), Fate::Waits);
+        assert_eq!(courier.handle_closed(at(5), true), PostOutcome::Waits);
         assert_eq!(courier.not_before, Time::ZERO);
     }
 
@@ -443,7 +446,7 @@ mod tests {
         courier.put(b"POST".to_vec());
         let mut waits = Vec::new();
         while !courier.gives_up() {
-            assert_eq!(courier.handle_closed(at(0), false), Fate::Waits);
+            assert_eq!(courier.handle_closed(at(0), false), PostOutcome::Waits);
             waits.push(courier.not_before.as_millis());
         }
         assert_eq!(waits.len(), 20);

@@ -25,12 +25,12 @@ const ROWS_MAX: usize = 1 << 20;
 #[derive(Debug)]
 pub struct Meter {
     reader: StampReader,
-    book: Book,
+    book: MeterBook,
 }
 
 /// All but the reader, so that both can be borrowed at once.
 #[derive(Debug)]
-struct Book {
+struct MeterBook {
     run: u32,
     passive: bool,
     /// The run and round whose publications count; `None` until the first one of somebody else.
@@ -108,7 +108,7 @@ pub struct Reader {
 
 /// What a message carried.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Carried {
+pub struct MessageContent {
     /// Stamps, of whatever run.
     pub stamps: usize,
     /// Publications of this round that were not there before.
@@ -125,7 +125,7 @@ impl Meter {
             Pace::Closed { in_flight } => in_flight as usize,
         };
         let streams = plan.streams as usize;
-        let book = Book {
+        let book = MeterBook {
             run: plan.run,
             passive,
             current: None,
@@ -191,14 +191,14 @@ impl Meter {
     }
 
     /// Enters a message to a subscriber.
-    pub fn deliver(&mut self, to: Reader, message: &[u8], now: Time) -> Carried {
+    pub fn deliver(&mut self, to: Reader, message: &[u8], now: Time) -> MessageContent {
         let carried = self.enter_all(to, message, now);
         self.book.results.unstamped += u64::from(carried.stamps == 0);
         carried
     }
 
     /// Enters an answer, which may be empty, and may carry several publications at once.
-    pub fn deliver_answer(&mut self, to: Reader, body: &[u8], now: Time) -> Carried {
+    pub fn deliver_answer(&mut self, to: Reader, body: &[u8], now: Time) -> MessageContent {
         let carried = self.enter_all(to, body, now);
         self.book.arm(to.arm).merged += carried.fresh.saturating_sub(1);
         carried
@@ -358,7 +358,7 @@ impl Meter {
         }
     }
 
-    fn enter_all(&mut self, to: Reader, message: &[u8], now: Time) -> Carried {
+    fn enter_all(&mut self, to: Reader, message: &[u8], now: Time) -> MessageContent {
         let Self { reader, book } = self;
         // Stamps are nanoseconds, and so are rows and histograms.
         let now = now.as_nanos();
@@ -366,11 +366,11 @@ impl Meter {
         let stamps = reader.each(message, |stamp| {
             fresh += u64::from(book.enter(to, &stamp, now));
         });
-        Carried { stamps, fresh }
+        MessageContent { stamps, fresh }
     }
 }
 
-impl Book {
+impl MeterBook {
     /// Whether it is a publication that was not there before.
     fn enter(&mut self, to: Reader, stamp: &Stamp, now: u64) -> bool {
         if !self.is_ours(to.topic, stamp) {
@@ -539,7 +539,7 @@ mod tests {
         message
     }
 
-    fn deliver(meter: &mut Meter, subscriber: usize, message: &[u8], at: u64) -> Carried {
+    fn deliver(meter: &mut Meter, subscriber: usize, message: &[u8], at: u64) -> MessageContent {
         let to = Reader {
             subscriber,
             topic: 0,
@@ -577,7 +577,7 @@ mod tests {
     #[test]
     fn what_is_of_another_round_or_without_a_stamp_is_no_delivery() {
         let (mut meter, plan) = meter();
-        let stamps = |stamps, fresh| Carried { stamps, fresh };
+        let stamps = |stamps, fresh| MessageContent { stamps, fresh };
         assert_eq!(deliver(&mut meter, 0, b"hello", 300), stamps(0, 0));
         let (old, new) = (message(&plan, 0, 0), message(&plan, 1, 0));
         assert_eq!(deliver(&mut meter, 0, &old, 300), stamps(1, 0));

@@ -16,7 +16,7 @@ use crate::lines::{ArmConnects, Command, Connects, Notice};
 use crate::plan::WorkerPlan;
 
 use self::connection::ClientId;
-use self::core::Core;
+use self::core::WorkerCore;
 use self::gate::Gate;
 use self::publisher::Publisher;
 use self::storm::Storm;
@@ -69,9 +69,9 @@ pub struct Worker<D: Driver, C> {
     clock: C,
     /// CPU time that the whole process has used.
     cpu: fn() -> Duration,
-    core: Core,
+    core: WorkerCore,
     publisher: Option<Publisher>,
-    phase: Phase,
+    phase: RoundPhase,
     next_tick: Time,
     /// Of the round: its number, when it began, the CPU time then, and which second is under way.
     round: u8,
@@ -85,7 +85,7 @@ pub struct Worker<D: Driver, C> {
 }
 
 #[derive(Debug)]
-enum Phase {
+enum RoundPhase {
     Waiting,
     /// The next place to connect, and when connecting began.
     Connecting {
@@ -115,14 +115,14 @@ impl<D: Driver, C: Fn() -> Time> Worker<D, C> {
         cpu: fn() -> Duration,
     ) -> Result<Self, String> {
         Ok(Self {
-            core: Core::new(&plan)?,
+            core: WorkerCore::new(&plan)?,
             random: fastrand::Rng::with_seed(plan.plan.seed ^ u64::from(plan.worker) ^ STORMS),
             plan,
             gate,
             clock,
             cpu,
             publisher: None,
-            phase: Phase::Waiting,
+            phase: RoundPhase::Waiting,
             next_tick: Time::ZERO,
             round: 0,
             begun: Time::ZERO,
@@ -137,7 +137,7 @@ impl<D: Driver, C: Fn() -> Time> Worker<D, C> {
     /// Whether it was told to finish.
     #[must_use]
     pub fn is_over(&self) -> bool {
-        matches!(self.phase, Phase::Over)
+        matches!(self.phase, RoundPhase::Over)
     }
 
     /// What the coordinator is to hear, since it was last taken.
@@ -183,7 +183,7 @@ impl<D: Driver, C: Fn() -> Time> Worker<D, C> {
                     arms: vec![ArmConnects::default(); self.plan.plan.arms.len()],
                     ..Connects::default()
                 };
-                self.phase = Phase::Connecting {
+                self.phase = RoundPhase::Connecting {
                     next: 0,
                     start: now,
                     cpu,
@@ -207,7 +207,7 @@ impl<D: Driver, C: Fn() -> Time> Worker<D, C> {
             Command::Drain { published, until } => {
                 self.core.meter.watch_until(now);
                 self.core.windows.end(now);
-                self.phase = Phase::Draining {
+                self.phase = RoundPhase::Draining {
                     published,
                     until: Time::from_nanos(until),
                     next_look: now,
@@ -258,7 +258,7 @@ impl<D: Driver, C: Fn() -> Time> Worker<D, C> {
     }
 
     fn connect_more(&mut self, now: Time) {
-        let Phase::Connecting {
+        let RoundPhase::Connecting {
             next,
             start,
             cpu,
@@ -297,7 +297,7 @@ impl<D: Driver, C: Fn() -> Time> Worker<D, C> {
             let mut connects = std::mem::take(&mut self.core.connects);
             connects.last = now.as_nanos();
             connects.cpu_ns = nanos((self.cpu)()) - *cpu;
-            self.phase = Phase::Waiting;
+            self.phase = RoundPhase::Waiting;
             self.notices.push(Notice::Connected(Box::new(connects)));
         }
     }
@@ -349,7 +349,7 @@ impl<D: Driver, C: Fn() -> Time> Worker<D, C> {
             self.core.cut(&mut self.gate.driver, client);
         }
         self.notices.push(Notice::Finished(Box::new(finished)));
-        self.phase = Phase::Over;
+        self.phase = RoundPhase::Over;
     }
 
     fn cpu_nanos(&self) -> u64 {
@@ -357,7 +357,7 @@ impl<D: Driver, C: Fn() -> Time> Worker<D, C> {
     }
 }
 
-impl Phase {
+impl RoundPhase {
     fn sleep(&self) -> Duration {
         match self {
             // Connecting at a rate has its moments, the finest that epoll can wait for.

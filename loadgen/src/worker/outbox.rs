@@ -15,22 +15,22 @@ use crate::speak::tls;
 
 /// Bytes on their way out.
 #[derive(Debug, Default)]
-pub struct Outbox(Option<Box<Waiting>>);
+pub struct Outbox(Option<Box<OutboxBytes>>);
 
 #[derive(Debug, Default)]
-struct Waiting {
+struct OutboxBytes {
     /// Plain bytes that the driver or TLS has not taken.
     queue: Vec<u8>,
     /// What the driver has, or has given back in part.
     head: Option<Part>,
-    state: Sending,
+    state: OutboxState,
     tls: Option<Box<ClientConnection>>,
     /// Plain bytes that left the queue since they were last asked for.
     taken: usize,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-enum Sending {
+enum OutboxState {
     #[default]
     Idle,
     /// `Sent` follows.
@@ -125,7 +125,7 @@ impl Outbox {
             return;
         };
         if let Some(part) = waiting.head.take() {
-            waiting.state = Sending::Idle;
+            waiting.state = OutboxState::Idle;
             waiting.took(part, count);
         }
     }
@@ -133,20 +133,20 @@ impl Outbox {
     /// There is room again.
     pub fn handle_writable(&mut self) {
         if let Some(waiting) = &mut self.0
-            && waiting.state == Sending::Blocked
+            && waiting.state == OutboxState::Blocked
         {
-            waiting.state = Sending::Idle;
+            waiting.state = OutboxState::Idle;
         }
     }
 }
 
-impl Waiting {
+impl OutboxBytes {
     fn is_empty(&self) -> bool {
         self.queue.is_empty() && self.head.is_none() && self.tls.is_none()
     }
 
     fn flush(&mut self, driver: &mut impl Driver, conn: ConnId) {
-        while self.state == Sending::Idle {
+        while self.state == OutboxState::Idle {
             let Some(part) = self.next_part() else {
                 return;
             };
@@ -154,7 +154,7 @@ impl Waiting {
                 SendStatus::Sent(count) => self.took(part, count),
                 SendStatus::Pending => {
                     self.head = Some(part);
-                    self.state = Sending::Pending;
+                    self.state = OutboxState::Pending;
                 }
                 // Its `Closed` follows.
                 SendStatus::Gone => return,
@@ -166,7 +166,7 @@ impl Waiting {
         part.start += id(count);
         if !part.is_empty() {
             self.head = Some(part);
-            self.state = Sending::Blocked;
+            self.state = OutboxState::Blocked;
         }
     }
 

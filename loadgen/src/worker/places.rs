@@ -4,7 +4,7 @@ use crate::base::transport::Transport;
 use crate::plan::arms::seat;
 use crate::plan::{Plan, PublishBy};
 
-use super::connection::{ClientId, Connection, Kind};
+use super::connection::{ClientId, ClientKind, Connection};
 use super::meter::Subscribers;
 use super::rota::phase;
 
@@ -16,7 +16,7 @@ impl<'a> SubscribersOf<'a> {
     /// Cuts them out: they stand first.
     #[must_use]
     pub fn new(conns: &'a [Connection]) -> Self {
-        let count = conns.partition_point(|conn| conn.kind == Kind::Subscriber);
+        let count = conns.partition_point(|conn| conn.kind == ClientKind::Subscriber);
         Self(&conns[..count])
     }
 }
@@ -48,9 +48,9 @@ pub fn connections(plan: &Plan, worker: u32) -> (Vec<Connection>, Turns) {
     let mut conns = Vec::new();
     let mut turns = vec![Vec::new(); plan.arms.len()];
     let groups = [
-        (Kind::Subscriber, plan.subscribers),
-        (Kind::Slow, plan.slow),
-        (Kind::Crowd, plan.crowd),
+        (ClientKind::Subscriber, plan.subscribers),
+        (ClientKind::Slow, plan.slow),
+        (ClientKind::Crowd, plan.crowd),
     ];
     for (kind, total) in groups {
         let share = plan.share(total, worker);
@@ -64,15 +64,15 @@ pub fn connections(plan: &Plan, worker: u32) -> (Vec<Connection>, Turns) {
             let asks = arm.transport == Transport::Ask;
             let arm = u8::try_from(seat.arm).unwrap_or(u8::MAX);
             let kind = match (kind, asks) {
-                (Kind::Subscriber, true) => Kind::Asker,
+                (ClientKind::Subscriber, true) => ClientKind::Asker,
                 _ => kind,
             };
             conns.push(Connection::new(kind, arm, plan.client_topic(client)));
         }
     }
     let kind = match plan.publish {
-        PublishBy::Ws => Kind::Publisher,
-        PublishBy::Http => Kind::Poster,
+        PublishBy::Ws => ClientKind::Publisher,
+        PublishBy::Http => ClientKind::Poster,
         PublishBy::Others => return (conns, turns),
     };
     if worker == 0 {

@@ -25,7 +25,7 @@ const OVERTIME: Duration = Duration::from_secs(5);
 pub struct Publisher {
     run: u32,
     round: u8,
-    pace: Running,
+    pace: PublisherPace,
     /// Publications left to send.
     left: u64,
     /// Nothing is sent from here on.
@@ -36,16 +36,16 @@ pub struct Publisher {
 }
 
 #[derive(Debug)]
-enum Running {
+enum PublisherPace {
     Open(Schedule),
     Closed {
         in_flight: usize,
-        flying: Vec<Flying>,
+        flying: Vec<PublicationUnderWay>,
     },
 }
 
 #[derive(Debug)]
-struct Flying {
+struct PublicationUnderWay {
     stream: u32,
     seq: u32,
     since: Time,
@@ -62,9 +62,9 @@ impl Publisher {
             Pace::Open { rate } => {
                 let schedule = schedule(plan, round, start, course, rate);
                 left = schedule.count();
-                Running::Open(schedule)
+                PublisherPace::Open(schedule)
             }
-            Pace::Closed { in_flight } => Running::Closed {
+            Pace::Closed { in_flight } => PublisherPace::Closed {
                 in_flight: in_flight as usize,
                 flying: Vec::with_capacity(in_flight as usize),
             },
@@ -92,8 +92,10 @@ impl Publisher {
         }
         let stream = self.next_stream();
         let due = match &self.pace {
-            Running::Open(schedule) => schedule.next_at()? <= now,
-            Running::Closed { in_flight, flying } => now < self.end && flying.len() < *in_flight,
+            PublisherPace::Open(schedule) => schedule.next_at()? <= now,
+            PublisherPace::Closed { in_flight, flying } => {
+                now < self.end && flying.len() < *in_flight
+            }
         };
         if !due {
             return None;
@@ -107,7 +109,7 @@ impl Publisher {
 
     /// A publication arrived everywhere.
     pub fn complete(&mut self, stream: u32, seq: u32) {
-        if let Running::Closed { flying, .. } = &mut self.pace {
+        if let PublisherPace::Closed { flying, .. } = &mut self.pace {
             let at = flying
                 .iter()
                 .position(|f| (f.stream, f.seq) == (stream, seq));
@@ -123,11 +125,11 @@ impl Publisher {
     /// Gives up what has stalled, and says whether the round is published.
     pub fn is_done(&mut self, now: Time) -> bool {
         match &mut self.pace {
-            Running::Open(_) => {
+            PublisherPace::Open(_) => {
                 let late = now >= self.end + OVERTIME;
                 self.stopped || self.left == 0 || late
             }
-            Running::Closed { flying, .. } => {
+            PublisherPace::Closed { flying, .. } => {
                 let before = flying.len();
                 flying.retain(|f| now < f.since + STALL);
                 self.results.stalled += (before - flying.len()) as u64;
@@ -140,7 +142,7 @@ impl Publisher {
     /// Whether more is due now than one turn took.
     #[must_use]
     pub fn is_behind(&self, now: Time, has_room: impl Fn(u32) -> bool) -> bool {
-        let Running::Open(schedule) = &self.pace else {
+        let PublisherPace::Open(schedule) = &self.pace else {
             return false;
         };
         let is_due = schedule.next_at().is_some_and(|at| at <= now);
@@ -157,8 +159,8 @@ impl Publisher {
     #[must_use]
     pub fn schedule(&self) -> Option<&Schedule> {
         match &self.pace {
-            Running::Open(schedule) => Some(schedule),
-            Running::Closed { .. } => None,
+            PublisherPace::Open(schedule) => Some(schedule),
+            PublisherPace::Closed { .. } => None,
         }
     }
 
@@ -177,9 +179,9 @@ impl Publisher {
     #[must_use]
     pub fn finish(mut self, now: Time) -> Published {
         self.results.offered = match &self.pace {
-            Running::Open(schedule) if self.stopped => schedule.offered(now),
-            Running::Open(_) => self.sent + self.left,
-            Running::Closed { .. } => self.sent,
+            PublisherPace::Open(schedule) if self.stopped => schedule.offered(now),
+            PublisherPace::Open(_) => self.sent + self.left,
+            PublisherPace::Closed { .. } => self.sent,
         };
         self.results
     }
@@ -195,9 +197,9 @@ impl Publisher {
         self.sent += 1;
         self.left -= 1;
         let intended = match &mut self.pace {
-            Running::Open(schedule) => schedule.poll_due(now).unwrap_or(now),
-            Running::Closed { flying, .. } => {
-                flying.push(Flying {
+            PublisherPace::Open(schedule) => schedule.poll_due(now).unwrap_or(now),
+            PublisherPace::Closed { flying, .. } => {
+                flying.push(PublicationUnderWay {
                     stream,
                     seq,
                     since: now,

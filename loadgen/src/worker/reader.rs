@@ -24,7 +24,7 @@ const RECOVERED_WITHIN: usize = 256;
 
 /// What a reader heard.
 #[derive(PartialEq, Eq, Debug)]
-pub enum Heard<'a> {
+pub enum ReaderMessage<'a> {
     /// The head of a stream: from here on it is open.
     Begun,
     /// One message of a stream.
@@ -83,7 +83,7 @@ struct Answer {
 
 /// What a stream's server says of itself, in a line or in the data of an event.
 #[derive(Deserialize)]
-struct Control {
+struct StreamControl {
     recovered: Option<bool>,
     code: Option<u16>,
 }
@@ -97,7 +97,7 @@ impl Reader {
         &mut self,
         transport: Transport,
         mut bytes: &[u8],
-        mut on: impl FnMut(Heard<'_>),
+        mut on: impl FnMut(ReaderMessage<'_>),
     ) -> Result<(), String> {
         loop {
             let step = self.answers.handle_bytes(bytes).map_err(in_words)?;
@@ -115,7 +115,7 @@ impl Reader {
     ///
     /// # Errors
     /// When that left an answer incomplete.
-    pub fn handle_eof(&mut self, mut on: impl FnMut(Heard<'_>)) -> Result<(), String> {
+    pub fn handle_eof(&mut self, mut on: impl FnMut(ReaderMessage<'_>)) -> Result<(), String> {
         if self.answers.handle_eof().map_err(in_words)? {
             self.end(&mut on);
         }
@@ -142,7 +142,7 @@ impl Reader {
         &mut self,
         transport: Transport,
         head: AnswerHead,
-        on: &mut impl FnMut(Heard<'_>),
+        on: &mut impl FnMut(ReaderMessage<'_>),
     ) -> Result<(), String> {
         if head.status == 200 && transport.is_push() {
             let content = head.content_type.as_deref().unwrap_or_default();
@@ -158,7 +158,7 @@ impl Reader {
                 }
                 _ => Stream::Lines(LineReader::default()),
             };
-            on(Heard::Begun);
+            on(ReaderMessage::Begun);
             return Ok(());
         }
         let body = Vec::new();
@@ -172,7 +172,7 @@ impl Reader {
         &mut self,
         bytes: &[u8],
         is_last: bool,
-        on: &mut impl FnMut(Heard<'_>),
+        on: &mut impl FnMut(ReaderMessage<'_>),
     ) -> Result<(), String> {
         let read = match &mut self.stream {
             Stream::Events(events) => {
@@ -191,7 +191,7 @@ impl Reader {
         &mut self,
         bytes: &[u8],
         is_last: bool,
-        on: &mut impl FnMut(Heard<'_>),
+        on: &mut impl FnMut(ReaderMessage<'_>),
     ) -> Result<(), String> {
         let Some(answer) = &mut self.answer else {
             return Ok(());
@@ -209,16 +209,16 @@ impl Reader {
         Ok(())
     }
 
-    fn end(&mut self, on: &mut impl FnMut(Heard<'_>)) {
+    fn end(&mut self, on: &mut impl FnMut(ReaderMessage<'_>)) {
         if !matches!(self.stream, Stream::None) {
             self.stream = Stream::None;
-            on(Heard::Ended);
+            on(ReaderMessage::Ended);
         } else if let Some(answer) = self.answer.take() {
             self.finish(&answer.head, &answer.body, on);
         }
     }
 
-    fn finish(&mut self, head: &AnswerHead, body: &[u8], on: &mut impl FnMut(Heard<'_>)) {
+    fn finish(&mut self, head: &AnswerHead, body: &[u8], on: &mut impl FnMut(ReaderMessage<'_>)) {
         // What a page says that redirects is nothing to where it leads.
         let redirect = head
             .location
@@ -230,9 +230,9 @@ impl Reader {
         }
         let start = &body[..body.len().min(RECOVERED_WITHIN)];
         if contains(start, br#""recovered":false"#) {
-            on(Heard::Unrecovered);
+            on(ReaderMessage::Unrecovered);
         }
-        on(Heard::Answer {
+        on(ReaderMessage::Answer {
             status: head.status,
             body,
             is_last: head.is_last,
@@ -247,39 +247,39 @@ pub fn words(body: &[u8]) -> String {
     String::from_utf8_lossy(start).trim().to_owned()
 }
 
-fn hear_event(event: &ServerEvent<'_>, on: &mut impl FnMut(Heard<'_>)) {
+fn hear_event(event: &ServerEvent<'_>, on: &mut impl FnMut(ReaderMessage<'_>)) {
     let Some(data) = event.data.as_deref() else {
         return; // a position alone
     };
     match event.name {
         b"close" | b"position" | b"reset" => hear_control(data, on),
-        _ => on(Heard::Message(data)),
+        _ => on(ReaderMessage::Message(data)),
     }
 }
 
-fn hear_line(line: &[u8], on: &mut impl FnMut(Heard<'_>)) {
+fn hear_line(line: &[u8], on: &mut impl FnMut(ReaderMessage<'_>)) {
     match line {
         b"" | b"{}" => {}
-        _ if contains(line, MARKER) => on(Heard::Message(line)),
+        _ if contains(line, MARKER) => on(ReaderMessage::Message(line)),
         _ => hear_control(line, on),
     }
 }
 
 /// What a server says of itself; anything else was said by a publisher.
-fn hear_control(text: &[u8], on: &mut impl FnMut(Heard<'_>)) {
+fn hear_control(text: &[u8], on: &mut impl FnMut(ReaderMessage<'_>)) {
     match serde_json::from_slice(text) {
-        Ok(Control {
+        Ok(StreamControl {
             code: Some(code), ..
-        }) => on(Heard::Closes(code)),
-        Ok(Control {
+        }) => on(ReaderMessage::Closes(code)),
+        Ok(StreamControl {
             recovered: Some(false),
             ..
-        }) => on(Heard::Unrecovered),
-        Ok(Control {
+        }) => on(ReaderMessage::Unrecovered),
+        Ok(StreamControl {
             recovered: Some(true),
             ..
         }) => {}
-        _ => on(Heard::Message(text)),
+        _ => on(ReaderMessage::Message(text)),
     }
 }
 
@@ -315,12 +315,14 @@ mod tests {
         for piece in text.as_bytes().chunks(size) {
             let read = reader.handle_bytes(transport, piece, |it| {
                 heard.push(match it {
-                    Heard::Begun => "begun".to_owned(),
-                    Heard::Message(message) => text_of(message),
-                    Heard::Answer { status, body, .. } => format!("{status} {}", text_of(body)),
-                    Heard::Unrecovered => "unrecovered".to_owned(),
-                    Heard::Closes(code) => format!("closes {code}"),
-                    Heard::Ended => "ended".to_owned(),
+                    ReaderMessage::Begun => "begun".to_owned(),
+                    ReaderMessage::Message(message) => text_of(message),
+                    ReaderMessage::Answer { status, body, .. } => {
+                        format!("{status} {}", text_of(body))
+                    }
+                    ReaderMessage::Unrecovered => "unrecovered".to_owned(),
+                    ReaderMessage::Closes(code) => format!("closes {code}"),
+                    ReaderMessage::Ended => "ended".to_owned(),
                 });
             });
             if let Err(why) = read {
@@ -416,7 +418,7 @@ mod tests {
         let ended = reader.handle_eof(|it| {
             let (status, body) = (200, &b"{}"[..]);
             let is_last = true;
-            let expected = Heard::Answer {
+            let expected = ReaderMessage::Answer {
                 status,
                 body,
                 is_last,

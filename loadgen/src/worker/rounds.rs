@@ -9,10 +9,10 @@ use crate::base::num::between;
 use crate::lines::{Notice, Tick};
 use crate::plan::course::Course;
 
-use super::core::Core;
+use super::core::WorkerCore;
 use super::places::SubscribersOf;
 use super::publisher::Publisher;
-use super::{Phase, Worker};
+use super::{RoundPhase, Worker};
 
 /// The interval of the log, in nanoseconds.
 const INTERVAL_NANOS: u64 = 1_000_000_000;
@@ -37,7 +37,7 @@ impl<D: Driver, C: Fn() -> Time> Worker<D, C> {
         self.begun = now;
         self.cpu_begun = self.cpu_nanos();
         self.second = 0;
-        self.phase = Phase::Measuring;
+        self.phase = RoundPhase::Measuring;
         self.notices.push(Notice::Ready);
     }
 
@@ -93,7 +93,7 @@ impl<D: Driver, C: Fn() -> Time> Worker<D, C> {
     }
 
     pub(super) fn look_at_drain(&mut self, now: Time) {
-        let Phase::Draining {
+        let RoundPhase::Draining {
             published,
             until,
             next_look,
@@ -114,7 +114,7 @@ impl<D: Driver, C: Fn() -> Time> Worker<D, C> {
             return;
         }
         let published = std::mem::take(published);
-        self.phase = Phase::Waiting;
+        self.phase = RoundPhase::Waiting;
         self.close_interval();
         let end = self.core.meter.last_delivery().max(self.begun);
         let subscribers = SubscribersOf::new(&self.core.clients);
@@ -133,7 +133,10 @@ impl<D: Driver, C: Fn() -> Time> Worker<D, C> {
     }
 
     pub(super) fn tick(&mut self, now: Time) {
-        let in_round = matches!(self.phase, Phase::Measuring | Phase::Draining { .. });
+        let in_round = matches!(
+            self.phase,
+            RoundPhase::Measuring | RoundPhase::Draining { .. }
+        );
         let mut tick = Tick {
             open: self.core.open(),
             received: if in_round {
@@ -162,7 +165,7 @@ impl<D: Driver, C: Fn() -> Time> Worker<D, C> {
 }
 
 /// Whether a round has nothing more to publish, or nobody who could.
-fn is_published(publisher: &mut Publisher, core: &Core, now: Time) -> bool {
+fn is_published(publisher: &mut Publisher, core: &WorkerCore, now: Time) -> bool {
     let is_over = publisher.is_done(now) || !core.can_publish();
     let is_late = publisher.last_sent() + ANSWER < now;
     is_over && (is_late || !core.has_unanswered())

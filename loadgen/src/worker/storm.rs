@@ -11,8 +11,8 @@ use crate::base::num::{between, whole};
 use crate::lines::Back;
 use crate::options::stage::Leaving;
 
-use super::connection::{ClientId, Kind};
-use super::core::{Core, Leave};
+use super::connection::{ClientId, ClientKind};
+use super::core::{ClientEnd, WorkerCore};
 use super::gate::Gate;
 
 /// Clients of the crowd that were cut and are on their way back.
@@ -44,7 +44,7 @@ impl Storm {
     /// Cuts the whole crowd now.
     pub fn all(
         gate: &mut Gate<impl Driver>,
-        core: &mut Core,
+        core: &mut WorkerCore,
         now: Time,
         jitter: u64,
         random: fastrand::Rng,
@@ -53,14 +53,14 @@ impl Storm {
         let mut storm = Self::new(jitter, None, random);
         crowd
             .into_iter()
-            .for_each(|client| storm.cut(gate, core, client, Leave::Reset, now));
+            .for_each(|client| storm.cut(gate, core, client, ClientEnd::Reset, now));
         storm
     }
 
     /// Cuts so many of the crowd a second, one after the other, until a moment.
     #[must_use]
     pub fn churn(
-        core: &Core,
+        core: &WorkerCore,
         now: Time,
         per_second: f64,
         (until, by): (Time, Leaving),
@@ -90,9 +90,15 @@ impl Storm {
     }
 
     /// An attempt to come back ended.
-    pub fn note(&mut self, client: ClientId, failure: Option<String>, now: Time, core: &Core) {
+    pub fn note(
+        &mut self,
+        client: ClientId,
+        failure: Option<String>,
+        now: Time,
+        core: &WorkerCore,
+    ) {
         match failure {
-            None if core.clients[client].kind == Kind::Crowd => {
+            None if core.clients[client].kind == ClientKind::Crowd => {
                 if let Some(cut_at) = self.cut_at.remove(&client) {
                     self.results.back.record(between(cut_at, now));
                 }
@@ -107,7 +113,7 @@ impl Storm {
     pub fn advance(
         &mut self,
         gate: &mut Gate<impl Driver>,
-        core: &mut Core,
+        core: &mut WorkerCore,
         gone: &[ClientId],
         now: Time,
         clock: &impl Fn() -> Time,
@@ -133,10 +139,10 @@ impl Storm {
     }
 
     /// Full jitter: each waits a random part of the whole time.
-    fn plan_returns(&mut self, gone: &[ClientId], now: Time, core: &Core) {
+    fn plan_returns(&mut self, gone: &[ClientId], now: Time, core: &WorkerCore) {
         let crowd = gone
             .iter()
-            .filter(|client| core.clients[**client].kind == Kind::Crowd);
+            .filter(|client| core.clients[**client].kind == ClientKind::Crowd);
         let before = self.due.len();
         let mut wait = || Duration::from_nanos(self.random.u64(0..=self.jitter));
         self.due.extend(crowd.map(|client| (now + wait(), *client)));
@@ -145,7 +151,7 @@ impl Storm {
         }
     }
 
-    fn cut_due(&mut self, gate: &mut Gate<impl Driver>, core: &mut Core, now: Time) {
+    fn cut_due(&mut self, gate: &mut Gate<impl Driver>, core: &mut WorkerCore, now: Time) {
         let Some(churn) = &mut self.churn else {
             return;
         };
@@ -166,9 +172,9 @@ impl Storm {
     fn cut(
         &mut self,
         gate: &mut Gate<impl Driver>,
-        core: &mut Core,
+        core: &mut WorkerCore,
         client: ClientId,
-        how: Leave,
+        how: ClientEnd,
         now: Time,
     ) {
         if core.clients[client].is_in && !self.cut_at.contains_key(&client) {
@@ -180,18 +186,18 @@ impl Storm {
 }
 
 /// Of those who vanish, one in fifty does it without a FIN or a reset, and the others half by half.
-fn draw(random: &mut fastrand::Rng, by: Leaving) -> Leave {
+fn draw(random: &mut fastrand::Rng, by: Leaving) -> ClientEnd {
     match by {
-        Leaving::Reset => Leave::Reset,
+        Leaving::Reset => ClientEnd::Reset,
         Leaving::Any => match random.u8(0..100) {
-            0..2 => Leave::Silence,
-            2..51 => Leave::Fin,
-            _ => Leave::Reset,
+            0..2 => ClientEnd::Silence,
+            2..51 => ClientEnd::Fin,
+            _ => ClientEnd::Reset,
         },
     }
 }
 
-fn crowd(core: &Core) -> Vec<ClientId> {
-    let crowd = core.clients.of(Kind::Crowd);
+fn crowd(core: &WorkerCore) -> Vec<ClientId> {
+    let crowd = core.clients.of(ClientKind::Crowd);
     crowd.filter(|client| core.clients[*client].is_in).collect()
 }

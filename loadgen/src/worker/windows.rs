@@ -12,7 +12,7 @@ use altavoz::io::Driver;
 use crate::base::num::between;
 use crate::measure::traffic::{Tally, Traffic};
 
-use super::connection::{ClientId, Connection, State};
+use super::connection::{ClientId, Connection, ConnectionState};
 
 /// Connections that are looked at in one turn.
 const LOOKS_PER_TURN_MAX: usize = 256;
@@ -23,7 +23,7 @@ pub struct Windows {
     /// What was counted so far, and what TCP had counted on connections that are over.
     running: Vec<Traffic>,
     windows: Vec<Window>,
-    sweep: Option<Sweep>,
+    sweep: Option<WindowSweep>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -41,7 +41,7 @@ enum Window {
 
 /// One look at all connections of some arms.
 #[derive(Debug)]
-struct Sweep {
+struct WindowSweep {
     begun: Time,
     next: usize,
     /// By arm, what was counted when the look began, and what TCP says since; `None` for others.
@@ -134,7 +134,7 @@ impl Windows {
     fn begin_sweep(&mut self, now: Time) {
         let arms = self.windows.iter().zip(&self.running);
         let found = arms.map(|(window, running)| window.is_due(now).then(|| running.clone()));
-        self.sweep = Some(Sweep {
+        self.sweep = Some(WindowSweep {
             begun: now,
             next: 0,
             found: found.collect(),
@@ -154,7 +154,10 @@ impl Windows {
         };
         let end = conns.len().min(sweep.next + LOOKS_PER_TURN_MAX);
         for (place, conn) in conns.iter().enumerate().take(end).skip(sweep.next) {
-            let has_socket = !matches!(conn.state, State::Idle | State::Connecting);
+            let has_socket = !matches!(
+                conn.state,
+                ConnectionState::Idle | ConnectionState::Connecting
+            );
             let is_wanted = conn.kind.is_counted() && has_socket && !conn.is_seen;
             if let Some(found) = &mut sweep.found[usize::from(conn.arm)]
                 && is_wanted
@@ -221,7 +224,10 @@ pub fn note_end(
 
 /// Enters that a connection is over; one that was not looked at before is not known.
 pub fn note_gone(windows: &mut Windows, conn: &Connection) {
-    let had_socket = !matches!(conn.state, State::Idle | State::Connecting);
+    let had_socket = !matches!(
+        conn.state,
+        ConnectionState::Idle | ConnectionState::Connecting
+    );
     if conn.kind.is_counted() && had_socket && !conn.is_seen {
         windows.running(conn.arm).add(Tally::Unseen, 1);
     }

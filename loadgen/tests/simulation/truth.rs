@@ -10,7 +10,7 @@ use loadgen::base::transport::Transport;
 use loadgen::measure::stamp::Stamp;
 use loadgen::measure::stats::Latency;
 use loadgen::plan::{Plan, PublishBy};
-use loadgen::worker::connection::Kind;
+use loadgen::worker::connection::ClientKind;
 use loadgen::worker::places::connections;
 
 use super::watch::{Name, Note, What};
@@ -85,7 +85,7 @@ enum Life {
 /// One client of a worker.
 #[derive(Clone, Debug)]
 struct Client {
-    kind: Kind,
+    kind: ClientKind,
     arm: usize,
     topic: usize,
     life: Life,
@@ -251,7 +251,7 @@ impl Truth {
             ..Round::default()
         };
         for client in &part.clients {
-            if client.kind == Kind::Subscriber && client.life == Life::In {
+            if client.kind == ClientKind::Subscriber && client.life == Life::In {
                 *round
                     .audience
                     .entry((client.topic, client.arm))
@@ -317,7 +317,7 @@ impl Part {
                     Life::Gone => {}
                 }
             }
-            What::Leaves if client.kind == Kind::Crowd && client.life == Life::In => {
+            What::Leaves if client.kind == ClientKind::Crowd && client.life == Life::In => {
                 client.life = Life::Gone;
                 self.cut += 1;
             }
@@ -335,7 +335,7 @@ impl Part {
         {
             arm.opened += 1;
         }
-        if client.kind == Kind::Poster && client.life == Life::Out {
+        if client.kind == ClientKind::Poster && client.life == Life::Out {
             self.times[1].record(0);
             self.times[2].record(between(link.begun, link.opened));
             client.life = Life::In;
@@ -350,14 +350,14 @@ impl Part {
         let why = match how {
             What::Closed(Some(why)) => why.to_string(),
             What::Closed(None) => "ended".to_owned(),
-            _ if client.kind == Kind::Publisher || is_socket => {
+            _ if client.kind == ClientKind::Publisher || is_socket => {
                 "ended without a close frame".to_owned()
             }
             _ => "connection ended within an answer".to_owned(),
         };
         match client.kind {
-            Kind::Poster => {}
-            Kind::Publisher => count(&mut self.publisher_closes, &why),
+            ClientKind::Poster => {}
+            ClientKind::Publisher => count(&mut self.publisher_closes, &why),
             _ if transport.is_push() || is_socket => self.close(slot, &why),
             _ => self.break_request(slot, link),
         }
@@ -401,15 +401,15 @@ impl Part {
             (Life::In, Mark::Closes(code)) => {
                 link.is_over = true;
                 match client.kind {
-                    Kind::Publisher => self.close_publisher(slot, code),
+                    ClientKind::Publisher => self.close_publisher(slot, code),
                     _ => self.close(slot, &code.to_string()),
                 }
             }
-            (Life::In, Mark::Message(stamps)) if client.kind == Kind::Subscriber => {
+            (Life::In, Mark::Message(stamps)) if client.kind == ClientKind::Subscriber => {
                 self.round.unstamped += u64::from(stamps.is_empty());
                 self.enter_all(plan, slot, &stamps, at);
             }
-            (Life::In, Mark::Message(_)) if client.kind == Kind::Slow => {
+            (Life::In, Mark::Message(_)) if client.kind == ClientKind::Slow => {
                 self.slow_messages += u64::from(self.resumed);
             }
             (
@@ -425,7 +425,9 @@ impl Part {
                 self.enter_answer(plan, slot, status, &stamps, at);
             }
             (Life::In, Mark::Echo) => self.enter_echo(slot),
-            (Life::In, Mark::Message(_)) if client.kind == Kind::Asker => self.round.unstamped += 1,
+            (Life::In, Mark::Message(_)) if client.kind == ClientKind::Asker => {
+                self.round.unstamped += 1
+            }
             (Life::In, Mark::Posted(status)) => *self.posted.entry(status).or_default() += 1,
             _ => {}
         }
@@ -434,7 +436,7 @@ impl Part {
     fn note_gap(&mut self, slot: usize, is_gap: bool) {
         let client = &self.clients[slot];
         if let Some(arm) = self.round.arms.get_mut(client.arm) {
-            arm.unrecovered += u64::from(is_gap && client.kind == Kind::Subscriber);
+            arm.unrecovered += u64::from(is_gap && client.kind == ClientKind::Subscriber);
         }
     }
 
@@ -442,7 +444,7 @@ impl Part {
         let client = self.clients[slot].clone();
         let is_good = matches!(status, 200..=299 | 304);
         let before = self.round.fresh.len();
-        if is_good && client.kind == Kind::Subscriber {
+        if is_good && client.kind == ClientKind::Subscriber {
             self.enter_all(plan, slot, stamps, at);
         }
         let fresh = (self.round.fresh.len() - before) as u64;
@@ -482,7 +484,7 @@ impl Part {
     fn let_in(&mut self, slot: usize) {
         let client = &mut self.clients[slot];
         client.life = Life::In;
-        self.back += u64::from(client.kind == Kind::Crowd);
+        self.back += u64::from(client.kind == ClientKind::Crowd);
         if !client.kind.is_publisher() {
             self.connected += 1;
             self.arms[client.arm].0 += u64::from(client.kind.is_counted());
@@ -509,7 +511,7 @@ impl Part {
         let client = &mut self.clients[slot];
         client.life = Life::Gone;
         match client.kind {
-            Kind::Slow => count(&mut self.slow_closes, why),
+            ClientKind::Slow => count(&mut self.slow_closes, why),
             _ => count(&mut self.closes, why),
         }
     }

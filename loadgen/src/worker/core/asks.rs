@@ -11,14 +11,14 @@ use crate::base::num::between;
 use crate::measure::stamp::Stamp;
 use crate::measure::traffic::Tally;
 
-use super::super::connection::{ClientId, State};
-use super::Core;
+use super::super::connection::{ClientId, ConnectionState};
+use super::WorkerCore;
 
-impl Core {
+impl WorkerCore {
     /// A client's turn to ask. Whoever has no answer yet is late, and asks all the same.
     pub(super) fn ask_on_socket(&mut self, client: ClientId, due: Time, now: Time) {
         let conn = &mut self.clients[client];
-        if !conn.is_in || !matches!(conn.state, State::Socket(_)) {
+        if !conn.is_in || !matches!(conn.state, ConnectionState::Socket(_)) {
             return;
         }
         // What was asked last, and not answered, is remembered where nothing else is.

@@ -9,12 +9,12 @@ use altavoz::io::{Close, Driver};
 
 use crate::base::counts::count;
 
-use super::super::connection::{ClientId, Kind, State};
+use super::super::connection::{ClientId, ClientKind, ConnectionState};
 use super::super::outbox::Outbox;
 use super::super::windows::{note_end, note_gone};
-use super::{Core, Leave};
+use super::{ClientEnd, WorkerCore};
 
-impl Core {
+impl WorkerCore {
     /// Ends a connection, and looks before at what TCP counted on it.
     pub(super) fn end(&mut self, driver: &mut impl Driver, client: ClientId, how: Close) {
         let conn = &mut self.clients[client];
@@ -28,32 +28,32 @@ impl Core {
 
     /// Ends a connection at once, without counting it as ended by the server.
     pub fn cut(&mut self, driver: &mut impl Driver, client: ClientId) {
-        self.leave(driver, client, Leave::Reset);
+        self.leave(driver, client, ClientEnd::Reset);
     }
 
     /// A client goes without a Close frame, and is not counted as ended by the server.
-    pub fn leave(&mut self, driver: &mut impl Driver, client: ClientId, how: Leave) {
+    pub fn leave(&mut self, driver: &mut impl Driver, client: ClientId, how: ClientEnd) {
         let conn = &mut self.clients[client];
         conn.is_in = false;
-        if matches!(conn.state, State::Idle | State::Closing) {
+        if matches!(conn.state, ConnectionState::Idle | ConnectionState::Closing) {
             return;
         }
         let how = match how {
-            Leave::Reset => Close::Reset,
-            Leave::Fin => Close::Graceful,
-            Leave::Silence => {
+            ClientEnd::Reset => Close::Reset,
+            ClientEnd::Fin => Close::Graceful,
+            ClientEnd::Silence => {
                 conn.is_mute = true;
                 return;
             }
         };
-        conn.state = State::Closing;
+        conn.state = ConnectionState::Closing;
         self.end(driver, client, how);
     }
 
     /// Ends an attempt that took too long.
     pub fn give_up(&mut self, driver: &mut impl Driver, client: ClientId) {
         let why = match self.clients[client].state {
-            State::Connecting => "timed out",
+            ConnectionState::Connecting => "timed out",
             _ => "connected, and not answered within 30 s",
         };
         self.fail(client, why.to_owned());
@@ -119,7 +119,7 @@ impl Core {
             self.ended.push((client, Some(why)));
         }
         let conn = &mut self.clients[client];
-        conn.state = State::Closing;
+        conn.state = ConnectionState::Closing;
         conn.ending = Some(Close::Reset);
         self.dirty.push(client);
     }
@@ -127,16 +127,18 @@ impl Core {
     /// A client was ended by the server or for its fault. A publisher comes back.
     pub(super) fn note_close(&mut self, client: ClientId, why: &str) {
         let conn = &mut self.clients[client];
-        conn.state = State::Closing;
+        conn.state = ConnectionState::Closing;
         conn.is_in = conn.kind.is_publisher();
         let (kind, topic) = (conn.kind, conn.topic as usize);
         let closes: &mut BTreeMap<String, u64> = match kind {
-            Kind::Subscriber | Kind::Asker | Kind::Crowd => &mut self.finished.closes,
-            Kind::Slow => &mut self.finished.slow_closes,
-            Kind::Publisher | Kind::Poster => &mut self.finished.publisher_closes,
+            ClientKind::Subscriber | ClientKind::Asker | ClientKind::Crowd => {
+                &mut self.finished.closes
+            }
+            ClientKind::Slow => &mut self.finished.slow_closes,
+            ClientKind::Publisher | ClientKind::Poster => &mut self.finished.publisher_closes,
         };
         count(closes, why);
-        if kind == Kind::Subscriber {
+        if kind == ClientKind::Subscriber {
             self.meter.leave(client.index(), topic);
         }
     }

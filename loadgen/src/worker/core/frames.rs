@@ -9,9 +9,9 @@ use altavoz::wire::message::{Decoder, Incoming, MessageLimits, Role};
 use crate::base::failure::advice;
 use crate::measure::stamp::Stamp;
 
-use super::super::connection::{ClientId, Kind, State};
+use super::super::connection::{ClientId, ClientKind, ConnectionState};
 use super::super::courier::asked_ms;
-use super::Core;
+use super::WorkerCore;
 
 /// What a measured server may send; a bound against nonsense, not a test of it.
 const LIMITS: MessageLimits = MessageLimits {
@@ -19,16 +19,16 @@ const LIMITS: MessageLimits = MessageLimits {
     fragments_max: u32::MAX,
 };
 
-impl Core {
+impl WorkerCore {
     /// Takes the answer to an upgrade, and the frames behind it.
     pub(super) fn handle_upgrade(&mut self, client: ClientId, bytes: &mut [u8], now: Time) {
-        let State::Upgrading(parser) = &mut self.clients[client].state else {
+        let ConnectionState::Upgrading(parser) = &mut self.clients[client].state else {
             return;
         };
         match parser.handle_bytes(bytes) {
             Ok(None) => {}
             Ok(Some(consumed)) => {
-                self.clients[client].state = State::Socket(Decoder::default());
+                self.clients[client].state = ConnectionState::Socket(Decoder::default());
                 self.note_open(client, now);
                 // Nothing has been asked yet that could be late.
                 let conn = &mut self.clients[client];
@@ -59,7 +59,7 @@ impl Core {
         let reader = self.reader_of(client);
         let mut asked = Vec::new();
         let conn = &mut self.clients[client];
-        let State::Socket(decoder) = &mut conn.state else {
+        let ConnectionState::Socket(decoder) = &mut conn.state else {
             return;
         };
         if conn.is_mute {
@@ -92,13 +92,16 @@ impl Core {
             };
             if !message.is_empty() {
                 match conn.kind {
-                    Kind::Subscriber => {
+                    ClientKind::Subscriber => {
                         let carried = self.meter.deliver(reader, message, now);
                         self.windows.running(conn.arm).deliver(carried.fresh);
                     }
-                    Kind::Asker => asked.push(Stamp::read(message).map_or(0, |s| s.intended)),
-                    Kind::Slow if self.resumed => self.finished.slow_messages += 1,
-                    Kind::Slow | Kind::Crowd | Kind::Publisher | Kind::Poster => {}
+                    ClientKind::Asker => asked.push(Stamp::read(message).map_or(0, |s| s.intended)),
+                    ClientKind::Slow if self.resumed => self.finished.slow_messages += 1,
+                    ClientKind::Slow
+                    | ClientKind::Crowd
+                    | ClientKind::Publisher
+                    | ClientKind::Poster => {}
                 }
             }
             bytes = &mut bytes[consumed..];
@@ -117,7 +120,7 @@ impl Core {
         // A server that said goodbye gets to read our answer.
         conn.ending = Some(Close::Graceful);
         self.note_close(client, &code.map_or(1005, |code| code.0).to_string());
-        if self.clients[client].kind == Kind::Publisher {
+        if self.clients[client].kind == ClientKind::Publisher {
             self.handle_publisher_close(client, code, asked_ms);
         }
         self.dirty.push(client);

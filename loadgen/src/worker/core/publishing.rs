@@ -13,12 +13,12 @@ use altavoz::wire::frame::encode_masked;
 use crate::base::counts::count;
 use crate::measure::stamp::Stamp;
 
-use super::super::connection::{ClientId, Kind, State};
-use super::super::courier::{Answered, Fate, PATIENCE, is_final_code, is_final_status};
+use super::super::connection::{ClientId, ClientKind, ConnectionState};
+use super::super::courier::{PATIENCE, PostAnswer, PostOutcome, is_final_code, is_final_status};
 use super::super::gate::Gate;
-use super::{Core, PUBLISHER_WAITING_BYTES_MAX, opcode};
+use super::{PUBLISHER_WAITING_BYTES_MAX, WorkerCore, opcode};
 
-impl Core {
+impl WorkerCore {
     /// Whether the publisher of a stream takes another publication.
     #[must_use]
     pub fn has_room(&self, stream: u32) -> bool {
@@ -27,10 +27,11 @@ impl Core {
         match conn.kind {
             // It is lost, and takes nothing any more.
             _ if !conn.is_in => true,
-            Kind::Poster => self.couriers[client].is_free(),
+            ClientKind::Poster => self.couriers[client].is_free(),
             _ => {
                 let waiting = conn.outbox.waiting();
-                matches!(conn.state, State::Socket(_)) && waiting < PUBLISHER_WAITING_BYTES_MAX
+                matches!(conn.state, ConnectionState::Socket(_))
+                    && waiting < PUBLISHER_WAITING_BYTES_MAX
             }
         }
     }
@@ -49,7 +50,7 @@ impl Core {
             self.posts.unsent += 1;
             return;
         }
-        if conn.kind == Kind::Poster {
+        if conn.kind == ClientKind::Poster {
             let request = [&self.post_heads[topic][..], &self.scratch].concat();
             self.couriers[client].put(request);
             return self.post(client, Time::from_nanos(stamp.sent), true);
@@ -76,7 +77,7 @@ impl Core {
 
     /// TCP is there for a publisher that posts.
     pub(super) fn begin_posting(&mut self, client: ClientId, now: Time) {
-        self.clients[client].state = State::Posting;
+        self.clients[client].state = ConnectionState::Posting;
         self.note_open(client, now);
         self.post(client, now, false);
     }
@@ -86,13 +87,15 @@ impl Core {
         let courier = &mut self.couriers[client];
         let conn = &mut self.clients[client];
         match conn.state {
-            State::Posting => {
+            ConnectionState::Posting => {
                 if let Some(request) = courier.take_request(now, was_idle) {
                     conn.outbox.queue().extend_from_slice(request);
                 }
                 self.dirty.push(client);
             }
-            State::Idle => drop(self.returns.insert((courier.not_before.max(now), client))),
+            ConnectionState::Idle => {
+                self.returns.insert((courier.not_before.max(now), client));
+            }
             // Behind its end comes the next connection.
             _ => {}
         }
@@ -107,13 +110,13 @@ impl Core {
         }
     }
 
-    fn enter_answered(&mut self, client: ClientId, answered: Answered) {
+    fn enter_answered(&mut self, client: ClientId, answered: PostAnswer) {
         let is_last = match answered {
-            Answered::Whole { status, is_last } => {
+            PostAnswer::Whole { status, is_last } => {
                 self.note_status(status);
                 is_last
             }
-            Answered::Unseen => true,
+            PostAnswer::Unseen => true,
         };
         if is_last {
             self.end_posting(client);
@@ -130,8 +133,10 @@ impl Core {
     pub(super) fn handle_publisher_eof(&mut self, client: ClientId) {
         match (self.clients[client].kind, &self.clients[client].state) {
             // It has said why already, or we have ended it.
-            (Kind::Publisher, State::Closing) => return,
-            (Kind::Publisher, _) => return self.break_off(client, "ended without a close frame"),
+            (ClientKind::Publisher, ConnectionState::Closing) => return,
+            (ClientKind::Publisher, _) => {
+                return self.break_off(client, "ended without a close frame");
+            }
             _ => {}
         }
         if let Some(answered) = self.couriers[client].handle_eof() {
@@ -143,7 +148,7 @@ impl Core {
     /// Whoever ended it may still read: it is not reset.
     fn end_posting(&mut self, client: ClientId) {
         let conn = &mut self.clients[client];
-        conn.state = State::Closing;
+        conn.state = ConnectionState::Closing;
         conn.ending.get_or_insert(Close::Graceful);
         self.dirty.push(client);
     }
@@ -153,15 +158,17 @@ impl Core {
         let courier = &mut self.couriers[client];
         let was_begun = matches!(
             self.clients[client].state,
-            State::Connecting | State::Upgrading(_) | State::Socket(_)
+            ConnectionState::Connecting
+                | ConnectionState::Upgrading(_)
+                | ConnectionState::Socket(_)
         );
-        if self.clients[client].kind == Kind::Publisher {
+        if self.clients[client].kind == ClientKind::Publisher {
             courier.handle_socket_closed(now);
         } else {
             match courier.handle_closed(now, !was_begun) {
-                Fate::Idle | Fate::Waits => {}
-                Fate::Again => self.posts.retried += 1,
-                Fate::Cut(status) => {
+                PostOutcome::Idle | PostOutcome::Waits => {}
+                PostOutcome::Again => self.posts.retried += 1,
+                PostOutcome::Cut(status) => {
                     self.note_status(status);
                     self.posts.unanswered += u64::from((200..300).contains(&status));
                     count(
@@ -169,7 +176,7 @@ impl Core {
                         "an answer was cut short",
                     );
                 }
-                Fate::Unanswered => self.posts.unanswered += 1,
+                PostOutcome::Unanswered => self.posts.unanswered += 1,
             }
         }
         if was_begun {
@@ -185,7 +192,7 @@ impl Core {
         if courier.gives_up() {
             return self.lose_publisher(client);
         }
-        if self.clients[client].kind == Kind::Publisher || !courier.is_free() {
+        if self.clients[client].kind == ClientKind::Publisher || !courier.is_free() {
             let at = courier.not_before.max(now);
             self.returns.insert((at, client));
         }
@@ -226,7 +233,9 @@ impl Core {
             && at <= now
         {
             self.returns.pop_first();
-            if self.clients[client].is_in && matches!(self.clients[client].state, State::Idle) {
+            if self.clients[client].is_in
+                && matches!(self.clients[client].state, ConnectionState::Idle)
+            {
                 self.posts.reconnects += 1;
                 self.couriers[client].since = now;
                 self.begin(gate, client);
@@ -240,7 +249,7 @@ impl Core {
             let courier = &self.couriers[client];
             let is_on_its_way = matches!(
                 self.clients[client].state,
-                State::Connecting | State::Upgrading(_)
+                ConnectionState::Connecting | ConnectionState::Upgrading(_)
             );
             let is_late = is_on_its_way && courier.since + PATIENCE < now;
             if self.clients[client].is_in && (is_late || courier.is_overdue(now)) {

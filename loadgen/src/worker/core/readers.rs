@@ -15,11 +15,11 @@ use crate::base::num::between;
 use crate::base::transport::Transport;
 use crate::measure::traffic::Tally;
 
-use super::super::connection::{ClientId, Kind, State};
+use super::super::connection::{ClientId, ClientKind, ConnectionState};
 use super::super::gate::Gate;
-use super::super::reader::{Heard, Reader, words};
+use super::super::reader::{Reader, ReaderMessage, words};
 use super::super::request;
-use super::Core;
+use super::WorkerCore;
 
 /// How long a client waits after a refusal before it asks again.
 const RETRY: Duration = Duration::from_secs(1);
@@ -31,7 +31,7 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 /// Polls that are begun in one turn: between them, answers are read.
 const POLLS_PER_TURN_MAX: usize = 1024;
 
-impl Core {
+impl WorkerCore {
     /// Sends what is due by time alone.
     pub fn advance(&mut self, gate: &mut Gate<impl Driver>, now: Time) {
         self.bring_publishers(gate, now);
@@ -50,9 +50,9 @@ impl Core {
         }
         for client in std::mem::take(&mut self.wanted) {
             match self.clients[client].state {
-                State::Idle => self.begin(gate, client),
+                ConnectionState::Idle => self.begin(gate, client),
                 // The server said that it ends the connection, and does not.
-                State::Closing => self.end(&mut gate.driver, client, Close::Reset),
+                ConnectionState::Closing => self.end(&mut gate.driver, client, Close::Reset),
                 _ => {}
             }
         }
@@ -102,8 +102,8 @@ impl Core {
             return;
         };
         match conn.state {
-            State::Reading if !reader.is_asking => self.ask(client, now),
-            State::Idle | State::Closing => {
+            ConnectionState::Reading if !reader.is_asking => self.ask(client, now),
+            ConnectionState::Idle | ConnectionState::Closing => {
                 reader.is_owed = true;
                 self.wanted.push(client);
             }
@@ -114,7 +114,7 @@ impl Core {
     /// TCP is there.
     pub(super) fn begin_reading(&mut self, client: ClientId, now: Time) {
         let conn = &mut self.clients[client];
-        conn.state = State::Reading;
+        conn.state = ConnectionState::Reading;
         conn.reader.get_or_insert_default();
         self.ask(client, now);
     }
@@ -149,7 +149,7 @@ impl Core {
         let arm = &self.plan.arms[usize::from(conn.arm)];
         let is_silent = arm.transport == Transport::LongPoll
             && !request::asks_where_first(&self.plan, arm)
-            && matches!(conn.state, State::Reading);
+            && matches!(conn.state, ConnectionState::Reading);
         if is_silent && !conn.is_in && conn.outbox.waiting() == 0 {
             // It is there now that its request has left, which a turn may do late.
             self.note_open(client, clock());
@@ -171,7 +171,7 @@ impl Core {
             self.ask_again_at_the_end(client);
             self.break_request(client, now);
             let conn = &mut self.clients[client];
-            conn.state = State::Closing;
+            conn.state = ConnectionState::Closing;
             conn.ending = Some(Close::Graceful);
         } else if conn.is_opening() {
             self.fail(client, "the server ended it before its answer".to_owned());
@@ -186,7 +186,7 @@ impl Core {
     pub(super) fn come_back(&mut self, client: ClientId, now: Time) {
         let conn = &mut self.clients[client];
         if let Some(reader) = &mut conn.reader
-            && matches!(conn.state, State::Connecting)
+            && matches!(conn.state, ConnectionState::Connecting)
         {
             (reader.is_asking, reader.is_owed) = (true, false);
         }
@@ -231,7 +231,11 @@ impl Core {
         &mut self,
         client: ClientId,
         now: Time,
-        read: impl FnOnce(&mut Reader, Transport, &mut dyn FnMut(Heard<'_>)) -> Result<(), String>,
+        read: impl FnOnce(
+            &mut Reader,
+            Transport,
+            &mut dyn FnMut(ReaderMessage<'_>),
+        ) -> Result<(), String>,
     ) {
         let transport = self.transport(client);
         let Some(mut reader) = self.clients[client].reader.take() else {
@@ -239,7 +243,7 @@ impl Core {
         };
         let mut answered = None;
         let done = read(&mut reader, transport, &mut |heard| match heard {
-            Heard::Answer {
+            ReaderMessage::Answer {
                 status,
                 body,
                 is_last,
@@ -275,32 +279,32 @@ impl Core {
     fn give_up_reading(&mut self, client: ClientId, now: Time) {
         self.break_request(client, now);
         let conn = &mut self.clients[client];
-        conn.state = State::Closing;
+        conn.state = ConnectionState::Closing;
         conn.ending = Some(Close::Reset);
         self.dirty.push(client);
     }
 
     /// What a stream says.
-    fn hear(&mut self, client: ClientId, heard: &Heard<'_>, now: Time) {
+    fn hear(&mut self, client: ClientId, heard: &ReaderMessage<'_>, now: Time) {
         let conn = &self.clients[client];
         match heard {
-            Heard::Begun => self.note_open(client, now),
-            Heard::Message(message) => match conn.kind {
-                Kind::Subscriber if conn.is_in => {
+            ReaderMessage::Begun => self.note_open(client, now),
+            ReaderMessage::Message(message) => match conn.kind {
+                ClientKind::Subscriber if conn.is_in => {
                     let arm = conn.arm;
                     let reader = self.reader_of(client);
                     let carried = self.meter.deliver(reader, message, now);
                     self.windows.running(arm).deliver(carried.fresh);
                 }
-                Kind::Slow if self.resumed => self.finished.slow_messages += 1,
+                ClientKind::Slow if self.resumed => self.finished.slow_messages += 1,
                 _ => {}
             },
-            Heard::Unrecovered if conn.kind == Kind::Subscriber => {
+            ReaderMessage::Unrecovered if conn.kind == ClientKind::Subscriber => {
                 self.meter.note_unrecovered(usize::from(conn.arm));
             }
-            Heard::Closes(code) => self.end_reading(client, &code.to_string()),
-            Heard::Ended => self.end_reading(client, "ended without saying why"),
-            Heard::Unrecovered | Heard::Answer { .. } => {}
+            ReaderMessage::Closes(code) => self.end_reading(client, &code.to_string()),
+            ReaderMessage::Ended => self.end_reading(client, "ended without saying why"),
+            ReaderMessage::Unrecovered | ReaderMessage::Answer { .. } => {}
         }
     }
 
@@ -349,7 +353,7 @@ impl Core {
             (conn.kind, conn.since, conn.arm)
         };
         let mut is_empty = true;
-        if kind == Kind::Subscriber {
+        if kind == ClientKind::Subscriber {
             let reader = self.reader_of(client);
             let carried = self.meter.deliver_answer(reader, body, now);
             // The newest may be one that the client has.
@@ -369,15 +373,15 @@ impl Core {
     fn go_on(&mut self, client: ClientId, status: u16, is_last: bool, is_owed: bool, now: Time) {
         let transport = self.transport(client);
         let conn = &self.clients[client];
-        if transport.is_push() || matches!(conn.state, State::Closing) {
+        if transport.is_push() || matches!(conn.state, ConnectionState::Closing) {
             return; // refused, and so at its end
         }
         if !conn.is_in {
             self.note_open(client, now);
         }
         let conn = &mut self.clients[client];
-        if is_last && matches!(conn.state, State::Reading) {
-            conn.state = State::Closing;
+        if is_last && matches!(conn.state, ConnectionState::Reading) {
+            conn.state = ConnectionState::Closing;
         }
         if transport == Transport::LongPoll && !is_good(status) {
             self.retry(client, now);
@@ -390,7 +394,7 @@ impl Core {
     fn again(&mut self, client: ClientId, now: Time) {
         let conn = &mut self.clients[client];
         match conn.state {
-            State::Reading => self.ask(client, now),
+            ConnectionState::Reading => self.ask(client, now),
             _ => {
                 if let Some(reader) = &mut conn.reader {
                     reader.is_owed = true;
