@@ -1,9 +1,9 @@
 //! Which driver moves the bytes, and how many connections follow from that on this host.
 
 use super::choices::DriverChoice;
+use super::decision::Chosen;
 use super::error::ConfigError;
 use super::host::HostFacts;
-use super::plan::Chosen;
 use super::settings::CONNECTIONS_MAX;
 use super::values::Config;
 

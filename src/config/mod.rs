@@ -5,6 +5,7 @@
 //! Reading the environment, the command line and the host is left to `cli`.
 
 pub mod choices;
+mod decision;
 pub mod driver;
 pub mod error;
 pub mod host;
@@ -22,6 +23,7 @@ pub mod units;
 pub mod values;
 
 pub use choices::{Anonymous, DriverChoice, ForeignTokens, LogFormat, LogLevel};
+pub use decision::Chosen;
 pub use driver::{CONNECTION_BYTES, DriverKind};
 pub use error::ConfigError;
 pub use host::HostFacts;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use super::choices::{Anonymous, ForeignTokens, LogFormat, LogLevel};
+use super::decision::Chosen;
 use super::driver::DriverKind;
 use super::error::ConfigError;
 use super::host::HostFacts;
@@ -61,24 +62,6 @@ pub struct Plan {
     pub limits: Limits,
     /// What an operator should know, but which keeps the node from nothing.
     pub notes: Vec<String>,
-}
-
-/// A value and why it is this one.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Chosen<T> {
-    /// The value.
-    pub value: T,
-    /// Why, as a clause: "from the descriptor limit of 20000".
-    pub why: String,
-}
-
-impl<T> Chosen<T> {
-    pub(super) fn new(value: T, why: impl Into<String>) -> Self {
-        Self {
-            value,
-            why: why.into(),
-        }
-    }
 }
 
 impl Config {

@@ -42,8 +42,11 @@ use acceptor::{Acceptor, Attempt};
 use entry::{Entry, Flags, Name, RESERVED_GENERATION};
 use wake::EpollWaker;
 
+pub use socket::Socket;
+
 mod acceptor;
 mod entry;
+mod socket;
 mod wake;
 
 /// The bounds of an [`EpollDriver`].
@@ -67,19 +70,6 @@ impl Default for EpollOptions {
             accepts_per_turn_max: 256,
             events_per_turn_max: 1024,
         }
-    }
-}
-
-/// An accepted socket, TCP or Unix, not blocking; closed when dropped.
-#[derive(Debug)]
-pub struct Socket {
-    fd: OwnedFd,
-    is_unix: bool,
-}
-
-impl Socket {
-    fn new(fd: OwnedFd, is_unix: bool) -> Self {
-        Self { fd, is_unix }
     }
 }
 

@@ -35,6 +35,7 @@ use wake::{Dropped, UringWaker};
 
 pub use options::UringOptions;
 pub use probe::probe;
+pub use scarcity::Scarcity;
 pub use socket::Socket;
 
 mod acceptor;
@@ -52,6 +53,7 @@ mod probe;
 mod receipts;
 mod ring;
 mod rings;
+mod scarcity;
 mod sends;
 mod socket;
 mod volley;
@@ -59,31 +61,6 @@ mod wake;
 
 /// `SOCKET_URING_OP_SIOCOUTQ` of `linux/io_uring.h`.
 const ASK_UNSENT: u32 = 1;
-
-/// What a driver ran short of, and went on.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Scarcity {
-    /// Receives that found no buffer, and were begun again.
-    pub no_buffer: u64,
-    /// Receives that ended for lack of room for completions, and were begun again.
-    pub receives_lost: u64,
-    /// How often completions did not fit into their queue.
-    pub overflows: u64,
-    /// Sends of volleys that did not go out whole.
-    pub rests: u64,
-}
-
-impl Scarcity {
-    /// Both together.
-    fn and(self, other: Self) -> Self {
-        Self {
-            no_buffer: self.no_buffer + other.no_buffer,
-            receives_lost: self.receives_lost + other.receives_lost,
-            overflows: self.overflows + other.overflows,
-            rests: self.rests + other.rests,
-        }
-    }
-}
 
 /// Moves bytes by completion: operations go to the kernel in volleys and come back.
 pub struct UringDriver {

@@ -4,7 +4,7 @@ use std::io;
 use std::thread;
 use std::time::Duration;
 
-use super::ServeError;
+use super::error::ServeError;
 use crate::base::{Address, clock};
 use crate::config::{Bound, ListenAddress, Plan};
 use crate::http::Door;

@@ -3,6 +3,8 @@
 //! The main thread runs no event loop. It starts the shards, waits for a signal, and sees that
 //! they end; what a drain does to a connection is the shard's.
 
+mod error;
+mod happening;
 mod listeners;
 mod manager;
 mod signals;
@@ -14,8 +16,11 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use error::ServeError;
+
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 
+use self::happening::Happening;
 use self::listeners::Listeners;
 use self::manager::Watchdog;
 use self::terminal::Terminal;
@@ -46,43 +51,6 @@ const SAME_REQUEST: Duration = Duration::from_millis(100);
 
 /// What a drain may take longer than its window and the linger of its last close.
 const DRAIN_SLACK: Duration = Duration::from_secs(1);
-
-/// Why the node is not running any more.
-#[derive(Debug)]
-pub enum ServeError {
-    /// It could not start.
-    Start(String),
-    /// It failed while it ran, or was told to stop twice.
-    Run(String),
-}
-
-/// What the main thread hears of.
-#[derive(Debug)]
-enum Happening {
-    /// SIGTERM, SIGINT or SIGQUIT.
-    Asked,
-    /// SIGHUP.
-    HungUp,
-    /// A signal that would end other programs and says nothing to this one.
-    Ignored(&'static str),
-    /// A shard's thread is over; an error if it should not be.
-    Ended(Result<(), String>),
-}
-
-impl Happening {
-    /// Writes a line about a signal that changes nothing.
-    fn note(&self) {
-        match self {
-            Self::HungUp => {
-                tracing::info!(
-                    "SIGHUP: there is nothing to reload, settings are read at the start"
-                );
-            }
-            Self::Ignored(signal) => tracing::info!("{signal}: this signal changes nothing"),
-            Self::Asked | Self::Ended(_) => {}
-        }
-    }
-}
 
 /// Runs the node until it is asked to stop, and calls `announce` when its listeners are there.
 ///

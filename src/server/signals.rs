@@ -11,7 +11,7 @@ use crossbeam_channel::Sender;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGXFSZ};
 use signal_hook::iterator::Signals;
 
-use super::Happening;
+use super::happening::Happening;
 
 /// Reports every signal.
 pub(super) fn watch(tell: Sender<Happening>) -> io::Result<()> {

@@ -8,7 +8,7 @@ use std::thread::{self, JoinHandle};
 use core_affinity::CoreId;
 use crossbeam_channel::Sender;
 
-use super::Happening;
+use super::happening::Happening;
 use super::listeners::Listeners;
 use crate::base::clock;
 use crate::config::{Bound, DriverKind, Limits, Plan};

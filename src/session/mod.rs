@@ -15,6 +15,7 @@ mod manner;
 mod output;
 mod proxied;
 mod socket;
+mod state;
 mod stream;
 mod subscription;
 mod websocket;
@@ -28,7 +29,7 @@ pub use output::{Action, Outputs, Question, Reader, Reply};
 use self::held::HeldSession;
 use self::http::HttpSession;
 use self::proxied::Proxied;
-use self::stream::StreamSession;
+use self::state::State;
 use self::websocket::WebSocketSession;
 use crate::base::{Tag, Time, TopicName};
 use crate::config::Limits;
@@ -40,21 +41,6 @@ use crate::wire::prepared::PreparedMessage;
 #[derive(Debug)]
 pub struct Session {
     state: State,
-}
-
-/// What the client is to us now.
-#[derive(Debug)]
-enum State {
-    /// A proxy is about to say who the client is.
-    Proxied(Box<Proxied>),
-    /// It speaks HTTP/1.
-    Http(Box<HttpSession>),
-    /// It speaks WebSocket frames.
-    WebSocket(WebSocketSession),
-    /// It reads an answer that does not end.
-    Stream(StreamSession),
-    /// It waits for the answer to a long poll.
-    Held(HeldSession),
 }
 
 impl Session {
@@ -111,7 +97,7 @@ impl Session {
         match http.handle_subscribed(cx, tag, recovery, out) {
             Ok(subscription) => {
                 let manner = subscription.manner;
-                self.state = subscription.begin(cx, topic, recovery, out);
+                self.state = State::subscribed(subscription, cx, topic, recovery, out);
                 Joins::Member { manner }
             }
             Err(joins) => joins,

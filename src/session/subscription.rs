@@ -3,12 +3,8 @@
 use std::time::Duration;
 
 use super::exchange::Exchange;
-use super::held::HeldSession;
+use super::manner::Manner;
 use super::socket::Switch;
-use super::stream::StreamSession;
-use super::websocket::WebSocketSession;
-use super::{Context, Manner, Outputs, State};
-use crate::base::TopicName;
 use crate::hub::Recovery;
 use crate::wire::prepared::WireForm;
 
@@ -39,35 +35,6 @@ impl Subscription {
                 timeout.is_zero() || is_new && !is_known
             }
             Becomes::WebSocket(..) | Becomes::Stream(_) => false,
-        }
-    }
-
-    /// The subscription is there: `recovery` says from where.
-    pub(super) fn begin(
-        self,
-        cx: &Context,
-        topic: &TopicName,
-        recovery: &Recovery,
-        out: &mut Outputs,
-    ) -> State {
-        match self.becomes {
-            Becomes::WebSocket(switch, form) => {
-                let on = (topic.clone(), form);
-                let ws = WebSocketSession::subscriber(cx, &switch, on, recovery, out);
-                State::WebSocket(ws)
-            }
-            Becomes::Stream(form) => State::Stream(StreamSession::begin(
-                cx,
-                &self.exchange,
-                form,
-                recovery,
-                out,
-            )),
-            Becomes::Held(timeout) => {
-                let position = recovery.position;
-                let held = HeldSession::begin(cx, self.exchange, position, timeout, out);
-                State::Held(held)
-            }
         }
     }
 }

@@ -4,24 +4,28 @@
 //! place among the readers it keeps the [`Membership`](super::member::Membership), and does not
 //! look into it.
 
+mod census;
 mod connection;
 mod ends;
 mod flush;
 mod offer;
 pub(crate) mod outbox;
 mod pause;
+mod pauses;
 mod roles;
 mod speaker;
 mod timers;
 mod unread;
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use slab::Slab;
 
 use self::connection::{Connection, State};
 use self::outbox::Usage;
-use self::pause::Pauses;
+use self::pauses::Pauses;
+use super::slot::slot_number;
 use super::surroundings::Surroundings;
 use crate::base::{ConnId, Part, Time, TimerWheel};
 use crate::io::{Close, Driver};
@@ -30,6 +34,9 @@ use crate::metrics::DropReason;
 use crate::session::{Proxy, Session};
 
 pub(super) use self::unread::Hearing;
+
+/// How coarse deadlines are. With 512 slots the wheel reaches 25.6 s, one ping interval.
+const TICK: Duration = Duration::from_millis(50);
 
 /// All connections of a shard.
 pub(super) struct Conns {
@@ -85,7 +92,7 @@ impl Conns {
         Self {
             slab: Slab::new(),
             generations: Vec::new(),
-            timers: TimerWheel::new(now, timers::TICK),
+            timers: TimerWheel::new(now, TICK),
             due: VecDeque::new(),
             pauses: Pauses::default(),
             usage: Usage::default(),
@@ -114,7 +121,7 @@ impl Conns {
         let conn = self.slab.remove(id.index());
         self.generations[id.index()] = id.generation.wrapping_add(1);
         around.node.leave();
-        roles::count(&around.metrics, conn.reads, -1);
+        census::count(&around.metrics, conn.reads, -1);
         if let Some(outbox) = &conn.outbox {
             let metrics = &around.metrics;
             metrics.dropped(DropReason::Closed, outbox.publications());
@@ -134,7 +141,7 @@ impl Conns {
     /// Who is in a slot, or will be next.
     pub(super) fn at(&self, slot: usize) -> ConnId {
         ConnId {
-            slot: super::slot_number(slot),
+            slot: slot_number(slot),
             generation: self.generations[slot],
         }
     }

@@ -19,6 +19,7 @@ mod home;
 mod member;
 mod readers;
 mod settings;
+mod slot;
 mod surroundings;
 mod tally;
 
@@ -385,10 +386,6 @@ impl<S> Core<S> {
 
 fn gauge(n: usize) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)
-}
-
-fn slot_number(slot: usize) -> u32 {
-    u32::try_from(slot).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]

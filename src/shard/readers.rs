@@ -4,13 +4,14 @@
 //! more of them; where their topics live it does not know either.
 
 mod answers;
+mod budget;
 mod counts;
 mod fanout;
 mod group;
 mod groups;
 
+use self::budget::Budget;
 use self::counts::{Counts, Done};
-use self::fanout::Budget;
 use self::group::Left;
 use self::groups::Groups;
 use super::delivery::Delivery;

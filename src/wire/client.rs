@@ -12,11 +12,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use tungstenite::handshake::derive_accept_key;
 
-pub use answer::{AnswerError, AnswerHead, AnswerReader, AnswerStep, Piece};
+pub use answer::{AnswerHead, AnswerReader, AnswerStep, Piece};
+pub use error::AnswerError;
 pub use events::{EventReader, ServerEvent};
 pub use lines::{LineReader, TooLong};
 
 mod answer;
+mod error;
 mod events;
 mod framing;
 mod lines;

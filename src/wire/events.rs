@@ -9,7 +9,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::prepared::PayloadKind;
+use super::kind::PayloadKind;
 use crate::base::Position;
 
 /// The media type. An event stream is UTF-8 without saying so; but there are clients that go by

@@ -9,12 +9,13 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use super::close::{self, CloseCode};
+use super::close::CloseCode;
 use super::frame::{Extent, HEADER_BYTES_MAX, Opcode, Start};
 use super::mask;
 use super::utf8::Utf8;
 
 pub use super::error::ProtocolError;
+use super::farewell;
 pub use super::frame::Role;
 
 /// The bounds of one message.
@@ -164,7 +165,7 @@ impl Whole {
             Opcode::Binary => Incoming::Binary(payload.into()),
             Opcode::Ping => Incoming::Ping(payload.into()),
             Opcode::Pong => Incoming::Pong(payload.into()),
-            Opcode::Close => Incoming::Close(close::parse(payload)?),
+            Opcode::Close => Incoming::Close(farewell::parse(payload)?),
             // Never without a message under way, which Header::parse has checked.
             Opcode::Continuation => return Err(ProtocolError::UnexpectedContinuation),
         };
@@ -428,14 +429,14 @@ impl Partial {
         let taken = piece.len();
         bytes.extend_from_slice(piece);
         if *opcode == Opcode::Close {
-            close::check_start(bytes)?;
+            farewell::check_start(bytes)?;
         }
         if payload.missing > 0 {
             return Ok((taken, None));
         }
         let bytes = std::mem::take(bytes);
         let incoming = match opcode {
-            Opcode::Close => Incoming::Close(close::parse(&bytes)?),
+            Opcode::Close => Incoming::Close(farewell::parse(&bytes)?),
             Opcode::Ping => Incoming::Ping(bytes.into()),
             _ => Incoming::Pong(bytes.into()),
         };

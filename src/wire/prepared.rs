@@ -13,29 +13,8 @@ use serde_json::value::RawValue;
 use super::events;
 use super::form::Content;
 pub use super::form::WireForm;
-use super::frame::Opcode;
+pub use super::kind::PayloadKind;
 use crate::base::{Chunk, Epoch, FrameEnd, Offset, Position, Time, TopicName};
-
-/// As what a payload was published.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum PayloadKind {
-    /// Valid UTF-8.
-    Text,
-    /// Valid JSON, which is valid UTF-8 too; on a plain WebSocket the same as text.
-    Json,
-    /// Any bytes.
-    Binary,
-}
-
-impl PayloadKind {
-    /// Which kind of WebSocket message writes this of it.
-    fn opcode(self, content: Content) -> Opcode {
-        match (content, self) {
-            (Content::Payload, Self::Binary) => Opcode::Binary,
-            _ => Opcode::Text,
-        }
-    }
-}
 
 /// A publication on its way to its topic's home, without a place in the topic yet.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -12,7 +12,7 @@ use rustix::net::{SocketFlags, accept_with};
 use crate::base::{Time, clock};
 use crate::io::sys::{ListenSocket, is_scarcity};
 
-use super::Socket;
+use super::socket::Socket;
 
 /// How long a listener rests after accepting failed for lack of something.
 const RETRY_AFTER: Duration = Duration::from_millis(100);

@@ -27,12 +27,12 @@ use slab::Slab;
 
 use crate::base::Part;
 
-use super::Scarcity;
 use super::buffers::Buffers;
 use super::memory::InFlight;
 use super::operation::{Completion, Kind, Token};
 use super::options::Size;
 use super::places::Places;
+use super::scarcity::Scarcity;
 use super::volley::Volley;
 
 /// How long a ring that is dropped waits for its last operations, a hundred times.

@@ -17,9 +17,9 @@ use mio::{Events, Interest, Poll, Token};
 use rustix::event::{EventfdFlags, eventfd};
 
 use super::super::driver::Tables;
-use super::Scarcity;
 use super::options::Size;
 use super::ring::Ring;
+use super::scarcity::Scarcity;
 
 /// The most rings of a driver: a connection names its ring by one byte.
 const RINGS_MAX: usize = 256;

@@ -6,45 +6,12 @@
 //! publications, a close) waits in the outbox for [`upgrade_pause`], in its order. Direct clients
 //! do not come by here.
 //!
-//! All pauses are equally long, so they end in the order in which they began.
-//!
 //! [`upgrade_pause`]: crate::config::Limits::upgrade_pause
-
-use std::collections::VecDeque;
 
 use super::Conns;
 use super::connection::Gate;
 use crate::base::{ConnId, Time};
 use crate::shard::surroundings::Surroundings;
-
-/// When which connection's pause is over. Invariant: the earliest first.
-///
-/// Some of them have closed since, or did not wait; it holds what was upgraded within one pause.
-#[derive(Debug, Default)]
-pub(super) struct Pauses(VecDeque<(Time, ConnId)>);
-
-impl Pauses {
-    pub(super) fn next_deadline(&self) -> Option<Time> {
-        self.0.front().map(|(at, _)| *at)
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    fn push(&mut self, at: Time, id: ConnId) {
-        debug_assert!(self.0.back().is_none_or(|(last, _)| *last <= at));
-        self.0.push_back((at, id));
-    }
-
-    fn pop_due(&mut self, now: Time) -> Option<ConnId> {
-        let is_due = self.0.front().is_some_and(|(at, _)| *at <= now);
-        is_due
-            .then(|| self.0.pop_front())
-            .flatten()
-            .map(|(_, id)| id)
-    }
-}
 
 impl Conns {
     /// What waits for this connection leaves, and what comes behind it waits for a moment more.

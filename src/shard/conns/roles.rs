@@ -3,11 +3,11 @@
 use std::net::SocketAddr;
 
 use super::Conns;
+use super::census;
 use super::connection::State;
 use super::speaker::Speaker;
 use crate::base::ConnId;
 use crate::io::Peer;
-use crate::metrics::ShardMetrics;
 use crate::session::Reader;
 use crate::shard::member::Membership;
 use crate::shard::surroundings::Surroundings;
@@ -63,8 +63,8 @@ impl Conns {
             return false;
         };
         let before = std::mem::replace(&mut conn.reads, reader);
-        count(&around.metrics, before, -1);
-        count(&around.metrics, reader, 1);
+        census::count(&around.metrics, before, -1);
+        census::count(&around.metrics, reader, 1);
         true
     }
 
@@ -92,16 +92,5 @@ impl Conns {
     pub(crate) fn waits_for_answer(&self, id: ConnId) -> bool {
         self.get(id)
             .is_some_and(|conn| conn.membership.is_none() && conn.reads == Some(Reader::Held))
-    }
-}
-
-/// So many more read in this way.
-pub(super) fn count(metrics: &ShardMetrics, reader: Option<Reader>, n: i64) {
-    match reader {
-        Some(Reader::WebSocket) => metrics.websockets.add(n),
-        Some(Reader::Events) => metrics.event_streams.add(n),
-        Some(Reader::Lines) => metrics.line_streams.add(n),
-        Some(Reader::Held) => metrics.long_polls.add(n),
-        None => {}
     }
 }

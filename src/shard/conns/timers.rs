@@ -1,14 +1,9 @@
 //! The deadlines of connections, and whose has come.
 
-use std::time::Duration;
-
 use super::Conns;
 use super::connection::State;
 use crate::base::{ConnId, Time};
 use crate::io::Close;
-
-/// How coarse they are. With 512 slots the wheel reaches 25.6 s, one ping interval.
-pub(super) const TICK: Duration = Duration::from_millis(50);
 
 impl Conns {
     /// When there is something to do for a connection if nothing happens before.

@@ -7,7 +7,7 @@ use slab::Slab;
 use crate::base::{Position, Time};
 use crate::hub::{Interest, PublishOutcome};
 use crate::mesh::{Delivered, Origin};
-use crate::shard::slot_number;
+use crate::shard::slot::slot_number;
 
 /// Publications of this home that are not counted on every shard yet.
 #[derive(Debug, Default)]

@@ -1,7 +1,8 @@
 //! What is pending for long polls that are held: each gets one answer, and then is no subscriber.
 
 use super::Readers;
-use super::fanout::{Flush, Share, record};
+use super::budget::Share;
+use super::fanout::{Flush, record};
 use super::group::{Pending, UnderWay};
 use crate::base::{ConnId, Part, TopicName};
 use crate::shard::member::{Member, Membership};

@@ -4,7 +4,7 @@ use slab::Slab;
 
 use crate::base::ShardId;
 use crate::mesh::Delivered;
-use crate::shard::slot_number;
+use crate::shard::slot::slot_number;
 
 /// The counts of publications that are being given to this shard's subscribers.
 #[derive(Debug, Default)]

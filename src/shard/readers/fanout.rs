@@ -10,6 +10,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::Readers;
+use super::budget::{Budget, Share};
 use super::group::{Pending, UnderWay};
 use crate::base::{Chunk, ConnId, Offset, Part, Time};
 use crate::session::Manner;
@@ -17,21 +18,6 @@ use crate::shard::member::Member;
 use crate::shard::surroundings::Surroundings;
 use crate::shard::tally::Tally;
 use crate::wire::prepared::{self, PreparedMessage, WireForm};
-
-/// How many subscribers a turn may still write to: so many for what is new, and as many for what
-/// is under way, so that neither waits for the other.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Budget {
-    fresh: usize,
-    under_way: usize,
-}
-
-/// Of which half of the budget a flush is paid.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Share {
-    Fresh,
-    UnderWay,
-}
 
 /// What a group has to do in this turn.
 #[derive(Debug)]
@@ -47,22 +33,6 @@ pub(crate) struct Wave {
     pub(crate) part: Part,
     group: u32,
     members: Range<usize>,
-}
-
-impl Budget {
-    pub(super) fn new(sends: usize) -> Self {
-        Self {
-            fresh: sends,
-            under_way: sends,
-        }
-    }
-
-    pub(super) fn left(&mut self, share: Share) -> &mut usize {
-        match share {
-            Share::Fresh => &mut self.fresh,
-            Share::UnderWay => &mut self.under_way,
-        }
-    }
 }
 
 impl Flush {

@@ -2,7 +2,7 @@
 //!
 //! Keeps no byte of it: whoever wants the body takes it piece by piece as it comes.
 
-use super::answer::AnswerError;
+use super::error::AnswerError;
 
 /// All extensions and trailers of one body together, in bytes; they are read and forgotten.
 const EXTRA_BYTES_MAX: u16 = 16 * 1024;

@@ -10,7 +10,7 @@ use std::ops::Range;
 
 use percent_encoding::percent_decode_str;
 
-use super::HttpError;
+use super::{HttpError, Version};
 
 /// What a client is told that waits with its body (RFC 9110 §10.1.1).
 pub const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
@@ -54,15 +54,6 @@ impl Method {
             Self::Other(other) => other,
         }
     }
-}
-
-/// The request's protocol version.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Version {
-    /// HTTP/1.0
-    Http10,
-    /// HTTP/1.1
-    Http11,
 }
 
 /// What a request expects before it sends its body.

@@ -13,15 +13,17 @@ mod framing;
 mod head;
 mod parser;
 mod response;
+mod version;
 
 pub use body::{BodyReader, BodyStep};
 pub use chunked::{LAST_CHUNK, push_chunk};
 pub use date::Date;
 pub use error::HttpError;
 pub use framing::Framing;
-pub use head::{CONTINUE, Expectation, Method, OPAQUE, RequestHead, Version};
+pub use head::{CONTINUE, Expectation, Method, OPAQUE, RequestHead};
 pub use parser::{HeadLimits, HeadParser, HeadStep};
 pub use response::Response;
+pub use version::Version;
 
 #[cfg(test)]
 pub(crate) use parser::tests;
