@@ -3,7 +3,7 @@
 //! An edge leads from a file to the one in which what it names is written. A module that declares
 //! its children and hands their names on does not import them thereby.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 
 use crate::rust::{Crate, Path, Source};
 use crate::tree::File;
@@ -47,11 +47,12 @@ pub(crate) fn check_circles(sources: &Crate, listed: &[Circle]) -> Vec<String> {
 
 /// Files that no module declares.
 pub(crate) fn check_dead(sources: &Crate) -> Vec<String> {
-    let declared: HashSet<Vec<String>> = sources
+    let declared: BTreeSet<Vec<String>> = sources
         .sources
         .iter()
         .flat_map(|source| {
-            let child = |name: &String| [source.module.as_slice(), &[name.clone()]].concat();
+            let child =
+                |name: &String| [source.module.as_slice(), std::slice::from_ref(name)].concat();
             let all = source.declared.iter().chain(&source.declared_for_tests);
             all.map(child).collect::<Vec<_>>()
         })
@@ -70,7 +71,7 @@ pub(crate) fn check_dead(sources: &Crate) -> Vec<String> {
 fn edges(sources: &Crate) -> Vec<BTreeSet<usize>> {
     let of = |(place, source): (usize, &Source)| {
         let handed = source.uses.iter().filter(|it| it.is_handed_on);
-        let handed: HashSet<&Path> = handed.map(|it| &it.path).collect();
+        let handed: BTreeSet<&Path> = handed.map(|it| &it.path).collect();
         let paths = source.paths.iter();
         paths
             .filter(|path| path.len() > 1 && !handed.contains(path))
@@ -83,8 +84,8 @@ fn edges(sources: &Crate) -> Vec<BTreeSet<usize>> {
 
 /// Strongly connected components of more than one file.
 fn circles(edges: &[BTreeSet<usize>]) -> Vec<Vec<usize>> {
-    let reach: Vec<HashSet<usize>> = (0..edges.len()).map(|from| reached(edges, from)).collect();
-    let mut seen = HashSet::new();
+    let reach: Vec<BTreeSet<usize>> = (0..edges.len()).map(|from| reached(edges, from)).collect();
+    let mut seen = BTreeSet::new();
     let mut found = Vec::new();
     for from in 0..edges.len() {
         if !reach[from].contains(&from) || seen.contains(&from) {
@@ -100,8 +101,8 @@ fn circles(edges: &[BTreeSet<usize>]) -> Vec<Vec<usize>> {
 }
 
 /// Everything to which one or more edges lead.
-fn reached(edges: &[BTreeSet<usize>], from: usize) -> HashSet<usize> {
-    let mut reached = HashSet::new();
+fn reached(edges: &[BTreeSet<usize>], from: usize) -> BTreeSet<usize> {
+    let mut reached = BTreeSet::new();
     let mut next: Vec<usize> = edges[from].iter().copied().collect();
     while let Some(at) = next.pop() {
         if reached.insert(at) {

@@ -1,6 +1,6 @@
 //! What every document must look like, and that what it names is there.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
 use crate::tree::File;
 
@@ -90,7 +90,7 @@ pub(crate) fn check_lexicon(lexicon: &File, sources: &[File]) -> Vec<String> {
 }
 
 /// The nouns of the lexicon, as they stand in names.
-pub(crate) fn nouns(lexicon: &File) -> HashSet<String> {
+pub(crate) fn nouns(lexicon: &File) -> BTreeSet<String> {
     let rows = rows(&lexicon.text).filter(|row| row.len() == 3);
     rows.map(|row| squeezed(row[0])).collect()
 }

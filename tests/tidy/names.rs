@@ -1,6 +1,6 @@
 //! The names of types: each is, or has in it, a noun of the lexicon.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
 use crate::documents::nouns;
 use crate::rust::Source;
@@ -73,7 +73,7 @@ pub(crate) fn check_names(
     lexicon: &File,
     listed: &[Exception],
 ) -> Vec<String> {
-    let nouns: HashSet<String> = nouns(lexicon);
+    let nouns: BTreeSet<String> = nouns(lexicon);
     let types = || {
         sources
             .iter()
@@ -93,7 +93,7 @@ pub(crate) fn check_names(
 }
 
 /// Whether words in a row of a name are a noun, in the singular or the plural.
-fn has_noun(name: &str, nouns: &HashSet<String>) -> bool {
+fn has_noun(name: &str, nouns: &BTreeSet<String>) -> bool {
     let words = words(name);
     (0..words.len()).any(|from| {
         (from + 1..=words.len()).any(|to| {

@@ -3,7 +3,7 @@
 //!
 //! Tests inside a file are left out; comments are none of the grammar's.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use quote::ToTokens;
@@ -170,7 +170,7 @@ impl<'a> Visit<'a> for Functions {
 /// The sources of one crate, and which file a path leads to.
 pub(crate) struct Crate {
     pub(crate) sources: Vec<Source>,
-    by_module: HashMap<Path, usize>,
+    by_module: BTreeMap<Path, usize>,
 }
 
 impl Crate {
@@ -366,7 +366,7 @@ fn collect_uses(tree: &UseTree, before: &mut Path, is_handed_on: bool, into: &mu
         }
         UseTree::Name(name) => {
             let name = name.ident.to_string();
-            let path = [before.as_slice(), &[name.clone()]].concat();
+            let path = [before.as_slice(), std::slice::from_ref(&name)].concat();
             into.push(Use {
                 name,
                 path,
