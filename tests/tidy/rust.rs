@@ -241,7 +241,7 @@ impl Crate {
 /// What stands in files for tests alone is not asked about.
 fn empty_tests(sources: &mut [Source]) {
     let of = |source: &Source| {
-        let child = |name: &String| [source.module.as_slice(), &[name.clone()]].concat();
+        let child = |name: &String| [source.module.as_slice(), std::slice::from_ref(name)].concat();
         source
             .declared_for_tests
             .iter()
