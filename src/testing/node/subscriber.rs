@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::asking::{Asked, Words};
 use super::line::{BACKLOG_MAX, Client, Cx, Head, Line};
 use super::model::Wish;
-use super::plan::{millis, percent, pick};
+use super::plan::{SLACK, millis, percent, pick};
 use super::report::Seen;
 use super::temper::{Goodbye, Temper};
 use crate::base::Time;
@@ -55,6 +55,8 @@ pub(super) struct Subscriber {
     broke: Option<u16>,
     said_close: bool,
     left: bool,
+    /// Its request came by a proxy.
+    behind_proxy: bool,
     read_close: Option<u16>,
 }
 
@@ -114,6 +116,7 @@ impl Subscriber {
             broke: None,
             said_close: false,
             left: false,
+            behind_proxy,
             read_close: None,
         }
     }
@@ -225,7 +228,7 @@ impl Subscriber {
             1001 => cx.is_draining && payload[2..].starts_with(b"retry="),
             1008 => self.published && cx.plan.anonymous != Anonymous::Publish,
             1013 => self.published,
-            4008 => !self.manner.temper.witness,
+            4008 => !self.manner.temper.witness || self.is_held_back(cx),
             4012 => self.manner.silent || self.manner.temper.slow || self.manner.lags || self.left,
             code => self.broke == Some(code),
         };
@@ -240,6 +243,14 @@ impl Subscriber {
         if self.speaks() {
             self.send_close(cx, CloseCode(code));
         }
+    }
+
+    /// What follows a 101 behind a proxy waits for a moment, and what waits may be cut for the
+    /// node's memory, however fast its reader is.
+    fn is_held_back(&self, cx: &Cx<'_>) -> bool {
+        let opened = cx.model.subscriptions[self.subscription].opened;
+        let until = opened.map(|at| at + cx.plan.limits.upgrade_pause + SLACK);
+        self.behind_proxy && until.is_some_and(|until| cx.now <= until)
     }
 
     fn act(&mut self, cx: &mut Cx<'_>) {
