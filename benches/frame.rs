@@ -4,7 +4,7 @@ mod support;
 
 use std::hint::black_box;
 
-use altavoz::wire::frame::{self, Opcode, Start};
+use altavoz::wire::frame::{self, FrameStart, Opcode};
 use altavoz::wire::message::{Decoder, MessageLimits, Role};
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
@@ -28,9 +28,9 @@ fn headers(c: &mut Criterion) {
     group.finish();
 }
 
-fn parse(role: Role, bytes: &[u8]) -> Option<frame::Extent> {
+fn parse(role: Role, bytes: &[u8]) -> Option<frame::FrameExtent> {
     let (&first, rest) = bytes.split_first()?;
-    Start::parse(first).ok()?.extent(role, rest).ok()
+    FrameStart::parse(first).ok()?.extent(role, rest).ok()
 }
 
 /// A thousand small messages in one receive buffer, as a fan-out arrives at a client and as

@@ -7,7 +7,7 @@ use std::hint::black_box;
 use altavoz::base::{After, HashKey, Position, ShardId, Time, TopicName};
 use altavoz::config::Limits;
 use altavoz::hub::Hub;
-use altavoz::wire::prepared::{PayloadKind, Sequenced};
+use altavoz::wire::prepared::{PayloadKind, Publication};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
 const TOPICS: [usize; 2] = [1, 1000];
@@ -73,7 +73,7 @@ fn filled(topics: usize) -> (Hub, Vec<TopicName>) {
 
 fn publish_one(hub: &mut Hub, name: &TopicName) -> Position {
     let position = hub.sequence(name).expect("room");
-    let sequenced = Sequenced {
+    let sequenced = Publication {
         epoch: position.epoch,
         offset: position.offset,
         kind: PayloadKind::Text,

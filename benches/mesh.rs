@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use altavoz::base::{Epoch, Offset, ShardId, Time, TopicName};
 use altavoz::io::Wake;
-use altavoz::mesh::{Answer, Delivered, Joint, Mesh, Message, Request};
-use altavoz::wire::prepared::{PayloadKind, PreparedMessage, Sequenced};
+use altavoz::mesh::{Answer, DeliveryResult, Joint, Mesh, Message, Request};
+use altavoz::wire::prepared::{PayloadKind, PreparedMessage, Publication};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
 const HERE: ShardId = ShardId(0);
@@ -94,7 +94,7 @@ fn report(mesh: &mut Mesh<()>) {
         }) = envelope.message
         {
             black_box(message);
-            counts.push(Delivered {
+            counts.push(DeliveryResult {
                 delivery,
                 queued: 1,
                 dropped: 0,
@@ -117,7 +117,7 @@ fn topic() -> TopicName {
 }
 
 fn message() -> Arc<PreparedMessage> {
-    PreparedMessage::new(Sequenced {
+    PreparedMessage::new(Publication {
         epoch: Epoch::new(1),
         offset: Offset(1),
         kind: PayloadKind::Text,

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use altavoz::config::{Group, Kind, SETTINGS, Setting};
+use altavoz::config::{Group, SETTINGS, Setting, SettingKind};
 use altavoz::metrics::{
     CloseReason, DropReason, Format, Label, NodeMetrics, RefuseReason, StatusClass, render,
 };
@@ -28,7 +28,7 @@ fn row(cells: &[&str]) -> String {
 
 fn setting_row(setting: &Setting) -> String {
     let flag = match setting.kind {
-        Kind::Switch => format!("`{}[={}]`", setting.flag(), setting.value),
+        SettingKind::Switch => format!("`{}[={}]`", setting.flag(), setting.value),
         _ => format!("`{} {}`", setting.flag(), setting.value),
     };
     let (variable, key) = (

@@ -19,10 +19,10 @@ pub struct FrameEnd {
 
 /// Immutable shared bytes with the boundaries of the frames in them.
 #[derive(Clone, Debug)]
-pub struct Chunk(Arc<Body>);
+pub struct Chunk(Arc<ChunkData>);
 
 #[derive(Debug)]
-struct Body {
+struct ChunkData {
     bytes: Box<[u8]>,
     /// Invariant: `end` rises, the last one is `bytes.len()`; empty for a private chunk.
     frames: Box<[FrameEnd]>,
@@ -50,7 +50,7 @@ impl Chunk {
         );
         debug_assert!(frames.is_sorted_by_key(|f| f.end));
         debug_assert!(frames.last().is_none_or(|f| f.end as usize == bytes.len()));
-        Self(Arc::new(Body {
+        Self(Arc::new(ChunkData {
             bytes: bytes.into(),
             frames: frames.into(),
         }))

@@ -7,11 +7,11 @@ use std::fmt::Write;
 
 use super::table::lay_out;
 use crate::base::Address;
-use crate::config::{Anonymous, Bound, Plan};
+use crate::config::{Anonymous, BoundListener, Plan};
 
 /// The banner of a node with this plan and these listeners.
 #[must_use]
-pub fn text(plan: &Plan, bound: &[Bound]) -> String {
+pub fn text(plan: &Plan, bound: &[BoundListener]) -> String {
     let mut text = String::new();
     for listener in bound {
         // Writing to a string does not fail, here and below.
@@ -33,7 +33,7 @@ pub fn text(plan: &Plan, bound: &[Bound]) -> String {
     text
 }
 
-fn listening(listener: &Bound) -> String {
+fn listening(listener: &BoundListener) -> String {
     let address = match &listener.listen.address {
         Address::Inet(address) => format!("http://{address}"),
         Address::Unix(path) => format!("unix:{}", path.display()),
@@ -80,7 +80,7 @@ fn facts(plan: &Plan) -> Vec<[String; 3]> {
 }
 
 /// Lines to copy: the page, a publish, a subscription.
-fn ready(plan: &Plan, bound: &[Bound]) -> Vec<[String; 2]> {
+fn ready(plan: &Plan, bound: &[BoundListener]) -> Vec<[String; 2]> {
     let row = |what: &str, line: String| [what.to_owned(), line];
     let mut rows = Vec::new();
     let public = example(bound, false);
@@ -133,13 +133,13 @@ fn page_note(plan: &Plan) -> &'static str {
 }
 
 /// The listener to show: the one that most programs can reach.
-fn example(bound: &[Bound], admin: bool) -> Option<&Bound> {
+fn example(bound: &[BoundListener], admin: bool) -> Option<&BoundListener> {
     let ours = bound.iter().filter(|listener| listener.admin == admin);
     ours.min_by_key(|listener| (base(listener).is_none(), listener.listen.proxy))
 }
 
 /// `HOST:PORT` for a client on this host.
-fn base(listener: &Bound) -> Option<String> {
+fn base(listener: &BoundListener) -> Option<String> {
     listener
         .listen
         .address
@@ -147,12 +147,12 @@ fn base(listener: &Bound) -> Option<String> {
         .map(|address| address.to_string())
 }
 
-fn topic(listener: &Bound) -> String {
+fn topic(listener: &BoundListener) -> String {
     let host = base(listener).unwrap_or_else(|| "localhost".into());
     format!("http://{host}/topics/demo")
 }
 
-fn subscribe(listener: &Bound, key: bool) -> String {
+fn subscribe(listener: &BoundListener, key: bool) -> String {
     let header = if key { KEY_HEADER } else { "" };
     let url = topic(listener).replace("http://", "ws://");
     format!("npx wscat{header} -c {url}")
@@ -161,7 +161,7 @@ fn subscribe(listener: &Bound, key: bool) -> String {
 /// The variable stands for the key, so that the line can be copied and nothing is shown.
 const KEY_HEADER: &str = " -H \"Authorization: Bearer $ALTAVOZ_PUBLISH_KEY\"";
 
-fn options(listener: &Bound, key: bool) -> String {
+fn options(listener: &BoundListener, key: bool) -> String {
     let mut options = String::new();
     if let Address::Unix(path) = &listener.listen.address {
         let _ = write!(options, " --unix-socket {}", path.display());
@@ -201,11 +201,11 @@ mod tests {
             .unwrap()
             .plan(&HOST)
             .unwrap();
-        let public = plan.listen.iter().map(|listen| Bound {
+        let public = plan.listen.iter().map(|listen| BoundListener {
             listen: listen.clone(),
             admin: false,
         });
-        let admin = plan.admin_listen.iter().map(|listen| Bound {
+        let admin = plan.admin_listen.iter().map(|listen| BoundListener {
             listen: listen.clone(),
             admin: true,
         });
@@ -238,7 +238,7 @@ mod tests {
         let listen = ListenAddress::parse("127.0.0.1:43210").unwrap();
         let shown = text(
             &plan,
-            &[Bound {
+            &[BoundListener {
                 listen,
                 admin: false,
             }],

@@ -61,7 +61,7 @@ fn set_apart(config: &Config) -> Vec<[String; 2]> {
         let setting = Setting::by_key(key)?;
         Some([
             setting.key.to_owned(),
-            crate::config::Source::to_string(source),
+            crate::config::SettingSource::to_string(source),
         ])
     };
     config.sources.iter().filter_map(row).collect()

@@ -41,7 +41,7 @@ fn shards(config: &Config, host: &Host) -> usize {
 }
 
 /// One limit against what is wanted of it.
-struct Check {
+struct LimitCheck {
     what: &'static str,
     current: Option<u64>,
     wanted: u64,
@@ -49,7 +49,7 @@ struct Check {
     command: String,
 }
 
-impl Check {
+impl LimitCheck {
     fn low(&self) -> bool {
         self.current.is_some_and(|current| current < self.wanted)
     }
@@ -63,7 +63,7 @@ impl Check {
     }
 }
 
-fn checks(config: &Config, host: &Host, target: u64) -> Vec<Check> {
+fn checks(config: &Config, host: &Host, target: u64) -> Vec<LimitCheck> {
     let connections = usize::try_from(target).unwrap_or(usize::MAX >> 1);
     let limit = host.descriptors_hard;
     let descriptors = config.descriptors_for(connections, shards(config, host), limit);
@@ -72,14 +72,14 @@ fn checks(config: &Config, host: &Host, target: u64) -> Vec<Check> {
         DriverChoice::Uring => descriptors.saturating_add(target),
         _ => descriptors,
     };
-    let sysctl = |what, current, wanted| Check {
+    let sysctl = |what, current, wanted| LimitCheck {
         what,
         current,
         wanted,
         command: format!("sysctl -w {what}={wanted}"),
     };
     let mut checks = vec![
-        Check {
+        LimitCheck {
             what: "descriptors of a process (hard limit)",
             current: Some(host.descriptors_hard),
             wanted: descriptors,
@@ -120,9 +120,9 @@ fn backlog(target: u64) -> u64 {
 }
 
 /// A page for each connection: idle ones hold none, but in a fan-out each one queues something.
-fn tcp_memory(host: &Host, target: u64) -> Check {
+fn tcp_memory(host: &Host, target: u64) -> LimitCheck {
     let (low, high) = (target / 4 * 3, target.saturating_mul(2));
-    Check {
+    LimitCheck {
         what: "net.ipv4.tcp_mem (pressure, in pages)",
         current: host.tcp_pressure_pages,
         wanted: target,
@@ -131,8 +131,8 @@ fn tcp_memory(host: &Host, target: u64) -> Check {
 }
 
 /// Only where clients or a proxy run here: a server's own connections all share one port.
-fn ports(host: &Host, target: u64) -> Check {
-    Check {
+fn ports(host: &Host, target: u64) -> LimitCheck {
+    LimitCheck {
         what: "ports of one client or proxy address here",
         current: host
             .port_range
@@ -142,8 +142,8 @@ fn ports(host: &Host, target: u64) -> Check {
     }
 }
 
-fn memory(host: &Host, target: u64) -> Check {
-    Check {
+fn memory(host: &Host, target: u64) -> LimitCheck {
+    LimitCheck {
         what: "memory, in MiB",
         current: (host.memory_bytes > 0).then_some(host.memory_bytes >> 20),
         wanted: target.saturating_mul(CONNECTION_BYTES).div_ceil(1 << 20),
@@ -151,9 +151,9 @@ fn memory(host: &Host, target: u64) -> Check {
     }
 }
 
-fn rows(checks: &[Check]) -> Vec<[String; 4]> {
+fn rows(checks: &[LimitCheck]) -> Vec<[String; 4]> {
     let head = ["limit", "now", "wanted", ""].map(String::from);
-    let row = |check: &Check| {
+    let row = |check: &LimitCheck| {
         let now = check.current.map_or_else(|| "-".into(), |n| n.to_string());
         [
             check.what.into(),

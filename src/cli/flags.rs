@@ -8,8 +8,8 @@ use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, value_pars
 
 use crate::config::layers::CONFIG_VARIABLE;
 use crate::config::{
-    Config, ConfigError, Given, Group, Kind, Layer, SETTINGS, Setting, Source, from_environment,
-    from_file,
+    Config, ConfigError, GivenSetting, Group, Layer, SETTINGS, Setting, SettingKind, SettingSource,
+    from_environment, from_file,
 };
 
 /// The flags as they were written.
@@ -101,9 +101,9 @@ impl FromArgMatches for Flags {
         for setting in SETTINGS {
             if let Some(values) = matches.get_many::<String>(setting.key) {
                 let values = values.cloned().collect();
-                self.layer.push(Given {
+                self.layer.push(GivenSetting {
                     setting,
-                    source: Source::Flag,
+                    source: SettingSource::Flag,
                     values,
                 });
             }
@@ -114,7 +114,7 @@ impl FromArgMatches for Flags {
 
 /// Values stay text here: `config` reads them, so that all layers tell a mistake alike.
 fn argument(setting: &Setting) -> Arg {
-    let repeat = if setting.kind == Kind::List {
+    let repeat = if setting.kind == SettingKind::List {
         "; repeatable"
     } else {
         ""
@@ -128,11 +128,11 @@ fn argument(setting: &Setting) -> Arg {
         .hide_short_help(setting.group == Group::FineLimits)
         .action(ArgAction::Append);
     match setting.kind {
-        Kind::Switch => argument
+        SettingKind::Switch => argument
             .num_args(0..=1)
             .require_equals(true)
             .default_missing_value("true"),
-        Kind::Value | Kind::Secret | Kind::List => argument,
+        SettingKind::Value | SettingKind::Secret | SettingKind::List => argument,
     }
 }
 

@@ -17,7 +17,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::config::{Bound, Config, ConfigError, DriverChoice, Plan};
+use crate::config::{BoundListener, Config, ConfigError, DriverChoice, Plan};
 use crate::server::{self, ServeError};
 use flags::Flags;
 use host::Host;
@@ -124,7 +124,7 @@ fn host(config: &Config) -> Host {
     }
 }
 
-fn announce(plan: &Plan, bound: &[Bound]) {
+fn announce(plan: &Plan, bound: &[BoundListener]) {
     print(&banner::text(plan, bound));
 }
 

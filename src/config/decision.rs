@@ -2,14 +2,14 @@
 
 /// A value and why it is this one.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Chosen<T> {
+pub struct Decision<T> {
     /// The value.
     pub value: T,
     /// Why, as a clause: "from the descriptor limit of 20000".
     pub why: String,
 }
 
-impl<T> Chosen<T> {
+impl<T> Decision<T> {
     pub(super) fn new(value: T, why: impl Into<String>) -> Self {
         Self {
             value,

@@ -1,7 +1,7 @@
 //! Which driver moves the bytes, and how many connections follow from that on this host.
 
 use super::choices::DriverChoice;
-use super::decision::Chosen;
+use super::decision::Decision;
 use super::error::ConfigError;
 use super::host::HostFacts;
 use super::settings::CONNECTIONS_MAX;
@@ -49,10 +49,10 @@ impl Config {
     pub(super) fn choose_driver(
         &self,
         host: &HostFacts,
-    ) -> Result<Chosen<DriverKind>, ConfigError> {
-        let set = |kind| Chosen::new(kind, self.set_by("driver"));
+    ) -> Result<Decision<DriverKind>, ConfigError> {
+        let set = |kind| Decision::new(kind, self.set_by("driver"));
         let chosen = match self.driver {
-            DriverChoice::Auto => Chosen::new(
+            DriverChoice::Auto => Decision::new(
                 DriverKind::Epoll,
                 "auto, since uring won only in part (docs/benchmarks.md)",
             ),
@@ -95,7 +95,7 @@ impl Config {
         host: &HostFacts,
         driver: DriverKind,
         shards: usize,
-    ) -> Result<Chosen<usize>, ConfigError> {
+    ) -> Result<Decision<usize>, ConfigError> {
         let limit = host.descriptors_max;
         let held = match driver {
             DriverKind::Uring => RINGS_MAX * ring_connections(limit),
@@ -105,7 +105,7 @@ impl Config {
             let needed = self.descriptors_for(wanted, shards, limit);
             return self
                 .check_wanted(wanted, needed, held, host, driver)
-                .map(|()| Chosen::new(wanted, self.set_by("max_connections")));
+                .map(|()| Decision::new(wanted, self.set_by("max_connections")));
         }
         let overhead = self.descriptors_for(0, shards, limit);
         let room = limit.saturating_sub(overhead);
@@ -126,7 +126,7 @@ impl Config {
             (room, why)
         };
         let connections = usize::try_from(connections).unwrap_or(usize::MAX);
-        Ok(Chosen::new(connections.min(CONNECTIONS_MAX), why))
+        Ok(Decision::new(connections.min(CONNECTIONS_MAX), why))
     }
 
     fn check_wanted(

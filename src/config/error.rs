@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use super::settings::{Kind, Setting};
-use super::source::Source;
+use super::settings::{Setting, SettingKind};
+use super::source::SettingSource;
 
-impl Source {
+impl SettingSource {
     /// The name of `setting` as it was written here: `--listen`, `ALTAVOZ_LISTEN`,
     /// `node.toml:3: listen`.
     #[must_use]
@@ -21,7 +21,7 @@ impl Source {
     #[must_use]
     pub fn quote(&self, setting: &Setting, values: &[String]) -> String {
         let name = self.name(setting);
-        if setting.kind == Kind::Secret || values.is_empty() {
+        if setting.kind == SettingKind::Secret || values.is_empty() {
             return name;
         }
         let values = values.join(" ");
@@ -33,7 +33,7 @@ impl Source {
     }
 }
 
-impl fmt::Display for Source {
+impl fmt::Display for SettingSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Default => f.write_str("default"),

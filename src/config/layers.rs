@@ -7,22 +7,22 @@ use toml::de::{DeTable, DeValue};
 use super::error::ConfigError;
 use super::injected::{is_injected, is_link};
 use super::nearest::nearest;
-use super::settings::{Kind, SETTINGS, Setting, VARIABLE_PREFIX};
-use super::source::Source;
+use super::settings::{SETTINGS, Setting, SettingKind, VARIABLE_PREFIX};
+use super::source::SettingSource;
 
 /// One setting as one layer gave it.
 #[derive(Clone)]
-pub struct Given {
+pub struct GivenSetting {
     /// Which setting.
     pub setting: &'static Setting,
     /// Where it stands.
-    pub source: Source,
+    pub source: SettingSource,
     /// Its values, as they were written.
     pub values: Vec<String>,
 }
 
 /// What one layer gave.
-pub type Layer = Vec<Given>;
+pub type Layer = Vec<GivenSetting>;
 
 /// The variable that names the configuration file; the flag is `--config`.
 pub const CONFIG_VARIABLE: &str = "ALTAVOZ_CONFIG";
@@ -64,7 +64,7 @@ pub fn from_environment(
 /// # Errors
 /// Text that is not TOML, a key that is no setting, a value of a form that no setting has.
 pub fn from_file(path: &Path, text: &str) -> Result<Layer, ConfigError> {
-    let file = File { path, text };
+    let file = FileLayer { path, text };
     let table = DeTable::parse(text).map_err(|error| {
         let at = error.span().map_or(0, |span| span.start);
         ConfigError::at(file.place(at), error.message())
@@ -75,20 +75,20 @@ pub fn from_file(path: &Path, text: &str) -> Result<Layer, ConfigError> {
     }
     // In the order of the lines, so that the first mistake is the one that is told.
     layer.sort_by_key(|given| match given.source {
-        Source::File { line, .. } => line,
+        SettingSource::File { line, .. } => line,
         _ => 0,
     });
     Ok(layer)
 }
 
-fn from_variable(setting: &'static Setting, value: &str) -> Given {
+fn from_variable(setting: &'static Setting, value: &str) -> GivenSetting {
     let values = match setting.kind {
-        Kind::List => value.split_whitespace().map(str::to_owned).collect(),
+        SettingKind::List => value.split_whitespace().map(str::to_owned).collect(),
         _ => vec![value.to_owned()],
     };
-    Given {
+    GivenSetting {
         setting,
-        source: Source::Environment,
+        source: SettingSource::Environment,
         values,
     }
 }
@@ -122,14 +122,19 @@ fn unknown_key(key: &str) -> String {
 }
 
 /// A file under way into a layer.
-struct File<'a> {
+struct FileLayer<'a> {
     path: &'a Path,
     text: &'a str,
 }
 
-impl File<'_> {
-    fn given(&self, key: &str, at: usize, value: &DeValue<'_>) -> Result<Given, ConfigError> {
-        let source = Source::File {
+impl FileLayer<'_> {
+    fn given(
+        &self,
+        key: &str,
+        at: usize,
+        value: &DeValue<'_>,
+    ) -> Result<GivenSetting, ConfigError> {
+        let source = SettingSource::File {
             path: self.path.into(),
             line: self.line(at),
         };
@@ -144,13 +149,13 @@ impl File<'_> {
             return Err(ConfigError::at(place(), unknown_key(key)));
         };
         let values = match value {
-            DeValue::Array(values) if setting.kind == Kind::List => {
+            DeValue::Array(values) if setting.kind == SettingKind::List => {
                 values.iter().map(|value| plain(value.get_ref())).collect()
             }
             value => plain(value).map(|value| vec![value]),
         };
         let wrong = || ConfigError::at(place(), form(setting));
-        Ok(Given {
+        Ok(GivenSetting {
             setting,
             source,
             values: values.ok_or_else(wrong)?,
@@ -184,9 +189,11 @@ fn plain(value: &DeValue<'_>) -> Option<String> {
 /// How the value of a setting is written in the file.
 fn form(setting: &Setting) -> &'static str {
     match setting.kind {
-        Kind::List => "must be a text in quotes or a list of such, as in [\"a\", \"b\"]",
-        Kind::Switch => "must be true or false",
-        Kind::Value | Kind::Secret => "must be a whole number, or a text in quotes with its unit",
+        SettingKind::List => "must be a text in quotes or a list of such, as in [\"a\", \"b\"]",
+        SettingKind::Switch => "must be true or false",
+        SettingKind::Value | SettingKind::Secret => {
+            "must be a whole number, or a text in quotes with its unit"
+        }
     }
 }
 
@@ -208,9 +215,9 @@ mod tests {
     }
 
     fn flag(key: &str, value: &str) -> Layer {
-        vec![Given {
+        vec![GivenSetting {
             setting: Setting::by_key(key).unwrap(),
-            source: Source::Flag,
+            source: SettingSource::Flag,
             values: vec![value.to_owned()],
         }]
     }

@@ -87,7 +87,7 @@ impl fmt::Display for ListenAddress {
 
 /// A listener that is there: its port is the real one.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Bound {
+pub struct BoundListener {
     /// Where.
     pub listen: ListenAddress,
     /// Whether it is the one of `--admin-listen`.

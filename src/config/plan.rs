@@ -5,14 +5,14 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use super::choices::{Anonymous, ForeignTokens, LogFormat, LogLevel};
-use super::decision::Chosen;
+use super::decision::Decision;
 use super::driver::DriverKind;
 use super::error::ConfigError;
 use super::host::HostFacts;
 use super::limits::Limits;
 use super::listen::ListenAddress;
 use super::secret::Secret;
-use super::source::Source;
+use super::source::SettingSource;
 use super::values::Config;
 
 /// A node that can be started.
@@ -25,17 +25,17 @@ pub struct Plan {
     /// Whose PROXY header and forwarding headers are believed.
     pub trusted_proxies: Vec<IpNet>,
     /// Event-loop threads; at least one.
-    pub shards: Chosen<usize>,
+    pub shards: Decision<usize>,
     /// What moves the bytes.
-    pub driver: Chosen<DriverKind>,
+    pub driver: Decision<DriverKind>,
     /// Connections beyond which new ones are answered 503.
-    pub max_connections: Chosen<usize>,
+    pub max_connections: Decision<usize>,
     /// The hard descriptor limit, which the soft one is raised to.
     pub descriptors_max: u64,
     /// What a publisher proves itself with.
     pub publish_key: Option<Secret>,
     /// What a client without a key may do.
-    pub anonymous: Chosen<Anonymous>,
+    pub anonymous: Decision<Anonymous>,
     /// What becomes of a token that is not the key, where none is needed.
     pub foreign_tokens: ForeignTokens,
     /// Subprotocols of WebSockets that are served.
@@ -104,16 +104,16 @@ impl Config {
 
     /// Event loops, and why so many.
     #[must_use]
-    pub fn choose_shards(&self, host: &HostFacts) -> Chosen<usize> {
+    pub fn choose_shards(&self, host: &HostFacts) -> Decision<usize> {
         if let Some(shards) = self.shards {
-            return Chosen::new(shards, self.set_by("shards"));
+            return Decision::new(shards, self.set_by("shards"));
         }
         let shards = host.parallelism.min(host.cores).max(1);
         let why = format!(
             "of {} cores, {} may run at once",
             host.cores, host.parallelism
         );
-        Chosen::new(shards, why)
+        Decision::new(shards, why)
     }
 
     pub(super) fn listeners(&self) -> impl Iterator<Item = (&'static str, &ListenAddress)> {
@@ -166,7 +166,7 @@ impl Config {
     }
 
     /// Without a key a node that is open stays open; with one, publishing asks for it.
-    fn choose_anonymous(&self) -> Result<Chosen<Anonymous>, ConfigError> {
+    fn choose_anonymous(&self) -> Result<Decision<Anonymous>, ConfigError> {
         let keyed = self.publish_key.is_some();
         let public = self.first_public().is_some();
         if let Some(anonymous) = self.anonymous {
@@ -177,19 +177,19 @@ impl Config {
                      or --anonymous subscribe",
                 ));
             }
-            return Ok(Chosen::new(anonymous, self.set_by("anonymous")));
+            return Ok(Decision::new(anonymous, self.set_by("anonymous")));
         }
         Ok(match (keyed, public) {
-            (false, false) => Chosen::new(Anonymous::Publish, "only this host reaches it"),
-            (false, true) => Chosen::new(Anonymous::Publish, self.set_by("insecure")),
-            (true, false) => Chosen::new(Anonymous::Subscribe, "publishing asks for the key"),
-            (true, true) => Chosen::new(Anonymous::None, "other hosts reach it"),
+            (false, false) => Decision::new(Anonymous::Publish, "only this host reaches it"),
+            (false, true) => Decision::new(Anonymous::Publish, self.set_by("insecure")),
+            (true, false) => Decision::new(Anonymous::Subscribe, "publishing asks for the key"),
+            (true, true) => Decision::new(Anonymous::None, "other hosts reach it"),
         })
     }
 
     fn limits_on(&self, host: &HostFacts) -> Limits {
         let mut limits = self.limits.clone();
-        if *self.source("node_outbox_bytes") == Source::Default {
+        if *self.source("node_outbox_bytes") == SettingSource::Default {
             // In whole MiB, so that it reads well.
             let quarter = ((host.memory_bytes / 4) >> 20) << 20;
             let quarter = usize::try_from(quarter).unwrap_or(usize::MAX);
@@ -240,7 +240,7 @@ fn default_drain(host: &HostFacts) -> Duration {
 
 #[cfg(test)]
 mod tests {
-    use super::super::layers::{Given, Layer};
+    use super::super::layers::{GivenSetting, Layer};
     use super::super::settings::{CONNECTIONS_MAX, Setting};
     use super::*;
 
@@ -254,9 +254,9 @@ mod tests {
     };
 
     fn plan_on(host: &HostFacts, flags: &[(&str, &str)]) -> Result<Plan, String> {
-        let given = |(key, value): &(&str, &str)| Given {
+        let given = |(key, value): &(&str, &str)| GivenSetting {
             setting: Setting::by_key(key).unwrap(),
-            source: Source::Flag,
+            source: SettingSource::Flag,
             values: value.split(' ').map(str::to_owned).collect(),
         };
         let flags: Layer = flags.iter().map(given).collect();

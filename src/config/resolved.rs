@@ -2,8 +2,8 @@
 
 use super::error::ConfigError;
 use super::layers::Layer;
-use super::settings::{Kind, Setting};
-use super::source::Source;
+use super::settings::{Setting, SettingKind};
+use super::source::SettingSource;
 use super::values::Config;
 
 impl Config {
@@ -21,9 +21,9 @@ impl Config {
 
     /// Where the value of `key` came from.
     #[must_use]
-    pub fn source(&self, key: &str) -> &Source {
+    pub fn source(&self, key: &str) -> &SettingSource {
         let found = self.sources.iter().find(|(k, _)| *k == key);
-        found.map_or(&Source::Default, |(_, source)| source)
+        found.map_or(&SettingSource::Default, |(_, source)| source)
     }
 
     /// The name of `key` as the operator wrote it, or its flag.
@@ -36,11 +36,11 @@ impl Config {
     fn set(
         &mut self,
         setting: &'static Setting,
-        source: &Source,
+        source: &SettingSource,
         values: &[String],
     ) -> Result<(), ConfigError> {
         let wrong = |message| ConfigError::at(source.quote(setting, values), message);
-        if values.len() != 1 && setting.kind != Kind::List {
+        if values.len() != 1 && setting.kind != SettingKind::List {
             return Err(wrong(format!("takes one value, not {}", values.len())));
         }
         (setting.apply)(self, values).map_err(wrong)?;

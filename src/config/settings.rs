@@ -32,7 +32,7 @@ pub struct Setting {
     /// What it belongs to.
     pub group: Group,
     /// How many values it takes, and of which sort.
-    pub kind: Kind,
+    pub kind: SettingKind,
     /// Reads the values into the configuration, or says what is wrong with them.
     pub apply: fn(&mut Config, &[String]) -> Result<(), String>,
 }
@@ -91,7 +91,7 @@ impl Group {
 
 /// How many values a setting takes, and of which sort.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Kind {
+pub enum SettingKind {
     /// One.
     Value,
     /// One, which is never shown.
@@ -111,7 +111,7 @@ macro_rules! row {
             default: $default,
             help: $help,
             group: Group::$group,
-            kind: Kind::$kind,
+            kind: SettingKind::$kind,
             apply: $apply,
         }
     };
@@ -389,14 +389,14 @@ fn bounded<T: PartialOrd>(
 
 #[cfg(test)]
 mod tests {
-    use super::super::layers::Given;
-    use super::super::source::Source;
+    use super::super::layers::GivenSetting;
+    use super::super::source::SettingSource;
     use super::*;
 
     fn apply(key: &str, values: &[&str]) -> Result<Config, String> {
-        let given = Given {
+        let given = GivenSetting {
             setting: Setting::by_key(key).unwrap(),
-            source: Source::Flag,
+            source: SettingSource::Flag,
             values: values.iter().map(|v| (*v).to_owned()).collect(),
         };
         Config::from_layers(&[vec![given]]).map_err(|error| error.to_string())

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 /// Where a value came from.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Source {
+pub enum SettingSource {
     /// Nobody set it.
     Default,
     /// A flag.

@@ -10,7 +10,7 @@ use super::choices::{Anonymous, DriverChoice, ForeignTokens, LogFormat, LogLevel
 use super::limits::Limits;
 use super::listen::ListenAddress;
 use super::secret::Secret;
-use super::source::Source;
+use super::source::SettingSource;
 
 /// What an operator may set. `None` is left to the plan, which knows the host.
 #[derive(Clone, PartialEq, Debug)]
@@ -56,7 +56,7 @@ pub struct Config {
     /// Every bound.
     pub limits: Limits,
     /// Where each value that is not a default came from, by its key.
-    pub sources: Vec<(&'static str, Source)>,
+    pub sources: Vec<(&'static str, SettingSource)>,
 }
 
 impl Default for Config {

@@ -10,7 +10,7 @@ use crate::wire::quoted::{split_unquoted, unquoted};
 
 /// The answers of a topic without `mode=`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Wanted {
+pub(super) enum TopicAnswer {
     Page,
     Events,
     Poll,
@@ -22,23 +22,23 @@ const WHOLE: u16 = 1000;
 /// What a request for a topic wants: the page or events if they are named and nothing else is
 /// wanted more. Between two that are wanted alike the one that stands first is taken, but events
 /// before JSON: who names them reads them.
-pub(super) fn wanted(head: &RequestHead) -> Wanted {
-    let accept = Accept::of(head);
+pub(super) fn wanted(head: &RequestHead) -> TopicAnswer {
+    let accept = AcceptHeader::of(head);
     let poll = accept.covering("application/json");
     let page = accept.named("text/html", |_| true);
     let events = accept.named("text/event-stream", |_| true);
     if page.is_wanted() && page.goes_before(poll) && page.goes_before(events) {
-        Wanted::Page
+        TopicAnswer::Page
     } else if events.is_wanted() && events.weight >= poll.weight {
-        Wanted::Events
+        TopicAnswer::Events
     } else {
-        Wanted::Poll
+        TopicAnswer::Poll
     }
 }
 
 /// Which text of `/metrics` a request wants: OpenMetrics if it is named and not wanted less.
 pub(super) fn metrics_format(head: &RequestHead) -> Format {
-    let accept = Accept::of(head);
+    let accept = AcceptHeader::of(head);
     let open = accept.named("application/openmetrics-text", |version| {
         matches!(version, None | Some("1.0.0" | "0.0.1"))
     });
@@ -51,14 +51,14 @@ pub(super) fn metrics_format(head: &RequestHead) -> Format {
 
 /// How much something is wanted.
 #[derive(Clone, Copy)]
-struct Wish {
+struct AcceptWeight {
     /// In thousandths; 0 is not at all.
     weight: u16,
     /// Where in the list it is said.
     place: usize,
 }
 
-impl Wish {
+impl AcceptWeight {
     const NONE: Self = Self {
         weight: 0,
         place: usize::MAX,
@@ -74,7 +74,7 @@ impl Wish {
 }
 
 /// The media ranges of a request, in their order.
-struct Accept<'a>(Vec<Range<'a>>);
+struct AcceptHeader<'a>(Vec<Range<'a>>);
 
 struct Range<'a> {
     /// `type/subtype`, where each may be a star.
@@ -83,7 +83,7 @@ struct Range<'a> {
     weight: u16,
 }
 
-impl<'a> Accept<'a> {
+impl<'a> AcceptHeader<'a> {
     fn of(head: &'a RequestHead) -> Self {
         let lines = head.headers("Accept");
         let members = lines.flat_map(|line| match split_unquoted(line, ',') {
@@ -94,25 +94,25 @@ impl<'a> Accept<'a> {
     }
 
     /// How much a media type is wanted that is named itself.
-    fn named(&self, media_type: &str, takes: impl Fn(Option<&str>) -> bool) -> Wish {
+    fn named(&self, media_type: &str, takes: impl Fn(Option<&str>) -> bool) -> AcceptWeight {
         let ranges = self.0.iter().enumerate();
         let wishes = ranges
             .filter(|(_, range)| range.essence.eq_ignore_ascii_case(media_type))
             .filter(|(_, range)| takes(range.version))
             .map(|(place, range)| range.wish(place));
-        wishes.fold(Wish::NONE, |best, wish| {
+        wishes.fold(AcceptWeight::NONE, |best, wish| {
             let is_better = best.place == usize::MAX || wish.goes_before(best);
             if is_better { wish } else { best }
         })
     }
 
     /// How much a media type is wanted by the most specific range that covers it.
-    fn covering(&self, media_type: &str) -> Wish {
+    fn covering(&self, media_type: &str) -> AcceptWeight {
         let whole_type = media_type.split('/').next().map(|t| format!("{t}/*"));
         let by_type = whole_type.unwrap_or_default();
         let wishes = [media_type, &by_type, "*/*"].map(|essence| self.named(essence, |_| true));
         let said = wishes.into_iter().find(|wish| wish.place != usize::MAX);
-        said.unwrap_or(Wish::NONE)
+        said.unwrap_or(AcceptWeight::NONE)
     }
 }
 
@@ -142,9 +142,9 @@ impl<'a> Range<'a> {
         Some(range)
     }
 
-    fn wish(&self, place: usize) -> Wish {
+    fn wish(&self, place: usize) -> AcceptWeight {
         let weight = self.weight;
-        Wish { weight, place }
+        AcceptWeight { weight, place }
     }
 }
 
@@ -180,46 +180,67 @@ mod tests {
         let browser = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
         let old_browser = "application/xml,text/html;q=0.9,text/plain;q=0.8,*/*;q=0.5";
         for (lines, expected) in [
-            (&[][..], Wanted::Poll),
-            (&[""], Wanted::Poll),
-            (&["*/*"], Wanted::Poll),
-            (&["application/json"], Wanted::Poll),
-            (&["image/avif,image/webp,*/*;q=0.8"], Wanted::Poll),
-            (&["text/*"], Wanted::Poll),
-            (&["application/vnd.a+json"], Wanted::Poll),
-            (&[browser], Wanted::Page),
-            (&[old_browser], Wanted::Page),
-            (&["text/html, */*"], Wanted::Page),
-            (&["TEXT/HTML ; q=1"], Wanted::Page),
-            (&["text/html;q=0.9"], Wanted::Page),
-            (&["text/html;level=\"1,2\", application/json"], Wanted::Page),
-            (&["application/json, text/html"], Wanted::Poll),
-            (&["application/json;q=0.5, text/html"], Wanted::Page),
-            (&["text/html;q=0.1, application/json"], Wanted::Poll),
-            (&["*/*, text/html"], Wanted::Poll),
-            (&["text/html;q=0"], Wanted::Poll),
-            (&["text/html;q=0.000, */*"], Wanted::Poll),
-            (&["text/html;q=0.0001"], Wanted::Poll),
-            (&["text/event-stream"], Wanted::Events),
-            (&["Text/Event-Stream; charset=utf-8"], Wanted::Events),
-            (&["text/event-stream, */*"], Wanted::Events),
-            (&["application/json, text/event-stream"], Wanted::Events),
-            (&["application/json", "text/event-stream"], Wanted::Events),
-            (&["text/event-stream;q=0"], Wanted::Poll),
-            (&["text/event-stream;q=0, */*"], Wanted::Poll),
-            (&["text/event-stream;q=0.5, application/json"], Wanted::Poll),
+            (&[][..], TopicAnswer::Poll),
+            (&[""], TopicAnswer::Poll),
+            (&["*/*"], TopicAnswer::Poll),
+            (&["application/json"], TopicAnswer::Poll),
+            (&["image/avif,image/webp,*/*;q=0.8"], TopicAnswer::Poll),
+            (&["text/*"], TopicAnswer::Poll),
+            (&["application/vnd.a+json"], TopicAnswer::Poll),
+            (&[browser], TopicAnswer::Page),
+            (&[old_browser], TopicAnswer::Page),
+            (&["text/html, */*"], TopicAnswer::Page),
+            (&["TEXT/HTML ; q=1"], TopicAnswer::Page),
+            (&["text/html;q=0.9"], TopicAnswer::Page),
+            (
+                &["text/html;level=\"1,2\", application/json"],
+                TopicAnswer::Page,
+            ),
+            (&["application/json, text/html"], TopicAnswer::Poll),
+            (&["application/json;q=0.5, text/html"], TopicAnswer::Page),
+            (&["text/html;q=0.1, application/json"], TopicAnswer::Poll),
+            (&["*/*, text/html"], TopicAnswer::Poll),
+            (&["text/html;q=0"], TopicAnswer::Poll),
+            (&["text/html;q=0.000, */*"], TopicAnswer::Poll),
+            (&["text/html;q=0.0001"], TopicAnswer::Poll),
+            (&["text/event-stream"], TopicAnswer::Events),
+            (&["Text/Event-Stream; charset=utf-8"], TopicAnswer::Events),
+            (&["text/event-stream, */*"], TopicAnswer::Events),
+            (
+                &["application/json, text/event-stream"],
+                TopicAnswer::Events,
+            ),
+            (
+                &["application/json", "text/event-stream"],
+                TopicAnswer::Events,
+            ),
+            (&["text/event-stream;q=0"], TopicAnswer::Poll),
+            (&["text/event-stream;q=0, */*"], TopicAnswer::Poll),
+            (
+                &["text/event-stream;q=0.5, application/json"],
+                TopicAnswer::Poll,
+            ),
             (
                 &["text/event-stream;Q=0.5, application/json; q=.4"],
-                Wanted::Events,
+                TopicAnswer::Events,
             ),
-            (&["text/event-stream, application/*;q=0.9"], Wanted::Events),
-            (&["text/event-stream;q=0.5, text/html"], Wanted::Page),
-            (&["text/event-stream, text/html"], Wanted::Events),
-            (&["text/html, text/event-stream"], Wanted::Page),
-            (&["text/html;q=0.5, text/event-stream"], Wanted::Events),
-            (&["text/html, image/gif, *; q=.2, */*; q=.2"], Wanted::Page),
-            (&["garbage, ;;, text/event-stream;q=soon"], Wanted::Events),
-            (&["\"open, text/event-stream"], Wanted::Events),
+            (
+                &["text/event-stream, application/*;q=0.9"],
+                TopicAnswer::Events,
+            ),
+            (&["text/event-stream;q=0.5, text/html"], TopicAnswer::Page),
+            (&["text/event-stream, text/html"], TopicAnswer::Events),
+            (&["text/html, text/event-stream"], TopicAnswer::Page),
+            (&["text/html;q=0.5, text/event-stream"], TopicAnswer::Events),
+            (
+                &["text/html, image/gif, *; q=.2, */*; q=.2"],
+                TopicAnswer::Page,
+            ),
+            (
+                &["garbage, ;;, text/event-stream;q=soon"],
+                TopicAnswer::Events,
+            ),
+            (&["\"open, text/event-stream"], TopicAnswer::Events),
         ] {
             assert_eq!(wanted(&request(lines)), expected, "{lines:?}");
         }

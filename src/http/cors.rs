@@ -5,7 +5,7 @@
 //! browser sends no Origin and passes; keys are for those.
 
 use super::authority::Authority;
-use super::origin::{AllowedOrigin, Origin};
+use super::origin::{AllowedOrigin, RequestOrigin};
 use super::{Door, Policy, bad_request};
 use crate::config::{Anonymous, is_word};
 use crate::wire::http::{HttpError, RequestHead, Response};
@@ -137,7 +137,7 @@ fn is_open(policy: &Policy) -> bool {
 pub(super) fn is_known(host: Option<&Authority>, policy: &Policy) -> bool {
     let Some(host) = host else { return true };
     let configured = |allowed: &AllowedOrigin| {
-        let origin = Origin::parse(allowed.as_str());
+        let origin = RequestOrigin::parse(allowed.as_str());
         origin.is_some_and(|o| o.authority.is_same_host(host, o.default_port()))
     };
     host.is_loopback() || policy.allow_origins.iter().any(configured)
@@ -155,7 +155,7 @@ fn is_allowed(origin: &str, host: Option<&Authority>, policy: &Policy, door: &Do
     if policy.allow_origins.iter().any(|o| o.as_str() == origin) {
         return true;
     }
-    let Some(origin) = Origin::parse(origin).filter(Origin::is_web) else {
+    let Some(origin) = RequestOrigin::parse(origin).filter(RequestOrigin::is_web) else {
         return false;
     };
     let local = is_open(policy) && (door.loopback || door.unix);

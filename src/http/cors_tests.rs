@@ -4,7 +4,7 @@ use super::*;
 
 fn options(text: &str) -> Response {
     match ask_text(&open(), &PUBLIC, text) {
-        Ok(Routed {
+        Ok(RoutedRequest {
             route: Route::Options(response),
             ..
         }) => response,

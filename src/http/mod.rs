@@ -26,7 +26,7 @@ pub use origin::{AllowedOrigin, AllowedOriginError};
 pub use payload::payload_kind;
 pub use policy::{Door, Policy};
 pub use route::route;
-pub use routed::{Dress, Page, Reading, Route, Routed, Upgrade};
+pub use routed::{Dress, Page, Reading, Route, RoutedRequest, Upgrade};
 
 use crate::wire::http::HttpError;
 

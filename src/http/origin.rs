@@ -6,12 +6,12 @@ use std::str::FromStr;
 use super::authority::Authority;
 
 /// `scheme://host[:port]` in lower case (RFC 6454 §6.2).
-pub(super) struct Origin<'a> {
+pub(super) struct RequestOrigin<'a> {
     scheme: &'a str,
     pub(super) authority: Authority,
 }
 
-impl<'a> Origin<'a> {
+impl<'a> RequestOrigin<'a> {
     pub(super) fn parse(text: &'a str) -> Option<Self> {
         let (scheme, authority) = text.split_once("://")?;
         let scheme_is_right = scheme.starts_with(|c: char| c.is_ascii_lowercase())
@@ -58,7 +58,7 @@ impl FromStr for AllowedOrigin {
 
     /// Takes what a browser sends: `scheme://host` or `scheme://host:port`, in lower case.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match Origin::parse(text) {
+        match RequestOrigin::parse(text) {
             Some(_) => Ok(Self(text.to_owned())),
             None => Err(AllowedOriginError),
         }

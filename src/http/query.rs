@@ -10,7 +10,7 @@ use crate::wire::http::HttpError;
 
 /// A parameter that the interface knows.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Name {
+pub(super) enum Parameter {
     After,
     Conflate,
     Drain,
@@ -21,21 +21,21 @@ pub(super) enum Name {
     Token,
 }
 
-const NAMES: [(&str, Name); 8] = [
-    ("after", Name::After),
-    ("conflate", Name::Conflate),
-    ("drain", Name::Drain),
-    ("format", Name::Format),
-    ("lastEventId", Name::LastEventId),
-    ("mode", Name::Mode),
-    ("timeout", Name::Timeout),
-    ("token", Name::Token),
+const NAMES: [(&str, Parameter); 8] = [
+    ("after", Parameter::After),
+    ("conflate", Parameter::Conflate),
+    ("drain", Parameter::Drain),
+    ("format", Parameter::Format),
+    ("lastEventId", Parameter::LastEventId),
+    ("mode", Parameter::Mode),
+    ("timeout", Parameter::Timeout),
+    ("token", Parameter::Token),
 ];
 
 /// The known parameters of one query, decoded. Not `Debug`: there may be a token in it.
 #[derive(Default)]
 pub(super) struct Query {
-    /// One place a name, in the order of `Name`.
+    /// One place a name, in the order of `Parameter`.
     values: [Option<String>; NAMES.len()],
 }
 
@@ -54,7 +54,7 @@ impl Query {
             };
             let value = decode(value)
                 .ok_or_else(|| bad_request(format!("'{text}=' is not percent-encoded UTF-8")))?;
-            let is_start = matches!(name, Name::After | Name::LastEventId);
+            let is_start = matches!(name, Parameter::After | Parameter::LastEventId);
             if is_start && value.is_empty() {
                 continue;
             }
@@ -67,12 +67,12 @@ impl Query {
     }
 
     /// The value of a parameter; empty if it has no `=`.
-    pub(super) fn get(&self, name: Name) -> Option<&str> {
+    pub(super) fn get(&self, name: Parameter) -> Option<&str> {
         self.values[name as usize].as_deref()
     }
 }
 
-fn known(name: &str) -> Option<(&'static str, Name)> {
+fn known(name: &str) -> Option<(&'static str, Parameter)> {
     let name = decode(name)?;
     let name = if is_last_event_id(&name) {
         "lastEventId"
@@ -103,10 +103,10 @@ mod tests {
     fn known_parameters_are_read_and_others_ignored() {
         let query = Query::parse(Some("x=1&after=a%3A1&x=2&%ff&mode&&to%6ben=a+b=&after2=%"));
         let query = query.map_err(|e| e.to_string()).expect("fine");
-        assert_eq!(query.get(Name::After), Some("a:1"));
-        assert_eq!(query.get(Name::Mode), Some(""));
-        assert_eq!(query.get(Name::Token), Some("a+b="));
-        assert_eq!(query.get(Name::Format), None);
+        assert_eq!(query.get(Parameter::After), Some("a:1"));
+        assert_eq!(query.get(Parameter::Mode), Some(""));
+        assert_eq!(query.get(Parameter::Token), Some("a+b="));
+        assert_eq!(query.get(Parameter::Format), None);
     }
 
     #[test]
@@ -122,7 +122,7 @@ mod tests {
             ("after=", None),
             ("after", None),
         ] {
-            assert_eq!(get(query, Name::After).as_deref(), expected, "{query}");
+            assert_eq!(get(query, Parameter::After).as_deref(), expected, "{query}");
         }
         for name in [
             "lastEventId",
@@ -133,10 +133,10 @@ mod tests {
             "last%45ventId",
         ] {
             let query = format!("{name}=a:1&x=2&{name}=a:3");
-            let found = get(&query, Name::LastEventId);
+            let found = get(&query, Parameter::LastEventId);
             assert_eq!(found.as_deref(), Some("a:3"), "{name}");
         }
-        assert_eq!(get("lastEvent=a:1", Name::LastEventId), None);
+        assert_eq!(get("lastEvent=a:1", Parameter::LastEventId), None);
     }
 
     #[test]

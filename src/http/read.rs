@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::accept::Wanted;
+use super::accept::TopicAnswer;
 use super::bad_request;
 use super::known::Known;
-use super::query::{Name, Query};
+use super::query::{Parameter, Query};
 use crate::base::{After, PositionError};
 use crate::config::{Limits, parse_duration, show_duration};
 use crate::wire::http::{HttpError, RequestHead};
@@ -24,9 +24,9 @@ pub(super) enum Mode {
 const CONFLATE_STEP: Duration = Duration::from_millis(10);
 
 /// The transport that `mode=` names, or the one that the client's `Accept` wants.
-pub(super) fn mode(wanted: Wanted, query: &Query) -> Result<Mode, HttpError> {
-    match query.get(Name::Mode) {
-        None if wanted == Wanted::Events => Ok(Mode::Events),
+pub(super) fn mode(wanted: TopicAnswer, query: &Query) -> Result<Mode, HttpError> {
+    match query.get(Parameter::Mode) {
+        None if wanted == TopicAnswer::Events => Ok(Mode::Events),
         None | Some("poll") => Ok(Mode::Poll),
         Some("sse") => Ok(Mode::Events),
         Some("longpoll") => Ok(Mode::LongPoll),
@@ -37,7 +37,7 @@ pub(super) fn mode(wanted: Wanted, query: &Query) -> Result<Mode, HttpError> {
 
 /// From where a reader wants to go on.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Start {
+pub(super) struct StartPosition {
     pub(super) after: Option<After>,
     /// The answers that it has: at one of them the answer is 304.
     pub(super) known: Known,
@@ -49,9 +49,9 @@ pub(super) struct Start {
 /// # Errors
 /// 400 for a query that says nothing sensible. Headers are filled in by browsers, whatever there
 /// is to fill in, so that nothing in them is an error.
-pub(super) fn start(head: &RequestHead, query: &Query) -> Result<Start, HttpError> {
+pub(super) fn start(head: &RequestHead, query: &Query) -> Result<StartPosition, HttpError> {
     if let Some(after) = last_event_id(head) {
-        return Ok(Start {
+        return Ok(StartPosition {
             after: Some(after),
             known: Known::NOTHING,
         });
@@ -61,7 +61,7 @@ pub(super) fn start(head: &RequestHead, query: &Query) -> Result<Start, HttpErro
         Some(position) => Some(After::Position(position)),
         None => asked(query)?,
     };
-    Ok(Start { after, known })
+    Ok(StartPosition { after, known })
 }
 
 /// An id of another stream, of another server, or of none is a position that nobody knows; so are
@@ -74,7 +74,10 @@ fn last_event_id(head: &RequestHead) -> Option<After> {
 }
 
 fn asked(query: &Query) -> Result<Option<After>, HttpError> {
-    let names = [(Name::LastEventId, "lastEventId"), (Name::After, "after")];
+    let names = [
+        (Parameter::LastEventId, "lastEventId"),
+        (Parameter::After, "after"),
+    ];
     let said = names
         .iter()
         .find_map(|(name, text)| Some((query.get(*name)?, text)));
@@ -97,7 +100,7 @@ fn read(text: &str) -> Option<After> {
 
 /// How long a long poll is held.
 pub(super) fn hold(query: &Query, limits: &Limits) -> Result<Duration, HttpError> {
-    let Some(timeout) = duration(query, Name::Timeout, "timeout")? else {
+    let Some(timeout) = duration(query, Parameter::Timeout, "timeout")? else {
         return Ok(limits.long_poll_timeout);
     };
     let most = limits.long_poll_timeout_max;
@@ -110,7 +113,7 @@ pub(super) fn hold(query: &Query, limits: &Limits) -> Result<Duration, HttpError
 
 /// The interval of which only the newest publication is wanted; zero if each one is.
 pub(super) fn conflation(query: &Query, limits: &Limits) -> Result<Duration, HttpError> {
-    let Some(interval) = duration(query, Name::Conflate, "conflate")? else {
+    let Some(interval) = duration(query, Parameter::Conflate, "conflate")? else {
         return Ok(Duration::ZERO);
     };
     let most = limits.conflate_max;
@@ -124,7 +127,7 @@ pub(super) fn conflation(query: &Query, limits: &Limits) -> Result<Duration, Htt
 }
 
 pub(super) fn no_conflation(query: &Query) -> Result<(), HttpError> {
-    if query.get(Name::Conflate).is_none() {
+    if query.get(Parameter::Conflate).is_none() {
         return Ok(());
     }
     let message = "'conflate=' is for WebSockets, event streams and streams: an answer to a poll \
@@ -132,7 +135,7 @@ pub(super) fn no_conflation(query: &Query) -> Result<(), HttpError> {
     Err(bad_request(message))
 }
 
-fn duration(query: &Query, name: Name, text: &str) -> Result<Option<Duration>, HttpError> {
+fn duration(query: &Query, name: Parameter, text: &str) -> Result<Option<Duration>, HttpError> {
     let Some(value) = query.get(name) else {
         return Ok(None);
     };

@@ -6,13 +6,13 @@
 //! What browsers, proxies and gateways fill in by themselves is never an error: conditions,
 //! positions in headers, media types, tokens of other applications.
 
-use super::accept::{self, Wanted};
+use super::accept::{self, TopicAnswer};
 use super::access::Identity;
 use super::authority::Authority;
 use super::cors::REQUEST_METHOD;
-use super::query::{Name, Query};
-use super::read::{self, Mode, Start};
-use super::routed::{Dress, Page, Reading, Route, Routed, Upgrade};
+use super::query::{Parameter, Query};
+use super::read::{self, Mode, StartPosition};
+use super::routed::{Dress, Page, Reading, Route, RoutedRequest, Upgrade};
 use super::target::{self, Target};
 use super::{Cors, Door, Policy, bad_request, cors, payload};
 use crate::base::TopicName;
@@ -39,15 +39,15 @@ pub fn route(
     limits: &Limits,
     door: &Door,
     is_here: &dyn Fn() -> bool,
-) -> Result<Routed, Response> {
+) -> Result<RoutedRequest, Response> {
     check_method(head.method())?;
-    let asked = Asked::read(head, policy, limits, (door, is_here))?;
+    let asked = RouteRequest::read(head, policy, limits, (door, is_here))?;
     let dress = Dress {
         cors: Cors::of(head, asked.host.as_ref(), policy, door),
         negotiated: asked.is_negotiated(),
     };
     match asked.route(dress.cors.as_ref()) {
-        Ok(route) => Ok(Routed {
+        Ok(route) => Ok(RoutedRequest {
             route,
             dress,
             keep_alive: head.wants_keep_alive(),
@@ -75,7 +75,7 @@ fn check_method(method: &Method) -> Result<(), HttpError> {
 }
 
 /// A request whose target and host are read.
-struct Asked<'a> {
+struct RouteRequest<'a> {
     head: &'a RequestHead,
     policy: &'a Policy,
     limits: &'a Limits,
@@ -86,7 +86,7 @@ struct Asked<'a> {
     host: Option<Authority>,
 }
 
-impl<'a> Asked<'a> {
+impl<'a> RouteRequest<'a> {
     fn read(
         head: &'a RequestHead,
         policy: &'a Policy,
@@ -151,7 +151,7 @@ impl<'a> Asked<'a> {
         match self.path {
             "/healthz" => Ok(Route::Health),
             "/readyz" => Ok(Route::Ready {
-                drain_404: self.query.get(Name::Drain) == Some("404"),
+                drain_404: self.query.get(Parameter::Drain) == Some("404"),
             }),
             METRICS => self.page(Route::Metrics(accept::metrics_format(self.head))),
             "/" => self.page(Route::Page(Page::Dashboard)),
@@ -194,7 +194,7 @@ impl<'a> Asked<'a> {
         let key = handshake::check(self.head)?;
         let identity = self.identity()?;
         identity.check_may_subscribe(self.policy)?;
-        if self.query.get(Name::Mode).is_some() {
+        if self.query.get(Parameter::Mode).is_some() {
             return Err(bad_request(
                 "'Upgrade: websocket' and 'mode=' are two transports: use one",
             ));
@@ -215,15 +215,15 @@ impl<'a> Asked<'a> {
         let wanted = if self.is_negotiated() {
             accept::wanted(self.head)
         } else {
-            Wanted::Poll
+            TopicAnswer::Poll
         };
-        if wanted == Wanted::Page {
+        if wanted == TopicAnswer::Page {
             return self.page(Route::Page(Page::Dashboard));
         }
         self.identity()?.check_may_subscribe(self.policy)?;
         let mode = read::mode(wanted, &self.query)?;
         let is_json = self.is_json()?;
-        let Start { after, known } = self.start()?;
+        let StartPosition { after, known } = self.start()?;
         let timeout = read::hold(&self.query, self.limits)?;
         let conflate = read::conflation(&self.query, self.limits)?;
         let chunked = self.head.version() == Version::Http11;
@@ -312,14 +312,14 @@ impl<'a> Asked<'a> {
     }
 
     fn identity(&self) -> Result<Identity, HttpError> {
-        Identity::of(self.head, self.query.get(Name::Token), self.policy)
+        Identity::of(self.head, self.query.get(Parameter::Token), self.policy)
     }
 
     /// Whether the answer depends on `Accept`.
     fn is_negotiated(&self) -> bool {
         let is_read = matches!(self.head.method(), Method::Get | Method::Head);
         let is_topic = self.path.starts_with("/topics/")
-            && self.query.get(Name::Mode).is_none()
+            && self.query.get(Parameter::Mode).is_none()
             && !handshake::is_upgrade(self.head);
         is_read && (is_topic || self.path == METRICS)
     }
@@ -346,7 +346,7 @@ impl<'a> Asked<'a> {
     }
 
     fn is_json(&self) -> Result<bool, HttpError> {
-        match self.query.get(Name::Format) {
+        match self.query.get(Parameter::Format) {
             None => Ok(false),
             Some("json") => Ok(true),
             Some(_) => Err(bad_request(
@@ -355,7 +355,7 @@ impl<'a> Asked<'a> {
         }
     }
 
-    fn start(&self) -> Result<Start, HttpError> {
+    fn start(&self) -> Result<StartPosition, HttpError> {
         read::start(self.head, &self.query)
     }
 }

@@ -61,13 +61,13 @@ const UPGRADE: &str = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocke
 const BODY: &str = "Content-Length: 1\r\n";
 
 /// Routes `line` (without version) with `Host: localhost` and these headers.
-fn ask(policy: &Policy, door: &Door, line: &str, headers: &str) -> Result<Routed, Response> {
+fn ask(policy: &Policy, door: &Door, line: &str, headers: &str) -> Result<RoutedRequest, Response> {
     let text = format!("{line} HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n");
     ask_text(policy, door, &text)
 }
 
 /// Routes a head of a client that is on this host if its door is for this host only.
-fn ask_text(policy: &Policy, door: &Door, text: &str) -> Result<Routed, Response> {
+fn ask_text(policy: &Policy, door: &Door, text: &str) -> Result<RoutedRequest, Response> {
     let is_here = || door.loopback;
     route(&head(text), policy, &Limits::default(), door, &is_here)
 }
@@ -367,7 +367,7 @@ fn a_websocket_may_be_asked_for_by_its_whole_url() {
         let line = format!("GET {target}");
         let routed = ask(&open(), &LOOPBACK, &line, UPGRADE);
         let status = match routed {
-            Ok(Routed {
+            Ok(RoutedRequest {
                 route: Route::WebSocket(reading, _),
                 ..
             }) => {

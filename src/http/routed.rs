@@ -11,7 +11,7 @@ use crate::wire::prepared::WireForm;
 
 /// A request that is understood and allowed.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Routed {
+pub struct RoutedRequest {
     /// What it asks for.
     pub route: Route,
     /// What every answer to it goes through.

@@ -3,20 +3,20 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::{Bounds, Held};
+use super::{Bounds, HubUsage};
 use crate::base::{Offset, Time};
 use crate::wire::prepared::PreparedMessage;
 
 /// The newest publications of a topic, oldest first, without a gap.
 #[derive(Debug, Default)]
 pub(super) struct History {
-    kept: VecDeque<Kept>,
+    kept: VecDeque<HistoryEntry>,
     /// Invariant: the sum of the payloads' lengths.
     bytes: usize,
 }
 
 #[derive(Debug)]
-struct Kept {
+struct HistoryEntry {
     message: Arc<PreparedMessage>,
     published: Time,
 }
@@ -29,7 +29,7 @@ impl History {
                 .is_none_or(|k| k.message.offset().next() == message.offset())
         );
         self.bytes += message.payload().len();
-        self.kept.push_back(Kept { message, published });
+        self.kept.push_back(HistoryEntry { message, published });
     }
 
     /// Forgets the oldest until every bound holds.
@@ -74,8 +74,8 @@ impl History {
             .collect()
     }
 
-    pub(super) fn held(&self) -> Held {
-        Held {
+    pub(super) fn held(&self) -> HubUsage {
+        HubUsage {
             publications: self.kept.len(),
             bytes: self.bytes,
         }

@@ -21,7 +21,7 @@ use crate::base::{
     After, Epoch, HashKey, Map, Offset, Position, ShardId, Time, TimerWheel, TopicName,
 };
 use crate::config::Limits;
-use crate::wire::prepared::{PreparedMessage, Sequenced};
+use crate::wire::prepared::{PreparedMessage, Publication};
 
 /// How coarse the collecting of old history is.
 const EXPIRY_TICK: Duration = Duration::from_secs(1);
@@ -38,12 +38,12 @@ pub struct Hub {
     /// history does.
     expiry: TimerWheel<TopicName>,
     /// Invariant: the sum over all topics.
-    held: Held,
+    held: HubUsage,
 }
 
 /// What the hub keeps in all, for the metrics.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
-pub struct Held {
+pub struct HubUsage {
     /// Publications in histories.
     pub publications: usize,
     /// Bytes of their payloads.
@@ -80,7 +80,7 @@ impl Hub {
             random,
             bounds,
             expiry: TimerWheel::new(now, EXPIRY_TICK),
-            held: Held::default(),
+            held: HubUsage::default(),
         }
     }
 
@@ -96,7 +96,7 @@ impl Hub {
     pub fn apply(
         &mut self,
         name: &TopicName,
-        sequenced: Sequenced,
+        sequenced: Publication,
         now: Time,
     ) -> Arc<PreparedMessage> {
         let message = PreparedMessage::new(sequenced);
@@ -191,7 +191,7 @@ impl Hub {
 
     /// What all histories hold.
     #[must_use]
-    pub fn held(&self) -> Held {
+    pub fn held(&self) -> HubUsage {
         self.held
     }
 
@@ -248,10 +248,10 @@ impl Hub {
 
     /// Asserts what must hold between calls.
     pub fn check_invariants(&self) {
-        let mut sum = Held::default();
+        let mut sum = HubUsage::default();
         for topic in self.topics.values() {
             topic.check_invariants();
-            sum.replace(Held::default(), topic.held());
+            sum.replace(HubUsage::default(), topic.held());
         }
         let expire = self.topics.values().filter(|topic| topic.expires).count();
         assert_eq!(
@@ -263,7 +263,7 @@ impl Hub {
     }
 }
 
-impl Held {
+impl HubUsage {
     fn replace(&mut self, before: Self, after: Self) {
         self.publications = self.publications + after.publications - before.publications;
         self.bytes = self.bytes + after.bytes - before.bytes;
@@ -297,7 +297,7 @@ mod tests {
         let position = hub.sequence(topic).unwrap();
         let Position { epoch, offset } = position;
         let payload = offset.to_string().into_bytes();
-        let sequenced = Sequenced {
+        let sequenced = Publication {
             epoch,
             offset,
             kind: PayloadKind::Text,
@@ -360,7 +360,7 @@ mod tests {
         hub.expire(Time::ZERO + Duration::from_secs(299));
         assert_eq!(hub.topics(), 1);
         hub.expire(Time::ZERO + Duration::from_secs(302));
-        assert_eq!((hub.topics(), hub.held()), (0, Held::default()));
+        assert_eq!((hub.topics(), hub.held()), (0, HubUsage::default()));
         let now = Time::ZERO + Duration::from_secs(303);
         assert_ne!(publish(&mut hub, &topic, now).epoch, position.epoch);
         let late = read(&mut hub, &topic, Some(After::Position(position)), now);

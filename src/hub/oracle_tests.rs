@@ -162,7 +162,7 @@ impl Pair {
             None => assert_eq!(position.offset, Offset(1), "a new life begins with 1"),
         }
         let payload = vec![b'x'; len];
-        let sequenced = Sequenced {
+        let sequenced = Publication {
             epoch: position.epoch,
             offset: position.offset,
             kind: PayloadKind::Binary,
@@ -329,7 +329,10 @@ impl Pair {
         for _ in 0..2 {
             self.take(&Step::Pass(12_000));
         }
-        assert_eq!((self.hub.topics(), self.hub.held()), (0, Held::default()));
+        assert_eq!(
+            (self.hub.topics(), self.hub.held()),
+            (0, HubUsage::default())
+        );
         assert_eq!(self.hub.next_expiry(), None);
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::history::History;
-use super::{Bounds, Held, Recovery};
+use super::{Bounds, HubUsage, Recovery};
 use crate::base::{After, Epoch, Offset, Position, ShardId, Time};
 use crate::wire::prepared::PreparedMessage;
 
@@ -114,7 +114,7 @@ impl Topic {
         self.interest.is_empty() && self.held().publications == 0 && !self.expires
     }
 
-    pub(super) fn held(&self) -> Held {
+    pub(super) fn held(&self) -> HubUsage {
         self.history.held()
     }
 

@@ -7,7 +7,7 @@
 //! Traps:
 //!
 //! - Edge-triggered, both interests registered once, never changed. What is not drained is
-//!   remembered (`Flags::READABLE`) and continued by the queue; then `poll` does not sleep.
+//!   remembered (`EpollFlags::READABLE`) and continued by the queue; then `poll` does not sleep.
 //! - A read shorter than the buffer means drained: what comes later is a new edge. Not so if
 //!   the edge said that reading is closed (the end is behind the bytes, and no edge follows it),
 //!   and not so for Unix sockets, whose reads also stop at passed descriptors.
@@ -38,11 +38,11 @@ use super::driver::{
 };
 use super::sys::{self, ListenSocket};
 
-use acceptor::{Acceptor, Attempt};
-use entry::{Entry, Flags, Name, RESERVED_GENERATION};
+use acceptor::{AcceptorStep, EpollAcceptor};
+use entry::{EpollEntry, EpollFlags, RESERVED_GENERATION, TokenOwner};
 use wake::EpollWaker;
 
-pub use socket::Socket;
+pub use socket::EpollSocket;
 
 mod acceptor;
 mod entry;
@@ -79,7 +79,7 @@ pub struct EpollDriver {
     epoll: Poll,
     events: Events,
     waker: EpollWaker,
-    acceptors: Vec<Option<Acceptor>>,
+    acceptors: Vec<Option<EpollAcceptor>>,
     connections: Connections,
     options: EpollOptions,
 }
@@ -91,7 +91,7 @@ impl EpollDriver {
     /// When the system gives no epoll or eventfd descriptor.
     pub fn new(options: EpollOptions) -> io::Result<Self> {
         let epoll = Poll::new()?;
-        let waker = EpollWaker::new(epoll.registry(), Name::Waker.token())?;
+        let waker = EpollWaker::new(epoll.registry(), TokenOwner::Waker.token())?;
         Ok(Self {
             epoll,
             events: Events::with_capacity(options.events_per_turn_max),
@@ -108,10 +108,13 @@ impl EpollDriver {
             return Some(Duration::ZERO);
         }
         let looks = self.acceptors.iter().flatten();
-        looks.filter_map(Acceptor::next_look).chain(timeout).min()
+        looks
+            .filter_map(EpollAcceptor::next_look)
+            .chain(timeout)
+            .min()
     }
 
-    fn accept(&mut self, on_event: &mut impl FnMut(Event<'_, Socket>)) {
+    fn accept(&mut self, on_event: &mut impl FnMut(Event<'_, EpollSocket>)) {
         for (index, acceptor) in (0..).zip(&mut self.acceptors) {
             let listener = ListenerId(index);
             let Some(acceptor) = acceptor.as_mut().filter(|a| a.is_due()) else {
@@ -119,12 +122,14 @@ impl EpollDriver {
             };
             for _ in 0..self.options.accepts_per_turn_max {
                 match acceptor.accept() {
-                    Attempt::Accepted(socket) => on_event(Event::Accepted { listener, socket }),
-                    Attempt::Failed(error) => {
+                    AcceptorStep::Accepted(socket) => {
+                        on_event(Event::Accepted { listener, socket })
+                    }
+                    AcceptorStep::Failed(error) => {
                         on_event(Event::AcceptFailed { listener, error });
                         break;
                     }
-                    Attempt::Done => break,
+                    AcceptorStep::Done => break,
                 }
             }
         }
@@ -132,12 +137,12 @@ impl EpollDriver {
 
     fn handle_freed(&mut self) {
         let acceptors = self.acceptors.iter_mut().flatten();
-        acceptors.for_each(Acceptor::handle_freed);
+        acceptors.for_each(EpollAcceptor::handle_freed);
     }
 }
 
 impl Driver for EpollDriver {
-    type Socket = Socket;
+    type Socket = EpollSocket;
     type Listener = ListenSocket;
     type Target = Address;
 
@@ -146,10 +151,10 @@ impl Driver for EpollDriver {
             .map_err(|_| io::Error::other("a driver has at most 65,536 listeners"))?;
         self.epoll.registry().register(
             &mut SourceFd(&listener.as_fd().as_raw_fd()),
-            Name::Listener(index.into()).token(),
+            TokenOwner::Listener(index.into()).token(),
             Interest::READABLE,
         )?;
-        self.acceptors.push(Some(Acceptor::new(listener)));
+        self.acceptors.push(Some(EpollAcceptor::new(listener)));
         Ok(ListenerId(index))
     }
 
@@ -157,16 +162,16 @@ impl Driver for EpollDriver {
         self.acceptors.iter_mut().for_each(|a| *a = None);
     }
 
-    fn open(&mut self, id: ConnId, socket: Socket) -> io::Result<()> {
-        let flags = if socket.is_unix { Flags::UNIX } else { 0 };
+    fn open(&mut self, id: ConnId, socket: EpollSocket) -> io::Result<()> {
+        let flags = if socket.is_unix { EpollFlags::UNIX } else { 0 };
         let registry = self.epoll.registry();
         self.connections.insert(registry, id, socket.fd, flags)
     }
 
     fn connect(&mut self, id: ConnId, target: &Address, from: Option<IpAddr>) {
         let flags = match target {
-            Address::Inet(_) => Flags::CONNECTING,
-            Address::Unix(_) => Flags::CONNECTING | Flags::UNIX,
+            Address::Inet(_) => EpollFlags::CONNECTING,
+            Address::Unix(_) => EpollFlags::CONNECTING | EpollFlags::UNIX,
         };
         let registry = self.epoll.registry();
         let connections = &mut self.connections;
@@ -213,7 +218,7 @@ impl Driver for EpollDriver {
     fn peer(&self, id: ConnId) -> Option<Peer> {
         let entry = self.connections.entry(id)?;
         let socket = entry.socket.as_ref()?;
-        if entry.flags.has(Flags::UNIX) {
+        if entry.flags.has(EpollFlags::UNIX) {
             return Some(Peer::Unix);
         }
         let name = net::getpeername(socket).ok()??;
@@ -227,7 +232,7 @@ impl Driver for EpollDriver {
     fn poll(
         &mut self,
         timeout: Option<Duration>,
-        mut on_event: impl FnMut(Event<'_, Socket>),
+        mut on_event: impl FnMut(Event<'_, EpollSocket>),
     ) -> io::Result<()> {
         let timeout = self.sleep(timeout);
         match self.epoll.poll(&mut self.events, timeout) {
@@ -235,17 +240,17 @@ impl Driver for EpollDriver {
             _ => {}
         }
         for event in &self.events {
-            match Name::of(event.token()) {
-                Name::Waker => {
+            match TokenOwner::of(event.token()) {
+                TokenOwner::Waker => {
                     self.waker.handle_woken();
                     on_event(Event::Woken);
                 }
-                Name::Listener(index) => {
+                TokenOwner::Listener(index) => {
                     if let Some(Some(acceptor)) = self.acceptors.get_mut(index as usize) {
                         acceptor.handle_readable();
                     }
                 }
-                Name::Connection(id) => self.connections.handle_edge(id, event),
+                TokenOwner::Connection(id) => self.connections.handle_edge(id, event),
             }
         }
         if self.connections.serve(&mut on_event) {
@@ -260,7 +265,7 @@ impl Driver for EpollDriver {
 #[derive(Debug)]
 struct Connections {
     /// Indexed by `ConnId::slot`.
-    table: Vec<Entry>,
+    table: Vec<EpollEntry>,
     /// Connections for the next turn, each once.
     queue: Vec<ConnId>,
     /// The queue of the turn under way; empty between polls.
@@ -271,7 +276,7 @@ struct Connections {
 
 /// What serving a connection for one turn came to.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Served {
+enum ConnectionProgress {
     /// There is nothing to do until the next edge or command.
     Idle,
     /// There is more to do than one turn allows.
@@ -303,7 +308,7 @@ impl Connections {
         }
         registry.register(
             &mut SourceFd(&socket.as_raw_fd()),
-            Name::Connection(id).token(),
+            TokenOwner::Connection(id).token(),
             Interest::READABLE | Interest::WRITABLE,
         )?;
         let entry = self.occupy(id);
@@ -318,15 +323,15 @@ impl Connections {
         self.end(id);
     }
 
-    fn occupy(&mut self, id: ConnId) -> &mut Entry {
+    fn occupy(&mut self, id: ConnId) -> &mut EpollEntry {
         if self.table.len() <= id.index() {
-            self.table.resize_with(id.index() + 1, Entry::default);
+            self.table.resize_with(id.index() + 1, EpollEntry::default);
         }
         let entry = &mut self.table[id.index()];
         debug_assert!(entry.is_free(), "slot of {id} used before its Closed");
-        *entry = Entry {
+        *entry = EpollEntry {
             generation: id.generation,
-            ..Entry::default()
+            ..EpollEntry::default()
         };
         entry
     }
@@ -335,11 +340,11 @@ impl Connections {
         let Some((socket, flags)) = self.live(id) else {
             return SendStatus::Gone;
         };
-        debug_assert!(!flags.has(Flags::BLOCKED), "send before Writable");
+        debug_assert!(!flags.has(EpollFlags::BLOCKED), "send before Writable");
         match send_parts(socket, parts) {
             Ok((sent, true)) => SendStatus::Sent(sent),
             Ok((sent, false)) => {
-                flags.set(Flags::BLOCKED);
+                flags.set(EpollFlags::BLOCKED);
                 SendStatus::Sent(sent)
             }
             Err(error) => {
@@ -355,11 +360,11 @@ impl Connections {
             return;
         };
         if !on {
-            flags.set(Flags::PAUSED);
+            flags.set(EpollFlags::PAUSED);
             return;
         }
-        flags.clear(Flags::PAUSED);
-        if flags.has(Flags::READABLE) {
+        flags.clear(EpollFlags::PAUSED);
+        if flags.has(EpollFlags::READABLE) {
             self.enqueue(id);
         }
     }
@@ -382,14 +387,14 @@ impl Connections {
     fn end(&mut self, id: ConnId) {
         let entry = &mut self.table[id.index()];
         entry.socket = None;
-        entry.flags.set(Flags::ENDING);
+        entry.flags.set(EpollFlags::ENDING);
         self.enqueue(id);
     }
 
     fn enqueue(&mut self, id: ConnId) {
         let flags = &mut self.table[id.index()].flags;
-        if !flags.has(Flags::QUEUED) {
-            flags.set(Flags::QUEUED);
+        if !flags.has(EpollFlags::QUEUED) {
+            flags.set(EpollFlags::QUEUED);
             self.queue.push(id);
         }
     }
@@ -399,35 +404,35 @@ impl Connections {
             return;
         };
         if event.is_readable() {
-            flags.set(Flags::READABLE);
+            flags.set(EpollFlags::READABLE);
         }
         if event.is_read_closed() {
-            flags.set(Flags::READABLE | Flags::READ_ON);
+            flags.set(EpollFlags::READABLE | EpollFlags::READ_ON);
         }
         if event.is_error() {
-            flags.set(Flags::READABLE | Flags::READ_ON | Flags::ERROR);
+            flags.set(EpollFlags::READABLE | EpollFlags::READ_ON | EpollFlags::ERROR);
         }
         // Kept only for who waits for it: nobody takes it back when the room is used up.
-        if event.is_writable() && flags.has(Flags::BLOCKED | Flags::CONNECTING) {
-            flags.set(Flags::WRITABLE);
+        if event.is_writable() && flags.has(EpollFlags::BLOCKED | EpollFlags::CONNECTING) {
+            flags.set(EpollFlags::WRITABLE);
         }
-        if flags.has(Flags::READABLE | Flags::WRITABLE) {
+        if flags.has(EpollFlags::READABLE | EpollFlags::WRITABLE) {
             self.enqueue(id);
         }
     }
 
     /// Does one turn's work for all that are queued; says whether a socket was let go.
-    fn serve(&mut self, on_event: &mut impl FnMut(Event<'_, Socket>)) -> bool {
+    fn serve(&mut self, on_event: &mut impl FnMut(Event<'_, EpollSocket>)) -> bool {
         let mut freed = false;
         std::mem::swap(&mut self.queue, &mut self.turn);
         for i in 0..self.turn.len() {
             let id = self.turn[i];
-            self.table[id.index()].flags.clear(Flags::QUEUED);
+            self.table[id.index()].flags.clear(EpollFlags::QUEUED);
             match self.serve_one(id, on_event) {
-                Served::Idle => {}
-                Served::Again => self.enqueue(id),
-                Served::Broken(error) => {
-                    self.table[id.index()] = Entry::default();
+                ConnectionProgress::Idle => {}
+                ConnectionProgress::Again => self.enqueue(id),
+                ConnectionProgress::Broken(error) => {
+                    self.table[id.index()] = EpollEntry::default();
                     freed = true;
                     let error = Some(error);
                     on_event(Event::Closed { id, error });
@@ -438,76 +443,84 @@ impl Connections {
         freed
     }
 
-    fn serve_one(&mut self, id: ConnId, on_event: &mut impl FnMut(Event<'_, Socket>)) -> Served {
+    fn serve_one(
+        &mut self,
+        id: ConnId,
+        on_event: &mut impl FnMut(Event<'_, EpollSocket>),
+    ) -> ConnectionProgress {
         let entry = &mut self.table[id.index()];
-        if entry.flags.has(Flags::ENDING) {
+        if entry.flags.has(EpollFlags::ENDING) {
             let error = entry.error;
-            *entry = Entry::default();
+            *entry = EpollEntry::default();
             on_event(Event::Closed { id, error });
-            return Served::Idle;
+            return ConnectionProgress::Idle;
         }
         let Some(socket) = &entry.socket else {
-            return Served::Idle;
+            return ConnectionProgress::Idle;
         };
         let flags = &mut entry.flags;
-        let writable = flags.take(Flags::WRITABLE);
-        let nobody_reads = flags.has(Flags::PAUSED | Flags::EOF | Flags::CONNECTING);
-        if flags.take(Flags::ERROR)
+        let writable = flags.take(EpollFlags::WRITABLE);
+        let nobody_reads = flags.has(EpollFlags::PAUSED | EpollFlags::EOF | EpollFlags::CONNECTING);
+        if flags.take(EpollFlags::ERROR)
             && nobody_reads
             && let Some(error) = pending_error(socket)
         {
-            return Served::Broken(error);
+            return ConnectionProgress::Broken(error);
         }
-        if writable && flags.take(Flags::CONNECTING) {
+        if writable && flags.take(EpollFlags::CONNECTING) {
             on_event(Event::Connected { id });
         }
-        if writable && flags.take(Flags::BLOCKED) {
+        if writable && flags.take(EpollFlags::BLOCKED) {
             on_event(Event::Writable { id });
         }
         self.read(id, on_event)
     }
 
-    fn read(&mut self, id: ConnId, on_event: &mut impl FnMut(Event<'_, Socket>)) -> Served {
-        let Entry { socket, flags, .. } = &mut self.table[id.index()];
+    fn read(
+        &mut self,
+        id: ConnId,
+        on_event: &mut impl FnMut(Event<'_, EpollSocket>),
+    ) -> ConnectionProgress {
+        let EpollEntry { socket, flags, .. } = &mut self.table[id.index()];
         let Some(socket) = socket else {
-            return Served::Idle;
+            return ConnectionProgress::Idle;
         };
-        let waits = flags.has(Flags::PAUSED | Flags::EOF | Flags::CONNECTING);
-        if waits || !flags.has(Flags::READABLE) {
-            return Served::Idle;
+        let waits = flags.has(EpollFlags::PAUSED | EpollFlags::EOF | EpollFlags::CONNECTING);
+        if waits || !flags.has(EpollFlags::READABLE) {
+            return ConnectionProgress::Idle;
         }
         for _ in 0..self.reads_per_turn_max {
             match net::recv(&*socket, &mut *self.buffer, RecvFlags::empty()) {
                 Ok((_, 0)) => {
-                    flags.clear(Flags::READABLE);
-                    flags.set(Flags::EOF);
+                    flags.clear(EpollFlags::READABLE);
+                    flags.set(EpollFlags::EOF);
                     on_event(Event::Eof { id });
-                    return Served::Idle;
+                    return ConnectionProgress::Idle;
                 }
                 Ok((_, n)) => {
                     let bytes = &mut self.buffer[..n];
                     on_event(Event::Received { id, bytes });
                     let is_short = n < self.buffer.len();
-                    if is_short && !flags.has(Flags::READ_ON | Flags::UNIX) {
-                        flags.clear(Flags::READABLE);
-                        return Served::Idle;
+                    if is_short && !flags.has(EpollFlags::READ_ON | EpollFlags::UNIX) {
+                        flags.clear(EpollFlags::READABLE);
+                        return ConnectionProgress::Idle;
                     }
                 }
                 Err(Errno::AGAIN) => {
-                    flags.clear(Flags::READABLE | Flags::READ_ON);
-                    return Served::Idle;
+                    flags.clear(EpollFlags::READABLE | EpollFlags::READ_ON);
+                    return ConnectionProgress::Idle;
                 }
                 Err(Errno::INTR) => {}
-                Err(error) => return Served::Broken(io::Error::from(error).kind()),
+                Err(error) => return ConnectionProgress::Broken(io::Error::from(error).kind()),
             }
         }
-        Served::Again
+        ConnectionProgress::Again
     }
 
     /// The socket and the flags of a connection that has not ended.
-    fn live(&mut self, id: ConnId) -> Option<(&OwnedFd, &mut Flags)> {
+    fn live(&mut self, id: ConnId) -> Option<(&OwnedFd, &mut EpollFlags)> {
         match self.table.get_mut(id.index())? {
-            Entry {
+            EpollEntry {
                 socket: Some(socket),
                 generation,
                 flags,
@@ -517,7 +530,7 @@ impl Connections {
         }
     }
 
-    fn entry(&self, id: ConnId) -> Option<&Entry> {
+    fn entry(&self, id: ConnId) -> Option<&EpollEntry> {
         let entry = self.table.get(id.index())?;
         (entry.generation == id.generation).then_some(entry)
     }
@@ -609,7 +622,7 @@ mod tests {
         };
         let mut socket = None;
         while socket.is_none() {
-            let keep = |event: Event<'_, Socket>| {
+            let keep = |event: Event<'_, EpollSocket>| {
                 if let Event::Accepted { socket: s, .. } = event {
                     socket = Some(s);
                 }
@@ -619,7 +632,7 @@ mod tests {
         driver.open(id, socket.expect("accepted")).expect("open");
         let mut received = Vec::new();
         while received.len() < 5 {
-            let keep = |event: Event<'_, Socket>| {
+            let keep = |event: Event<'_, EpollSocket>| {
                 if let Event::Received { bytes, .. } = event {
                     received.extend_from_slice(bytes);
                 }
@@ -633,7 +646,7 @@ mod tests {
         peer.read_to_end(&mut answer).expect("read");
         assert_eq!(answer, b"hello");
         let mut closed = 0;
-        let count = |event: Event<'_, Socket>| {
+        let count = |event: Event<'_, EpollSocket>| {
             closed += i32::from(matches!(event, Event::Closed { error: None, .. }));
         };
         driver.poll(None, count).expect("poll");

@@ -24,19 +24,19 @@ use crate::base::{Address, ConnId, ListenerId, Part};
 use super::driver::{Close, Driver, Event, Peer, SendStatus, Tables, Wake};
 use super::sys::{self, ListenSocket};
 
-use acceptor::Acceptor;
+use acceptor::UringAcceptor;
 use connections::Connections;
-use entry::Flags;
-use memory::InFlight;
-use operation::{Completion, Kind, Token};
+use entry::UringFlags;
+use memory::OperationMemory;
+use operation::{Completion, OperationKind, Token};
 use rings::Rings;
-use socket::Taken;
-use wake::{Dropped, UringWaker};
+use socket::SocketToOpen;
+use wake::{DroppedSocket, UringWaker};
 
 pub use options::UringOptions;
 pub use probe::probe;
 pub use scarcity::Scarcity;
-pub use socket::Socket;
+pub use socket::UringSocket;
 
 mod acceptor;
 mod agenda;
@@ -67,11 +67,11 @@ pub struct UringDriver {
     /// Asking for a connection's peer needs them too, and does not have the driver for itself.
     rings: RefCell<Rings>,
     connections: Connections,
-    acceptors: Vec<Acceptor>,
+    acceptors: Vec<UringAcceptor>,
     waker: UringWaker,
     /// Whether the poll of the waker is in flight.
     waking: bool,
-    dropped: Receiver<Dropped>,
+    dropped: Receiver<DroppedSocket>,
     options: UringOptions,
 }
 
@@ -111,7 +111,9 @@ impl UringDriver {
             self.waking = true;
             let events = libc::POLLIN.cast_unsigned().into();
             let poll = opcode::PollAdd::new(Fd(self.waker.fd()), events).multi(true);
-            rings.at(0).push(Token::new(Kind::Wake, 0), poll.build());
+            rings
+                .at(0)
+                .push(Token::new(OperationKind::Wake, 0), poll.build());
         }
         for acceptor in &mut self.acceptors {
             acceptor.arm(rings);
@@ -123,23 +125,27 @@ impl UringDriver {
         if self.connections.has_queued() || self.rings.borrow().is_busy() {
             return Some(Duration::ZERO);
         }
-        let looks = self.acceptors.iter().filter_map(Acceptor::next_look);
+        let looks = self.acceptors.iter().filter_map(UringAcceptor::next_look);
         let looks = looks.chain(self.connections.next_look());
         looks.chain(timeout).min()
     }
 
-    fn handle(&mut self, completion: Completion, on_event: &mut impl FnMut(Event<'_, Socket>)) {
+    fn handle(
+        &mut self,
+        completion: Completion,
+        on_event: &mut impl FnMut(Event<'_, UringSocket>),
+    ) {
         let rings = self.rings.get_mut();
         let freed = match completion.token.kind {
-            Kind::Ignored | Kind::Call => false,
-            Kind::Wake => {
+            OperationKind::Ignored | OperationKind::Call => false,
+            OperationKind::Wake => {
                 self.waking &= completion.has_more();
                 if self.waker.handle_woken() {
                     on_event(Event::Woken);
                 }
                 false
             }
-            Kind::AcceptDirect | Kind::AcceptPlain => {
+            OperationKind::AcceptDirect | OperationKind::AcceptPlain => {
                 let acceptor = self.acceptors.get_mut(completion.token.index as usize);
                 if let Some(acceptor) = acceptor {
                     acceptor.handle(rings, completion, &self.waker);
@@ -166,10 +172,12 @@ impl UringDriver {
     }
 
     fn handle_freed(&mut self) {
-        self.acceptors.iter_mut().for_each(Acceptor::handle_freed);
+        self.acceptors
+            .iter_mut()
+            .for_each(UringAcceptor::handle_freed);
     }
 
-    fn hand_out_accepted(&mut self, on_event: &mut impl FnMut(Event<'_, Socket>)) {
+    fn hand_out_accepted(&mut self, on_event: &mut impl FnMut(Event<'_, UringSocket>)) {
         for (index, acceptor) in (0..).zip(&mut self.acceptors) {
             let listener = ListenerId(index);
             for _ in 0..self.options.accepts_per_turn_max {
@@ -185,12 +193,12 @@ impl UringDriver {
     fn begin(&mut self, id: ConnId, target: &Address, from: Option<IpAddr>) -> io::Result<()> {
         let rings = self.rings.get_mut();
         let socket = sys::unconnected(target, from)?;
-        let address = InFlight::address(target)?;
+        let address = OperationMemory::address(target)?;
         let ring = rings.with_place()?;
         let place = (ring, rings.at(ring).install(&socket)?);
         let flags = match target {
             Address::Inet(_) => 0,
-            Address::Unix(_) => Flags::UNIX,
+            Address::Unix(_) => UringFlags::UNIX,
         };
         self.connections.join(rings, id, place, flags, address);
         Ok(())
@@ -198,14 +206,14 @@ impl UringDriver {
 }
 
 impl Driver for UringDriver {
-    type Socket = Socket;
+    type Socket = UringSocket;
     type Listener = ListenSocket;
     type Target = Address;
 
     fn listen(&mut self, listener: ListenSocket) -> io::Result<ListenerId> {
         let index = u16::try_from(self.acceptors.len())
             .map_err(|_| io::Error::other("a driver has at most 65,536 listeners"))?;
-        self.acceptors.push(Acceptor::new(listener, index)?);
+        self.acceptors.push(UringAcceptor::new(listener, index)?);
         Ok(ListenerId(index))
     }
 
@@ -218,15 +226,15 @@ impl Driver for UringDriver {
         rings.submit();
     }
 
-    fn open(&mut self, id: ConnId, socket: Socket) -> io::Result<()> {
+    fn open(&mut self, id: ConnId, socket: UringSocket) -> io::Result<()> {
         let rings = self.rings.get_mut();
         let (place, flags) = match socket.take(&self.waker) {
             None => return Err(io::Error::other("this socket is in another driver's table")),
-            Some(Taken::Direct(ring, file)) => ((ring, file), 0),
-            Some(Taken::Plain { fd, is_unix }) => {
+            Some(SocketToOpen::Direct(ring, file)) => ((ring, file), 0),
+            Some(SocketToOpen::Plain { fd, is_unix }) => {
                 let ring = rings.with_place()?;
                 let file = rings.at(ring).install(&fd)?;
-                ((ring, file), if is_unix { Flags::UNIX } else { 0 })
+                ((ring, file), if is_unix { UringFlags::UNIX } else { 0 })
             }
         };
         self.connections.open(rings, id, place, flags);
@@ -267,12 +275,12 @@ impl Driver for UringDriver {
         };
         let mut rings = self.rings.borrow_mut();
         let ring = rings.at(entry.ring);
-        let rest = if entry.flags.has(Flags::TAKEN) {
+        let rest = if entry.flags.has(UringFlags::TAKEN) {
             ring.memory_bytes(entry.memory)
         } else {
             0
         };
-        let kernels = if entry.flags.has(Flags::UNIX) {
+        let kernels = if entry.flags.has(UringFlags::UNIX) {
             ring.export(entry.file).map_or(0, sys::unacknowledged)
         } else {
             let ask = opcode::UringCmd16::new(Fixed(entry.file), ASK_UNSENT).build();
@@ -287,7 +295,7 @@ impl Driver for UringDriver {
 
     fn peer(&self, id: ConnId) -> Option<Peer> {
         let entry = self.connections.entry(id)?;
-        if entry.flags.has(Flags::UNIX) {
+        if entry.flags.has(UringFlags::UNIX) {
             return Some(Peer::Unix);
         }
         let mut rings = self.rings.borrow_mut();
@@ -307,7 +315,7 @@ impl Driver for UringDriver {
     fn poll(
         &mut self,
         timeout: Option<Duration>,
-        mut on_event: impl FnMut(Event<'_, Socket>),
+        mut on_event: impl FnMut(Event<'_, UringSocket>),
     ) -> io::Result<()> {
         self.arm();
         // Those that were found since the last wait: nothing else would end the next one for them.
@@ -323,7 +331,7 @@ impl Driver for UringDriver {
                 let Some(completion) = self.rings.get_mut().at(ring).next() else {
                     break;
                 };
-                if completion.token.kind == Kind::Discard {
+                if completion.token.kind == OperationKind::Discard {
                     self.rings.get_mut().at(ring).places.free();
                     self.handle_freed();
                 } else {

@@ -111,7 +111,7 @@ pub enum Answer {
         recovery: Recovery,
     },
     /// To several `Deliver`s of one turn.
-    Delivered(Vec<Delivered>),
+    Delivered(Vec<DeliveryResult>),
     /// To `Adopt`.
     Adopted,
 }
@@ -133,7 +133,7 @@ impl Answer {
 
 /// What one shard did with a publication.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Delivered {
+pub struct DeliveryResult {
     /// The home's name for this count.
     pub delivery: u32,
     /// Into how many outboxes it was put.

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
 pub use doorbell::Doorbell;
-pub use message::{Answer, Control, Delivered, Letter, Message, Origin, Request};
+pub use message::{Answer, Control, DeliveryResult, Letter, Message, Origin, Request};
 pub use node::{NodeState, Permit};
 
 use crate::base::ShardId;

@@ -32,12 +32,12 @@ impl Format {
 }
 
 /// The encoder, with the forms that repeat.
-pub(super) struct Out<'a> {
+pub(super) struct ScrapeEncoder<'a> {
     pub(super) encoder: DescriptorEncoder<'a>,
     pub(super) format: Format,
 }
 
-impl Out<'_> {
+impl ScrapeEncoder<'_> {
     pub(super) fn metric<'s>(
         &'s mut self,
         name: &'s str,

@@ -12,7 +12,7 @@ use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet, text};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
-use super::format::{Format, Out};
+use super::format::{Format, ScrapeEncoder};
 use super::histogram::Histogram;
 use super::names;
 use super::process::Process;
@@ -214,7 +214,7 @@ struct Scrape {
 
 impl Collector for Scrape {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let mut out = Out {
+        let mut out = ScrapeEncoder {
             encoder,
             format: self.format,
         };
@@ -228,7 +228,7 @@ impl Collector for Scrape {
 }
 
 impl Scrape {
-    fn encode_node(&self, out: &mut Out<'_>) -> fmt::Result {
+    fn encode_node(&self, out: &mut ScrapeEncoder<'_>) -> fmt::Result {
         let build = [("version", self.node.version), ("driver", self.node.driver)];
         out.metric(
             names::BUILD_INFO,
@@ -258,7 +258,7 @@ impl Scrape {
         .encode_gauge(&self.node.started.as_secs_f64())
     }
 
-    fn encode_process(&self, out: &mut Out<'_>) -> fmt::Result {
+    fn encode_process(&self, out: &mut ScrapeEncoder<'_>) -> fmt::Result {
         let Process {
             resident_bytes,
             open_fds,
@@ -290,7 +290,7 @@ impl Scrape {
         )
     }
 
-    fn encode_sums(&self, out: &mut Out<'_>) -> fmt::Result {
+    fn encode_sums(&self, out: &mut ScrapeEncoder<'_>) -> fmt::Result {
         for CounterRow(name, help, read) in COUNTERS {
             let sum = self.sum(*read);
             out.counter(name, help, |counter| counter.value(&sum))?;
@@ -307,7 +307,7 @@ impl Scrape {
         Ok(())
     }
 
-    fn encode_reasons(&self, out: &mut Out<'_>) -> fmt::Result {
+    fn encode_reasons(&self, out: &mut ScrapeEncoder<'_>) -> fmt::Result {
         self.encode_family(out, names::HTTP_REQUESTS, "HTTP answers.", |s| {
             &s.http_requests
         })?;
@@ -329,7 +329,7 @@ impl Scrape {
 
     fn encode_family<L: Label>(
         &self,
-        out: &mut Out<'_>,
+        out: &mut ScrapeEncoder<'_>,
         name: &str,
         help: &str,
         read: fn(&ShardMetrics) -> &Family<L>,
@@ -342,7 +342,7 @@ impl Scrape {
         })
     }
 
-    fn encode_histograms(&self, out: &mut Out<'_>) -> fmt::Result {
+    fn encode_histograms(&self, out: &mut ScrapeEncoder<'_>) -> fmt::Result {
         for HistogramRow(name, help, scale, read) in HISTOGRAMS {
             let (buckets, sum) = self.summed(*read, *scale);
             let count = buckets.iter().map(|(_, count)| count).sum();
@@ -352,7 +352,7 @@ impl Scrape {
         Ok(())
     }
 
-    fn encode_shards(&self, out: &mut Out<'_>) -> fmt::Result {
+    fn encode_shards(&self, out: &mut ScrapeEncoder<'_>) -> fmt::Result {
         let gauges: [GaugeRow; 3] = [
             GaugeRow(names::SHARD_CONNECTIONS, "Connections of a shard.", |s| {
                 s.connections.get()
@@ -393,7 +393,7 @@ impl Scrape {
         self.encode_shards_busy(out)
     }
 
-    fn encode_shards_busy(&self, out: &mut Out<'_>) -> fmt::Result {
+    fn encode_shards_busy(&self, out: &mut ScrapeEncoder<'_>) -> fmt::Result {
         let help = "Time that a shard's event loop was not asleep.";
         out.counter(names::SHARD_BUSY_SECONDS, help, |counter| {
             let busy = |s: &ShardMetrics| Duration::from_nanos(s.busy_nanos.get()).as_secs_f64();

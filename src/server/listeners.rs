@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use super::error::ServeError;
 use crate::base::{Address, clock};
-use crate::config::{Bound, ListenAddress, Plan};
+use crate::config::{BoundListener, ListenAddress, Plan};
 use crate::http::Door;
 use crate::io::sys::{self, ListenOptions, ListenSocket};
 
 /// What listens, before the shards take it.
 pub(super) struct Listeners {
-    bound: Vec<Bound>,
+    bound: Vec<BoundListener>,
     /// Each shard's sockets, in the order of `bound`.
     sockets: Vec<Vec<ListenSocket>>,
 }
@@ -45,7 +45,7 @@ impl Listeners {
     }
 
     /// Where the node listens, with the real ports.
-    pub(super) fn bound(&self) -> &[Bound] {
+    pub(super) fn bound(&self) -> &[BoundListener] {
         &self.bound
     }
 
@@ -59,12 +59,17 @@ impl Listeners {
         self.sockets
     }
 
-    fn add(&mut self, socket: ListenSocket, proxy: bool, admin: bool) -> Result<(), Failed> {
+    fn add(
+        &mut self,
+        socket: ListenSocket,
+        proxy: bool,
+        admin: bool,
+    ) -> Result<(), ListenerFailure> {
         let address = socket.address().clone();
         let sockets = socket.for_shards(self.sockets.len());
         let sockets = sockets.map_err(|error| (address.clone(), error))?;
         let listen = ListenAddress::on(address, proxy);
-        self.bound.push(Bound { listen, admin });
+        self.bound.push(BoundListener { listen, admin });
         for (shard, socket) in self.sockets.iter_mut().zip(sockets) {
             shard.push(socket);
         }
@@ -73,10 +78,10 @@ impl Listeners {
 }
 
 /// Where it failed, and how.
-type Failed = (Address, io::Error);
+type ListenerFailure = (Address, io::Error);
 
 /// Every address of one `--listen`, all on one port also where the system chooses it.
-fn bind_all(plan: &Plan, listen: &ListenAddress) -> Result<Vec<ListenSocket>, Failed> {
+fn bind_all(plan: &Plan, listen: &ListenAddress) -> Result<Vec<ListenSocket>, ListenerFailure> {
     let is_chosen = matches!(&listen.address, Address::Inet(first) if first.port() == 0);
     for _ in 1..PORT_TRIES {
         match bind_once(plan, listen) {
@@ -89,7 +94,7 @@ fn bind_all(plan: &Plan, listen: &ListenAddress) -> Result<Vec<ListenSocket>, Fa
 
 /// Of a name's addresses those that this host does not have are passed over, unless it has none:
 /// where IPv6 is switched off, `localhost` may have its IPv6 address all the same.
-fn bind_once(plan: &Plan, listen: &ListenAddress) -> Result<Vec<ListenSocket>, Failed> {
+fn bind_once(plan: &Plan, listen: &ListenAddress) -> Result<Vec<ListenSocket>, ListenerFailure> {
     let (mut sockets, mut absent) = (Vec::new(), None);
     for address in listen.addresses() {
         let address = on_the_port_of(sockets.first(), address);
@@ -160,8 +165,8 @@ fn is_beside_ipv4(plan: &Plan, address: &Address) -> bool {
     is_any && listeners.flat_map(ListenAddress::addresses).any(is_ipv4)
 }
 
-fn door(bound: &Bound) -> Door {
-    let Bound { listen, admin } = bound;
+fn door(bound: &BoundListener) -> Door {
+    let BoundListener { listen, admin } = bound;
     Door {
         admin: *admin,
         // Behind a Unix socket is a proxy of this host, and behind that anybody.
@@ -175,7 +180,7 @@ fn is_loopback(address: &Address) -> bool {
     matches!(address, Address::Inet(_)) && address.is_local()
 }
 
-fn cannot_listen((address, error): &Failed) -> ServeError {
+fn cannot_listen((address, error): &ListenerFailure) -> ServeError {
     let hint = sys::obstacle(address, error);
     let hint = hint.unwrap_or_else(|| "see --listen".into());
     ServeError::Start(format!("cannot listen on {address}: {error}; {hint}"))

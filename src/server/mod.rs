@@ -4,7 +4,7 @@
 //! they end; what a drain does to a connection is the shard's.
 
 mod error;
-mod happening;
+mod event;
 mod listeners;
 mod manager;
 mod signals;
@@ -20,13 +20,13 @@ pub use error::ServeError;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 
-use self::happening::Happening;
+use self::event::NodeEvent;
 use self::listeners::Listeners;
 use self::manager::Watchdog;
 use self::terminal::Terminal;
-use self::threads::{Common, Threads};
+use self::threads::{ThreadParts, Threads};
 use crate::base::{HashKey, Time, clock};
-use crate::config::{Bound, Plan};
+use crate::config::{BoundListener, Plan};
 use crate::http::{AllowedOrigin, AllowedOriginError, Policy};
 use crate::mesh::{Control, NodeState};
 use crate::metrics::{self, CloseReason, NodeMetrics, ShardMetrics};
@@ -56,7 +56,7 @@ const DRAIN_SLACK: Duration = Duration::from_secs(1);
 ///
 /// # Errors
 /// When it cannot start, or fails while it runs.
-pub fn serve(plan: Plan, announce: impl FnOnce(&[Bound])) -> Result<(), ServeError> {
+pub fn serve(plan: Plan, announce: impl FnOnce(&[BoundListener])) -> Result<(), ServeError> {
     crate::io::sys::raise_descriptor_limit();
     let (tell, hear) = unbounded();
     signals::watch(tell.clone()).map_err(|e| start("cannot watch for signals", &e))?;
@@ -79,7 +79,7 @@ struct Node {
 }
 
 impl Node {
-    fn start(plan: Plan, tell: Sender<Happening>) -> Result<Self, ServeError> {
+    fn start(plan: Plan, tell: Sender<NodeEvent>) -> Result<Self, ServeError> {
         let shards = plan.shards.value;
         let listeners = Listeners::bind(&plan, shards)?;
         let limits = &plan.limits;
@@ -90,7 +90,7 @@ impl Node {
         );
         let metrics: Vec<Arc<ShardMetrics>> =
             (0..shards).map(|_| Arc::new(ShardMetrics::new())).collect();
-        let common = Common {
+        let common = ThreadParts {
             settings: Arc::new(settings(&plan, &listeners, &metrics)?),
             node: state,
             metrics,
@@ -108,20 +108,20 @@ impl Node {
         })
     }
 
-    fn run(&mut self, hear: &Receiver<Happening>) -> Result<(), ServeError> {
+    fn run(&mut self, hear: &Receiver<NodeEvent>) -> Result<(), ServeError> {
         loop {
             match self.next(hear, Duration::MAX) {
-                Some(Happening::Asked) => return self.drain(hear),
-                Some(Happening::HungUp) if self.terminal.is_gone() => {
+                Some(NodeEvent::Asked) => return self.drain(hear),
+                Some(NodeEvent::HungUp) if self.terminal.is_gone() => {
                     tracing::info!("the terminal that this node was started from is gone");
                     return self.drain(hear);
                 }
-                Some(Happening::HungUp) => {
-                    Happening::HungUp.note();
+                Some(NodeEvent::HungUp) => {
+                    NodeEvent::HungUp.note();
                     manager::reloaded();
                 }
-                Some(Happening::Ended(Err(error))) => return Err(self.give_up(error)),
-                Some(Happening::Ended(Ok(()))) => {
+                Some(NodeEvent::Ended(Err(error))) => return Err(self.give_up(error)),
+                Some(NodeEvent::Ended(Ok(()))) => {
                     return Err(self.give_up("an event loop ended by itself".to_owned()));
                 }
                 Some(other) => other.note(),
@@ -131,7 +131,7 @@ impl Node {
     }
 
     /// Asks the shards to close everything, and waits until they have.
-    fn drain(&mut self, hear: &Receiver<Happening>) -> Result<(), ServeError> {
+    fn drain(&mut self, hear: &Receiver<NodeEvent>) -> Result<(), ServeError> {
         let (grace, window) = (self.plan.drain_grace, self.plan.drain);
         let longest = grace + window + self.plan.limits.close_linger + DRAIN_SLACK;
         manager::stopping(longest);
@@ -146,13 +146,13 @@ impl Node {
         let begun = clock::now();
         while !self.is_drained(begun + grace, begun + longest) {
             match self.next(hear, DRAIN_LOOK) {
-                Some(Happening::Asked) if clock::now() < begun + SAME_REQUEST => {}
-                Some(Happening::Asked) => {
+                Some(NodeEvent::Asked) if clock::now() < begun + SAME_REQUEST => {}
+                Some(NodeEvent::Asked) => {
                     let message = "a second signal cut the drain short";
                     return Err(self.give_up(message.to_owned()));
                 }
-                Some(Happening::Ended(Err(error))) => return Err(self.give_up(error)),
-                Some(Happening::Ended(Ok(()))) => break,
+                Some(NodeEvent::Ended(Err(error))) => return Err(self.give_up(error)),
+                Some(NodeEvent::Ended(Ok(()))) => break,
                 Some(other) => other.note(),
                 None => {}
             }
@@ -163,17 +163,17 @@ impl Node {
     }
 
     /// What happens next, if anything does within `longest`; the watchdog looks meanwhile.
-    fn next(&mut self, hear: &Receiver<Happening>, longest: Duration) -> Option<Happening> {
+    fn next(&mut self, hear: &Receiver<NodeEvent>, longest: Duration) -> Option<NodeEvent> {
         let mut wait = longest;
         if let Some(watchdog) = &mut self.watchdog {
             watchdog.look(&self.metrics, |control| self.threads.tell(control));
             wait = wait.min(watchdog.due_in());
         }
         match hear.recv_timeout(wait) {
-            Ok(happening) => Some(happening),
+            Ok(event) => Some(event),
             Err(RecvTimeoutError::Timeout) => None,
             // The threads hold its other end, and say before they end.
-            Err(RecvTimeoutError::Disconnected) => Some(Happening::Ended(Ok(()))),
+            Err(RecvTimeoutError::Disconnected) => Some(NodeEvent::Ended(Ok(()))),
         }
     }
 

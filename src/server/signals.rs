@@ -11,14 +11,14 @@ use crossbeam_channel::Sender;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGXFSZ};
 use signal_hook::iterator::Signals;
 
-use super::happening::Happening;
+use super::event::NodeEvent;
 
 /// Reports every signal.
-pub(super) fn watch(tell: Sender<Happening>) -> io::Result<()> {
+pub(super) fn watch(tell: Sender<NodeEvent>) -> io::Result<()> {
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGXFSZ])?;
     let forward = move || {
         for signal in signals.forever() {
-            let told = happening(signal).map_or(Ok(()), |happening| tell.send(happening));
+            let told = event(signal).map_or(Ok(()), |event| tell.send(event));
             if told.is_err() {
                 return;
             }
@@ -30,12 +30,12 @@ pub(super) fn watch(tell: Sender<Happening>) -> io::Result<()> {
     Ok(())
 }
 
-fn happening(signal: i32) -> Option<Happening> {
+fn event(signal: i32) -> Option<NodeEvent> {
     match signal {
-        SIGTERM | SIGINT | SIGQUIT => Some(Happening::Asked),
-        SIGHUP => Some(Happening::HungUp),
-        SIGUSR1 => Some(Happening::Ignored("SIGUSR1")),
-        SIGUSR2 => Some(Happening::Ignored("SIGUSR2")),
+        SIGTERM | SIGINT | SIGQUIT => Some(NodeEvent::Asked),
+        SIGHUP => Some(NodeEvent::HungUp),
+        SIGUSR1 => Some(NodeEvent::Ignored("SIGUSR1")),
+        SIGUSR2 => Some(NodeEvent::Ignored("SIGUSR2")),
         // A log file is as long as it may be: a line about that would be one line more.
         _ => None,
     }
@@ -48,12 +48,12 @@ mod tests {
     #[test]
     fn each_signal_that_would_end_a_process_has_its_meaning() {
         for signal in [SIGTERM, SIGINT, SIGQUIT] {
-            assert!(matches!(happening(signal), Some(Happening::Asked)));
+            assert!(matches!(event(signal), Some(NodeEvent::Asked)));
         }
-        assert!(matches!(happening(SIGHUP), Some(Happening::HungUp)));
+        assert!(matches!(event(SIGHUP), Some(NodeEvent::HungUp)));
         for signal in [SIGUSR1, SIGUSR2] {
-            assert!(matches!(happening(signal), Some(Happening::Ignored(_))));
+            assert!(matches!(event(signal), Some(NodeEvent::Ignored(_))));
         }
-        assert!(happening(SIGXFSZ).is_none());
+        assert!(event(SIGXFSZ).is_none());
     }
 }

@@ -8,10 +8,10 @@ use std::thread::{self, JoinHandle};
 use core_affinity::CoreId;
 use crossbeam_channel::Sender;
 
-use super::happening::Happening;
+use super::event::NodeEvent;
 use super::listeners::Listeners;
 use crate::base::clock;
-use crate::config::{Bound, DriverKind, Limits, Plan};
+use crate::config::{BoundListener, DriverKind, Limits, Plan};
 use crate::io::{Driver, EpollDriver, EpollOptions, ListenSocket, UringDriver, UringOptions};
 use crate::mesh::{Control, Joint, Mesh, NodeState};
 use crate::metrics::ShardMetrics;
@@ -23,24 +23,28 @@ const UNWANTED_MAX: usize = 64;
 
 /// The running shards.
 pub(super) struct Threads {
-    bound: Vec<Bound>,
+    bound: Vec<BoundListener>,
     tell: Box<dyn Fn(Control)>,
     handles: Vec<JoinHandle<()>>,
 }
 
 /// What all shards are started with.
-pub(super) struct Common {
+pub(super) struct ThreadParts {
     pub(super) settings: Arc<Settings>,
     pub(super) node: Arc<NodeState>,
     /// Each shard's.
     pub(super) metrics: Vec<Arc<ShardMetrics>>,
     /// Where the end of one is told.
-    pub(super) tell: Sender<Happening>,
+    pub(super) tell: Sender<NodeEvent>,
 }
 
 impl Threads {
     /// Starts a thread for each shard.
-    pub(super) fn start(plan: &Plan, listeners: Listeners, common: &Common) -> io::Result<Self> {
+    pub(super) fn start(
+        plan: &Plan,
+        listeners: Listeners,
+        common: &ThreadParts,
+    ) -> io::Result<Self> {
         let bound = listeners.bound().to_vec();
         let sockets = listeners.into_sockets();
         match plan.driver.value {
@@ -57,7 +61,7 @@ impl Threads {
         }
     }
 
-    fn on<D>(drivers: Vec<D>, bound: Vec<Bound>, common: &Common) -> io::Result<Self>
+    fn on<D>(drivers: Vec<D>, bound: Vec<BoundListener>, common: &ThreadParts) -> io::Result<Self>
     where
         D: Driver + Send + 'static,
     {
@@ -95,7 +99,7 @@ impl Threads {
     }
 
     /// Where the node listens.
-    pub(super) fn bound(&self) -> &[Bound] {
+    pub(super) fn bound(&self) -> &[BoundListener] {
         &self.bound
     }
 
@@ -155,7 +159,7 @@ fn pin(core: Option<CoreId>) {
 /// A thread for a shard, whose end is told, also when it panics.
 fn spawn(
     number: usize,
-    tell: Sender<Happening>,
+    tell: Sender<NodeEvent>,
     run: impl FnOnce() -> io::Result<()> + Send + 'static,
 ) -> io::Result<JoinHandle<()>> {
     let thread = thread::Builder::new().name(format!("shard-{number}"));
@@ -166,6 +170,6 @@ fn spawn(
             Err(_) => Err("an event loop panicked".to_owned()),
         };
         // The main thread may have gone already.
-        let _ = tell.send(Happening::Ended(result));
+        let _ = tell.send(NodeEvent::Ended(result));
     })
 }

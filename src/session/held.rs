@@ -26,7 +26,7 @@ pub(super) struct HeldSession {
 }
 
 /// An answer, and what it has to look like.
-pub(super) type Answer = (Exchange, Recovery);
+pub(super) type HeldAnswer = (Exchange, Recovery);
 
 impl HeldSession {
     pub(super) fn begin(
@@ -61,7 +61,7 @@ impl HeldSession {
         &mut self,
         publications: &[Arc<PreparedMessage>],
         out: &mut Outputs,
-    ) -> Option<Answer> {
+    ) -> Option<HeldAnswer> {
         let last = publications.last()?;
         let recovery = Recovery {
             position: last.position(),
@@ -71,7 +71,7 @@ impl HeldSession {
         self.answer(recovery, out)
     }
 
-    pub(super) fn handle_timeout(&mut self, cx: &Context, out: &mut Outputs) -> Option<Answer> {
+    pub(super) fn handle_timeout(&mut self, cx: &Context, out: &mut Outputs) -> Option<HeldAnswer> {
         if cx.now < self.until {
             return None;
         }
@@ -79,7 +79,7 @@ impl HeldSession {
     }
 
     /// The node goes away: what there is to say is said now.
-    pub(super) fn handle_drain(&mut self, out: &mut Outputs) -> Option<Answer> {
+    pub(super) fn handle_drain(&mut self, out: &mut Outputs) -> Option<HeldAnswer> {
         self.answer_nothing(out)
     }
 
@@ -103,7 +103,7 @@ impl HeldSession {
         self.until == Time::NEVER
     }
 
-    fn answer_nothing(&mut self, out: &mut Outputs) -> Option<Answer> {
+    fn answer_nothing(&mut self, out: &mut Outputs) -> Option<HeldAnswer> {
         let recovery = Recovery {
             position: self.position,
             recovered: true,
@@ -112,7 +112,7 @@ impl HeldSession {
         self.answer(recovery, out)
     }
 
-    fn answer(&mut self, recovery: Recovery, out: &mut Outputs) -> Option<Answer> {
+    fn answer(&mut self, recovery: Recovery, out: &mut Outputs) -> Option<HeldAnswer> {
         if self.is_over() {
             return None;
         }

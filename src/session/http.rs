@@ -3,14 +3,14 @@
 
 use super::answers;
 use super::exchange::Exchange;
-use super::incoming::{Body, Incoming};
+use super::incoming::{BodyUse, Incoming};
 use super::socket::Switch;
 use super::stream;
-use super::subscription::{Becomes, Subscription};
+use super::subscription::{Subscription, SubscriptionGoal};
 use super::{Action, Context, Joins, Manner, Outputs, Question, Reply};
 use crate::base::{After, Tag, Time, TopicName};
 use crate::config::Limits;
-use crate::http::{self, Reading, Route, Routed};
+use crate::http::{self, Reading, Route, RoutedRequest};
 use crate::hub::{PublishOutcome, Recovery};
 use crate::metrics::CloseReason;
 use crate::wire::http::{
@@ -22,7 +22,7 @@ use crate::wire::prepared::Draft;
 #[derive(Debug)]
 pub(super) struct HttpSession {
     head: HeadParser,
-    stage: Stage,
+    stage: RequestStage,
     deadline: Time,
     /// Of the last wish.
     tag: Tag,
@@ -33,7 +33,7 @@ pub(super) struct HttpSession {
 }
 
 #[derive(Debug)]
-enum Stage {
+enum RequestStage {
     /// Between requests, or inside a head.
     Head,
     /// A request's body is coming.
@@ -50,7 +50,7 @@ impl HttpSession {
     pub(super) fn new(cx: &Context) -> Self {
         Self {
             head: HeadParser::new(),
-            stage: Stage::Head,
+            stage: RequestStage::Head,
             deadline: cx.now + cx.limits().handshake_timeout,
             tag: Tag::default(),
             last: false,
@@ -86,9 +86,11 @@ impl HttpSession {
         out: &mut Outputs,
     ) -> (usize, Option<Switch>) {
         match &mut self.stage {
-            Stage::Head => self.read_head(cx, bytes, out),
-            Stage::Body(..) => self.read_body(cx, bytes, out),
-            Stage::Waiting(_) | Stage::Subscribing(_) | Stage::Over => (bytes.len(), None),
+            RequestStage::Head => self.read_head(cx, bytes, out),
+            RequestStage::Body(..) => self.read_body(cx, bytes, out),
+            RequestStage::Waiting(_) | RequestStage::Subscribing(_) | RequestStage::Over => {
+                (bytes.len(), None)
+            }
         }
     }
 
@@ -112,8 +114,8 @@ impl HttpSession {
 
     /// The subscription that is under way, if it is still waited for.
     fn take_subscription(&mut self, tag: Tag) -> Option<Subscription> {
-        match std::mem::replace(&mut self.stage, Stage::Over) {
-            Stage::Subscribing(subscription) => {
+        match std::mem::replace(&mut self.stage, RequestStage::Over) {
+            RequestStage::Subscribing(subscription) => {
                 debug_assert_eq!(tag, self.tag, "the only wish");
                 Some(*subscription)
             }
@@ -180,8 +182,8 @@ impl HttpSession {
 
     /// The request whose answer is on its way.
     fn take_waiting(&mut self) -> Option<Exchange> {
-        match std::mem::replace(&mut self.stage, Stage::Over) {
-            Stage::Waiting(exchange) => Some(exchange),
+        match std::mem::replace(&mut self.stage, RequestStage::Over) {
+            RequestStage::Waiting(exchange) => Some(exchange),
             other => {
                 debug_assert!(false, "an answer that nobody waits for");
                 self.stage = other;
@@ -195,13 +197,15 @@ impl HttpSession {
             return;
         }
         match &self.stage {
-            Stage::Head if self.head.is_empty() => {
+            RequestStage::Head if self.head.is_empty() => {
                 self.over(CloseReason::Timeout, out);
             }
-            Stage::Head => self.fail(cx, &too_slow("the request's head"), out),
-            Stage::Body(..) => self.fail(cx, &too_slow("the request's body"), out),
+            RequestStage::Head => self.fail(cx, &too_slow("the request's head"), out),
+            RequestStage::Body(..) => self.fail(cx, &too_slow("the request's body"), out),
             // The node answers in a bounded time of its own.
-            Stage::Waiting(_) | Stage::Subscribing(_) | Stage::Over => self.deadline = Time::NEVER,
+            RequestStage::Waiting(_) | RequestStage::Subscribing(_) | RequestStage::Over => {
+                self.deadline = Time::NEVER
+            }
         }
     }
 
@@ -210,29 +214,31 @@ impl HttpSession {
         self.ended = true;
         self.last = true;
         match &self.stage {
-            Stage::Head | Stage::Body(..) => self.over(CloseReason::Eof, out),
-            Stage::Waiting(_) => {}
-            Stage::Subscribing(_) => self.over(CloseReason::Eof, out),
-            Stage::Over => {}
+            RequestStage::Head | RequestStage::Body(..) => self.over(CloseReason::Eof, out),
+            RequestStage::Waiting(_) => {}
+            RequestStage::Subscribing(_) => self.over(CloseReason::Eof, out),
+            RequestStage::Over => {}
         }
     }
 
     /// Between requests there is nothing to finish; inside one the answer is the last.
     pub(super) fn handle_drain(&mut self, out: &mut Outputs) {
         self.last = true;
-        if matches!(self.stage, Stage::Head) && self.head.is_empty() {
+        if matches!(self.stage, RequestStage::Head) && self.head.is_empty() {
             self.over(CloseReason::Draining, out);
         }
     }
 
     pub(super) fn takes_bytes(&self) -> bool {
-        matches!(self.stage, Stage::Head | Stage::Body(..))
+        matches!(self.stage, RequestStage::Head | RequestStage::Body(..))
     }
 
     pub(super) fn deadline(&self) -> Time {
         match self.stage {
-            Stage::Head | Stage::Body(..) => self.deadline,
-            Stage::Waiting(_) | Stage::Subscribing(_) | Stage::Over => Time::NEVER,
+            RequestStage::Head | RequestStage::Body(..) => self.deadline,
+            RequestStage::Waiting(_) | RequestStage::Subscribing(_) | RequestStage::Over => {
+                Time::NEVER
+            }
         }
     }
 
@@ -279,10 +285,10 @@ impl HttpSession {
             asked,
         };
         match incoming.body(cx, framing) {
-            Body::Absent => return self.carry_out(cx, incoming, Vec::new(), out),
-            Body::Unread => return self.carry_out_last(cx, incoming, out),
-            Body::Coming(reader) => self.await_body(cx, incoming, reader),
-            Body::Awaited(reader) => {
+            BodyUse::Absent => return self.carry_out(cx, incoming, Vec::new(), out),
+            BodyUse::Unread => return self.carry_out_last(cx, incoming, out),
+            BodyUse::Coming(reader) => self.await_body(cx, incoming, reader),
+            BodyUse::Awaited(reader) => {
                 out.bytes.extend_from_slice(CONTINUE);
                 self.await_body(cx, incoming, reader);
             }
@@ -292,7 +298,7 @@ impl HttpSession {
 
     fn await_body(&mut self, cx: &Context, incoming: Incoming, reader: BodyReader) {
         self.deadline = cx.now + cx.limits().body_timeout;
-        self.stage = Stage::Body(Box::new(incoming), Box::new(reader));
+        self.stage = RequestStage::Body(Box::new(incoming), Box::new(reader));
     }
 
     /// Carries out a request that is whole, or says why not.
@@ -342,7 +348,7 @@ impl HttpSession {
             Route::Publish { topic } => self.publish(cx, head, topic, exchange, body, out),
             Route::WebSocket(reading, upgrade) => {
                 let switch = Switch::new(cx, head, upgrade);
-                let becomes = Becomes::WebSocket(switch, reading.form);
+                let becomes = SubscriptionGoal::WebSocket(switch, reading.form);
                 self.read_on(reading, exchange, becomes, out);
             }
             Route::Stream(reading) if exchange.head_only => {
@@ -350,7 +356,7 @@ impl HttpSession {
                 self.respond(cx, exchange, response, out);
             }
             Route::Stream(reading) => {
-                let becomes = Becomes::Stream(reading.form);
+                let becomes = SubscriptionGoal::Stream(reading.form);
                 self.read_on(reading, exchange, becomes, out);
             }
             Route::LongPoll {
@@ -360,7 +366,7 @@ impl HttpSession {
                 timeout,
             } => {
                 exchange.known = known;
-                let becomes = Becomes::Held(timeout);
+                let becomes = SubscriptionGoal::Held(timeout);
                 self.subscribe(topic, after, exchange, Manner::Once, becomes, out);
             }
             Route::Poll {
@@ -369,7 +375,7 @@ impl HttpSession {
                 known,
             } => {
                 exchange.known = known;
-                self.stage = Stage::Waiting(exchange);
+                self.stage = RequestStage::Waiting(exchange);
                 let tag = self.next_tag();
                 out.act(Action::Read { tag, topic, after });
             }
@@ -386,7 +392,7 @@ impl HttpSession {
     }
 
     /// What the request asks for, if the node has room for that.
-    fn admit(&self, cx: &Context, head: &RequestHead) -> Result<Routed, Response> {
+    fn admit(&self, cx: &Context, head: &RequestHead) -> Result<RoutedRequest, Response> {
         let is_here = || cx.is_client_here(head);
         let routed = http::route(head, &cx.rules.policy, cx.limits(), cx.door(), &is_here)?;
         let is_check = matches!(
@@ -433,14 +439,15 @@ impl HttpSession {
         bytes: &[u8],
         out: &mut Outputs,
     ) -> (usize, Option<Switch>) {
-        let Stage::Body(_, reader) = &mut self.stage else {
+        let RequestStage::Body(_, reader) = &mut self.stage else {
             return (bytes.len(), None);
         };
         let step = reader.handle_bytes(bytes);
         if step.as_ref().is_ok_and(|step| !step.done) {
             return (bytes.len(), None);
         }
-        let Stage::Body(mut incoming, reader) = std::mem::replace(&mut self.stage, Stage::Over)
+        let RequestStage::Body(mut incoming, reader) =
+            std::mem::replace(&mut self.stage, RequestStage::Over)
         else {
             return (bytes.len(), None);
         };
@@ -472,7 +479,7 @@ impl HttpSession {
         match http::payload_kind(head, &payload) {
             Ok(kind) => {
                 exchange.topic = Some(topic.clone());
-                self.stage = Stage::Waiting(exchange);
+                self.stage = RequestStage::Waiting(exchange);
                 let draft = Draft {
                     topic,
                     kind,
@@ -490,7 +497,7 @@ impl HttpSession {
         &mut self,
         reading: Reading,
         exchange: Exchange,
-        becomes: Becomes,
+        becomes: SubscriptionGoal,
         out: &mut Outputs,
     ) {
         let manner = Manner::new(reading.form, reading.conflate);
@@ -504,10 +511,10 @@ impl HttpSession {
         after: Option<After>,
         exchange: Exchange,
         manner: Manner,
-        becomes: Becomes,
+        becomes: SubscriptionGoal,
         out: &mut Outputs,
     ) {
-        self.stage = Stage::Subscribing(Box::new(Subscription {
+        self.stage = RequestStage::Subscribing(Box::new(Subscription {
             exchange,
             manner,
             becomes,
@@ -522,7 +529,7 @@ impl HttpSession {
     }
 
     fn ask(&mut self, question: Question, exchange: Exchange, out: &mut Outputs) {
-        self.stage = Stage::Waiting(exchange);
+        self.stage = RequestStage::Waiting(exchange);
         out.act(Action::Ask(question));
     }
 
@@ -539,7 +546,7 @@ impl HttpSession {
         response.write(&mut out.bytes, &cx.date, head_only, stays, version);
         out.act(Action::Answered(response.status()));
         if stays {
-            self.stage = Stage::Head;
+            self.stage = RequestStage::Head;
             self.deadline = cx.now + cx.limits().keep_alive_timeout;
         } else {
             self.over(close_reason(response.status(), cx), out);
@@ -560,15 +567,15 @@ impl HttpSession {
 
     /// Answers what is no request, or not a whole one, and ends the connection.
     fn fail(&mut self, cx: &Context, error: &HttpError, out: &mut Outputs) {
-        let exchange = match std::mem::replace(&mut self.stage, Stage::Over) {
-            Stage::Body(incoming, _) => incoming.exchange,
+        let exchange = match std::mem::replace(&mut self.stage, RequestStage::Over) {
+            RequestStage::Body(incoming, _) => incoming.exchange,
             _ => Exchange::UNKNOWN,
         };
         self.refuse_fatally(cx, exchange, error, out);
     }
 
     fn over(&mut self, reason: CloseReason, out: &mut Outputs) {
-        self.stage = Stage::Over;
+        self.stage = RequestStage::Over;
         out.act(Action::Finish(reason));
     }
 }

@@ -20,7 +20,7 @@ pub(super) struct Incoming {
 
 /// What becomes of a request's body.
 #[derive(Debug)]
-pub(super) enum Body {
+pub(super) enum BodyUse {
     /// There is none.
     Absent,
     /// It is read; the client waits for a word before it sends it.
@@ -34,22 +34,22 @@ pub(super) enum Body {
 impl Incoming {
     /// What becomes of its body. A request that could not be served with its body is refused
     /// from here on.
-    pub(super) fn body(&mut self, cx: &Context, framing: Framing) -> Body {
+    pub(super) fn body(&mut self, cx: &Context, framing: Framing) -> BodyUse {
         let expectation = self.expectation();
         if framing.is_empty() {
-            return Body::Absent;
+            return BodyUse::Absent;
         }
         // RFC 9110 §10.1.1: who asks before it sends is told at once what is wrong. Whether the
         // body comes all the same nobody knows. A connection from the reserve is for one answer.
         if cx.is_full || expectation != Some(Expectation::Nothing) && self.asked.is_err() {
-            return Body::Unread;
+            return BodyUse::Unread;
         }
         match self.reader(cx, framing) {
-            Ok(reader) if expectation == Some(Expectation::Continue) => Body::Awaited(reader),
-            Ok(reader) => Body::Coming(reader),
+            Ok(reader) if expectation == Some(Expectation::Continue) => BodyUse::Awaited(reader),
+            Ok(reader) => BodyUse::Coming(reader),
             Err(error) => {
                 self.refuse(&error);
-                Body::Unread
+                BodyUse::Unread
             }
         }
     }

@@ -28,8 +28,8 @@ pub use output::{Action, Outputs, Question, Reader, Reply};
 
 use self::held::HeldSession;
 use self::http::HttpSession;
-use self::proxied::Proxied;
-use self::state::State;
+use self::proxied::ProxiedSession;
+use self::state::SessionState;
 use self::websocket::WebSocketSession;
 use crate::base::{Tag, Time, TopicName};
 use crate::config::Limits;
@@ -40,7 +40,7 @@ use crate::wire::prepared::PreparedMessage;
 /// One client.
 #[derive(Debug)]
 pub struct Session {
-    state: State,
+    state: SessionState,
 }
 
 impl Session {
@@ -48,9 +48,9 @@ impl Session {
     #[must_use]
     pub fn new(context: &Context) -> Self {
         let state = if context.door().proxy {
-            State::Proxied(Box::new(Proxied::new(context)))
+            SessionState::Proxied(Box::new(ProxiedSession::new(context)))
         } else {
-            State::Http(Box::new(HttpSession::new(context)))
+            SessionState::Http(Box::new(HttpSession::new(context)))
         };
         Self { state }
     }
@@ -59,23 +59,23 @@ impl Session {
     /// [takes bytes](Session::takes_bytes), and again with the rest.
     pub fn handle_bytes(&mut self, cx: &Context, bytes: &mut [u8], out: &mut Outputs) -> usize {
         match &mut self.state {
-            State::Proxied(proxied) => {
+            SessionState::Proxied(proxied) => {
                 let (taken, done) = proxied.handle_bytes(cx, bytes, out);
                 if done {
-                    self.state = State::Http(Box::new(HttpSession::new(cx)));
+                    self.state = SessionState::Http(Box::new(HttpSession::new(cx)));
                 }
                 taken
             }
-            State::Http(http) => {
+            SessionState::Http(http) => {
                 let (taken, echo) = http.handle_bytes(cx, bytes, out);
                 if let Some(switch) = echo {
-                    self.state = State::WebSocket(WebSocketSession::echo(cx, &switch, out));
+                    self.state = SessionState::WebSocket(WebSocketSession::echo(cx, &switch, out));
                 }
                 taken
             }
-            State::WebSocket(ws) => ws.handle_bytes(cx, bytes, out),
-            State::Stream(stream) => stream.handle_bytes(bytes),
-            State::Held(_) => {
+            SessionState::WebSocket(ws) => ws.handle_bytes(cx, bytes, out),
+            SessionState::Stream(stream) => stream.handle_bytes(bytes),
+            SessionState::Held(_) => {
                 debug_assert!(false, "bytes for a session that takes none");
                 bytes.len()
             }
@@ -91,13 +91,13 @@ impl Session {
         recovery: &Recovery,
         out: &mut Outputs,
     ) -> Joins {
-        let State::Http(http) = &mut self.state else {
+        let SessionState::Http(http) = &mut self.state else {
             return Joins::Gone;
         };
         match http.handle_subscribed(cx, tag, recovery, out) {
             Ok(subscription) => {
                 let manner = subscription.manner;
-                self.state = State::subscribed(subscription, cx, topic, recovery, out);
+                self.state = SessionState::subscribed(subscription, cx, topic, recovery, out);
                 Joins::Member { manner }
             }
             Err(joins) => joins,
@@ -106,7 +106,7 @@ impl Session {
 
     /// What it asked to read.
     pub fn handle_read(&mut self, cx: &Context, tag: Tag, recovery: &Recovery, out: &mut Outputs) {
-        if let State::Http(http) = &mut self.state {
+        if let SessionState::Http(http) = &mut self.state {
             http.handle_read(cx, tag, recovery, out);
         }
     }
@@ -118,7 +118,7 @@ impl Session {
         publications: &[Arc<PreparedMessage>],
         out: &mut Outputs,
     ) {
-        if let State::Held(held) = &mut self.state {
+        if let SessionState::Held(held) = &mut self.state {
             let answer = held.handle_publications(publications, out);
             self.answer_held(cx, answer, out);
         }
@@ -127,20 +127,20 @@ impl Session {
     /// Whether it waits for the answer that most others get too.
     #[must_use]
     pub fn takes_shared_answer(&self) -> bool {
-        matches!(&self.state, State::Held(held) if held.takes_shared_answer())
+        matches!(&self.state, SessionState::Held(held) if held.takes_shared_answer())
     }
 
     /// It was sent that answer: it is not subscribed any more.
     pub fn was_answered(&mut self, cx: &Context, out: &mut Outputs) {
-        if let State::Held(_) = &self.state {
+        if let SessionState::Held(_) = &self.state {
             HeldSession::was_answered(out);
-            self.state = State::Http(Box::new(HttpSession::between_requests(cx)));
+            self.state = SessionState::Http(Box::new(HttpSession::between_requests(cx)));
         }
     }
 
     /// The subscription was refused: there is no room for another topic.
     pub fn handle_topics_full(&mut self, cx: &Context, tag: Tag, out: &mut Outputs) {
-        if let State::Http(http) = &mut self.state {
+        if let SessionState::Http(http) = &mut self.state {
             http.handle_topics_full(cx, tag, out);
         }
     }
@@ -154,15 +154,15 @@ impl Session {
         out: &mut Outputs,
     ) {
         match &mut self.state {
-            State::Proxied(_) | State::Stream(_) | State::Held(_) => {}
-            State::Http(http) => http.handle_published(cx, tag, outcome, out),
-            State::WebSocket(ws) => ws.handle_published(cx, outcome, out),
+            SessionState::Proxied(_) | SessionState::Stream(_) | SessionState::Held(_) => {}
+            SessionState::Http(http) => http.handle_published(cx, tag, outcome, out),
+            SessionState::WebSocket(ws) => ws.handle_published(cx, outcome, out),
         }
     }
 
     /// The node answers a question about itself.
     pub fn handle_reply(&mut self, cx: &Context, reply: &Reply, out: &mut Outputs) {
-        if let State::Http(http) = &mut self.state {
+        if let SessionState::Http(http) = &mut self.state {
             http.handle_reply(cx, reply, out);
         }
     }
@@ -170,11 +170,11 @@ impl Session {
     /// Its deadline has come.
     pub fn handle_timeout(&mut self, cx: &Context, out: &mut Outputs) {
         match &mut self.state {
-            State::Proxied(proxied) => proxied.handle_timeout(out),
-            State::Http(http) => http.handle_timeout(cx, out),
-            State::WebSocket(ws) => ws.socket.handle_timeout(cx, out),
-            State::Stream(stream) => stream.handle_timeout(cx, out),
-            State::Held(held) => {
+            SessionState::Proxied(proxied) => proxied.handle_timeout(out),
+            SessionState::Http(http) => http.handle_timeout(cx, out),
+            SessionState::WebSocket(ws) => ws.socket.handle_timeout(cx, out),
+            SessionState::Stream(stream) => stream.handle_timeout(cx, out),
+            SessionState::Held(held) => {
                 let answer = held.handle_timeout(cx, out);
                 self.answer_held(cx, answer, out);
             }
@@ -184,34 +184,34 @@ impl Session {
     /// The client will send no more.
     pub fn handle_eof(&mut self, out: &mut Outputs) {
         match &mut self.state {
-            State::Proxied(proxied) => proxied.handle_eof(out),
-            State::Http(http) => http.handle_eof(out),
-            State::WebSocket(ws) => ws.socket.handle_eof(out),
-            State::Stream(stream) => stream.handle_eof(out),
-            State::Held(held) => held.handle_eof(out),
+            SessionState::Proxied(proxied) => proxied.handle_eof(out),
+            SessionState::Http(http) => http.handle_eof(out),
+            SessionState::WebSocket(ws) => ws.socket.handle_eof(out),
+            SessionState::Stream(stream) => stream.handle_eof(out),
+            SessionState::Held(held) => held.handle_eof(out),
         }
     }
 
     /// It reads too slowly: what was not sent yet is dropped.
     pub fn handle_slow(&mut self, cx: &Context, out: &mut Outputs) {
         match &mut self.state {
-            State::Proxied(_) | State::Http(_) => {
+            SessionState::Proxied(_) | SessionState::Http(_) => {
                 out.act(Action::Abort(CloseReason::SlowConsumer));
             }
-            State::WebSocket(ws) => ws.socket.handle_slow(cx, out),
-            State::Stream(stream) => stream.handle_slow(out),
-            State::Held(held) => held.handle_slow(out),
+            SessionState::WebSocket(ws) => ws.socket.handle_slow(cx, out),
+            SessionState::Stream(stream) => stream.handle_slow(out),
+            SessionState::Held(held) => held.handle_slow(out),
         }
     }
 
     /// The node goes away; a client that comes back should wait `retry_ms` milliseconds.
     pub fn handle_drain(&mut self, cx: &Context, retry_ms: u64, out: &mut Outputs) {
         match &mut self.state {
-            State::Proxied(_) => out.finish_draining(),
-            State::Http(http) => http.handle_drain(out),
-            State::WebSocket(ws) => ws.socket.handle_drain(cx, retry_ms, out),
-            State::Stream(stream) => stream.handle_drain(retry_ms, out),
-            State::Held(held) => {
+            SessionState::Proxied(_) => out.finish_draining(),
+            SessionState::Http(http) => http.handle_drain(out),
+            SessionState::WebSocket(ws) => ws.socket.handle_drain(cx, retry_ms, out),
+            SessionState::Stream(stream) => stream.handle_drain(retry_ms, out),
+            SessionState::Held(held) => {
                 let answer = held.handle_drain(out);
                 self.answer_held(cx, answer, out);
             }
@@ -223,10 +223,10 @@ impl Session {
     #[must_use]
     pub fn takes_bytes(&self, limits: &Limits) -> bool {
         match &self.state {
-            State::Proxied(_) | State::Stream(_) => true,
-            State::Held(_) => false,
-            State::Http(http) => http.takes_bytes(),
-            State::WebSocket(ws) => ws.socket.takes_bytes(limits),
+            SessionState::Proxied(_) | SessionState::Stream(_) => true,
+            SessionState::Held(_) => false,
+            SessionState::Http(http) => http.takes_bytes(),
+            SessionState::WebSocket(ws) => ws.socket.takes_bytes(limits),
         }
     }
 
@@ -234,19 +234,19 @@ impl Session {
     #[must_use]
     pub fn deadline(&self) -> Time {
         match &self.state {
-            State::Proxied(proxied) => proxied.deadline(),
-            State::Http(http) => http.deadline(),
-            State::WebSocket(ws) => ws.socket.deadline(),
-            State::Stream(stream) => stream.deadline(),
-            State::Held(held) => held.deadline(),
+            SessionState::Proxied(proxied) => proxied.deadline(),
+            SessionState::Http(http) => http.deadline(),
+            SessionState::WebSocket(ws) => ws.socket.deadline(),
+            SessionState::Stream(stream) => stream.deadline(),
+            SessionState::Held(held) => held.deadline(),
         }
     }
 
     /// A long poll that has its answer is HTTP again.
-    fn answer_held(&mut self, cx: &Context, answer: Option<held::Answer>, out: &mut Outputs) {
+    fn answer_held(&mut self, cx: &Context, answer: Option<held::HeldAnswer>, out: &mut Outputs) {
         if let Some((exchange, recovery)) = answer {
             let http = HttpSession::answering(cx, exchange, &recovery, out);
-            self.state = State::Http(Box::new(http));
+            self.state = SessionState::Http(Box::new(http));
         }
     }
 }

@@ -7,12 +7,12 @@ use crate::wire::proxy::ProxyReader;
 
 /// A connection on a `,proxy` listener, before its PROXY header is whole.
 #[derive(Debug)]
-pub(super) struct Proxied {
+pub(super) struct ProxiedSession {
     reader: ProxyReader,
     deadline: Time,
 }
 
-impl Proxied {
+impl ProxiedSession {
     pub(super) fn new(cx: &Context) -> Self {
         let deadline = cx.now + cx.limits().handshake_timeout;
         Self {

@@ -23,7 +23,7 @@ pub(super) struct Socket {
     decoder: Decoder,
     /// The next ping, the pong's deadline, or the end of the closing handshake.
     next: Time,
-    phase: Phase,
+    phase: SocketPhase,
     /// Whether its client's messages are taken; the owner's, kept here where it costs no memory.
     pub(super) may_speak: bool,
     /// Messages that wait for an answer, and what the last one of them is called.
@@ -32,7 +32,7 @@ pub(super) struct Socket {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Phase {
+enum SocketPhase {
     /// Messages go both ways, and a ping goes out at `next`.
     Open,
     /// A ping went out, and its answer is due at `next`.
@@ -74,7 +74,7 @@ impl Switch {
         Socket {
             decoder: Decoder::default(),
             next: cx.now + first_ping,
-            phase: Phase::Open,
+            phase: SocketPhase::Open,
             may_speak: self.upgrade.may_speak,
             unanswered: 0,
             tag: Tag::default(),
@@ -93,8 +93,8 @@ impl Socket {
         bytes: &mut [u8],
         out: &mut Outputs,
     ) -> (usize, Option<Message>) {
-        if self.phase == Phase::Pinged {
-            self.phase = Phase::Heard;
+        if self.phase == SocketPhase::Pinged {
+            self.phase = SocketPhase::Heard;
         }
         let len = bytes.len();
         match self.decoder.handle_bytes(Role::Server, limits, bytes) {
@@ -120,42 +120,46 @@ impl Socket {
             ..
         } = *cx.limits();
         match self.phase {
-            Phase::Open => {
+            SocketPhase::Open => {
                 frame::encode(&mut out.bytes, Opcode::Ping, b"");
                 out.act(Action::Pinged);
-                self.phase = Phase::Pinged;
+                self.phase = SocketPhase::Pinged;
                 self.next = cx.now + pong_timeout;
             }
             // Whatever comes in shows that the peer lives, a pong or anything else.
-            Phase::Heard => {
-                self.phase = Phase::Open;
+            SocketPhase::Heard => {
+                self.phase = SocketPhase::Open;
                 self.next = cx.now + ping_interval.saturating_sub(pong_timeout);
             }
             // The node stood still a moment ago, and perhaps its whole host with it: the pong may
             // be on its way still.
-            Phase::Pinged if cx.resumed.is_some_and(|at| cx.now < at + pong_timeout) => {
+            SocketPhase::Pinged if cx.resumed.is_some_and(|at| cx.now < at + pong_timeout) => {
                 self.next = cx.resumed.map_or(cx.now, |at| at + pong_timeout);
             }
             // Its pong may wait behind messages that we do not take now.
-            Phase::Pinged if !self.takes_bytes(cx.limits()) => self.next = cx.now + pong_timeout,
-            Phase::Pinged => {
+            SocketPhase::Pinged if !self.takes_bytes(cx.limits()) => {
+                self.next = cx.now + pong_timeout
+            }
+            SocketPhase::Pinged => {
                 let reason = "no pong in time";
                 self.close(cx, CloseCode::NO_PONG, reason, CloseReason::NoPong, out);
             }
-            Phase::Closing(reason) => {
-                self.phase = Phase::Over;
+            SocketPhase::Closing(reason) => {
+                self.phase = SocketPhase::Over;
                 out.act(Action::Abort(reason));
             }
-            Phase::Over => {}
+            SocketPhase::Over => {}
         }
     }
 
     pub(super) fn handle_eof(&mut self, out: &mut Outputs) {
         let reason = match self.phase {
-            Phase::Closing(reason) => reason,
-            Phase::Open | Phase::Pinged | Phase::Heard | Phase::Over => CloseReason::Eof,
+            SocketPhase::Closing(reason) => reason,
+            SocketPhase::Open | SocketPhase::Pinged | SocketPhase::Heard | SocketPhase::Over => {
+                CloseReason::Eof
+            }
         };
-        self.phase = Phase::Over;
+        self.phase = SocketPhase::Over;
         out.act(Action::Finish(reason));
     }
 
@@ -189,7 +193,7 @@ impl Socket {
 
     /// Whether everything is said.
     pub(super) fn is_over(&self) -> bool {
-        self.phase == Phase::Over
+        self.phase == SocketPhase::Over
     }
 
     pub(super) fn deadline(&self) -> Time {
@@ -213,13 +217,13 @@ impl Socket {
             return;
         }
         frame::encode_close(&mut out.bytes, code, text);
-        self.phase = Phase::Closing(reason);
+        self.phase = SocketPhase::Closing(reason);
         self.next = cx.now + cx.limits().close_linger;
         out.act(Action::Leave(reason));
     }
 
     fn is_closing(&self) -> bool {
-        matches!(self.phase, Phase::Closing(_))
+        matches!(self.phase, SocketPhase::Closing(_))
     }
 
     fn handle_incoming(&mut self, incoming: Incoming<'_>, out: &mut Outputs) -> Option<Message> {
@@ -239,8 +243,8 @@ impl Socket {
     /// (RFC 6455 §5.5.1). The server closes the connection then (§7.1.1).
     fn closed_by_peer(&mut self, code: Option<CloseCode>, out: &mut Outputs) {
         let reason = match self.phase {
-            Phase::Closing(reason) => reason,
-            Phase::Open | Phase::Pinged | Phase::Heard | Phase::Over => {
+            SocketPhase::Closing(reason) => reason,
+            SocketPhase::Open | SocketPhase::Pinged | SocketPhase::Heard | SocketPhase::Over => {
                 match code {
                     Some(code) => frame::encode_close(&mut out.bytes, code, ""),
                     None => frame::encode(&mut out.bytes, Opcode::Close, b""),
@@ -248,7 +252,7 @@ impl Socket {
                 CloseReason::Client
             }
         };
-        self.phase = Phase::Over;
+        self.phase = SocketPhase::Over;
         out.act(Action::Finish(reason));
     }
 
@@ -256,7 +260,7 @@ impl Socket {
     fn fail(&mut self, error: &ProtocolError, out: &mut Outputs) {
         let code = error.close_code();
         let reason = match (self.phase, code) {
-            (Phase::Closing(reason), _) => reason,
+            (SocketPhase::Closing(reason), _) => reason,
             (_, CloseCode::INVALID_DATA) => CloseReason::InvalidData,
             (_, CloseCode::TOO_BIG) => CloseReason::TooBig,
             _ => CloseReason::Protocol,
@@ -264,7 +268,7 @@ impl Socket {
         if !self.is_closing() {
             frame::encode_close(&mut out.bytes, code, &error.to_string());
         }
-        self.phase = Phase::Over;
+        self.phase = SocketPhase::Over;
         out.act(Action::Finish(reason));
     }
 }

@@ -2,9 +2,9 @@
 
 use super::held::HeldSession;
 use super::http::HttpSession;
-use super::proxied::Proxied;
+use super::proxied::ProxiedSession;
 use super::stream::StreamSession;
-use super::subscription::{Becomes, Subscription};
+use super::subscription::{Subscription, SubscriptionGoal};
 use super::websocket::WebSocketSession;
 use super::{Context, Outputs};
 use crate::base::TopicName;
@@ -12,9 +12,9 @@ use crate::hub::Recovery;
 
 /// What the client is to us now.
 #[derive(Debug)]
-pub(super) enum State {
+pub(super) enum SessionState {
     /// A proxy is about to say who the client is.
-    Proxied(Box<Proxied>),
+    Proxied(Box<ProxiedSession>),
     /// It speaks HTTP/1.
     Http(Box<HttpSession>),
     /// It speaks WebSocket frames.
@@ -25,7 +25,7 @@ pub(super) enum State {
     Held(HeldSession),
 }
 
-impl State {
+impl SessionState {
     /// The subscription is there: `recovery` says from where.
     pub(super) fn subscribed(
         subscription: Subscription,
@@ -35,19 +35,19 @@ impl State {
         out: &mut Outputs,
     ) -> Self {
         match subscription.becomes {
-            Becomes::WebSocket(switch, form) => {
+            SubscriptionGoal::WebSocket(switch, form) => {
                 let on = (topic.clone(), form);
                 let ws = WebSocketSession::subscriber(cx, &switch, on, recovery, out);
                 Self::WebSocket(ws)
             }
-            Becomes::Stream(form) => Self::Stream(StreamSession::begin(
+            SubscriptionGoal::Stream(form) => Self::Stream(StreamSession::begin(
                 cx,
                 &subscription.exchange,
                 form,
                 recovery,
                 out,
             )),
-            Becomes::Held(timeout) => {
+            SubscriptionGoal::Held(timeout) => {
                 let position = recovery.position;
                 let held = HeldSession::begin(cx, subscription.exchange, position, timeout, out);
                 Self::Held(held)

@@ -13,12 +13,12 @@ use crate::wire::prepared::WireForm;
 pub(super) struct Subscription {
     pub(super) exchange: Exchange,
     pub(super) manner: Manner,
-    pub(super) becomes: Becomes,
+    pub(super) becomes: SubscriptionGoal,
 }
 
 /// What a session is once it is subscribed.
 #[derive(Debug)]
-pub(super) enum Becomes {
+pub(super) enum SubscriptionGoal {
     WebSocket(Switch, WireForm),
     Stream(WireForm),
     /// For so long.
@@ -29,12 +29,12 @@ impl Subscription {
     /// Whether the answer to a subscribe is all that a long poll waits for.
     pub(super) fn is_answered_by(&self, recovery: &Recovery) -> bool {
         match self.becomes {
-            Becomes::Held(timeout) => {
+            SubscriptionGoal::Held(timeout) => {
                 let is_new = !recovery.recovered || !recovery.publications.is_empty();
                 let is_known = self.exchange.known.has(recovery.position);
                 timeout.is_zero() || is_new && !is_known
             }
-            Becomes::WebSocket(..) | Becomes::Stream(_) => false,
+            SubscriptionGoal::WebSocket(..) | SubscriptionGoal::Stream(_) => false,
         }
     }
 }

@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use slab::Slab;
 
-use self::connection::{Connection, State};
+use self::connection::{Connection, ConnectionState};
 use self::outbox::Usage;
 use self::pauses::Pauses;
 use super::slot::slot_number;
@@ -205,7 +205,7 @@ impl Conns {
 
     pub(super) fn check_invariants(&self) {
         for (slot, conn) in &self.slab {
-            let open = conn.membership.is_none() || conn.state == State::Open;
+            let open = conn.membership.is_none() || conn.state == ConnectionState::Open;
             assert!(open, "only open connections are subscribed: slot {slot}");
             assert!(conn.outbox.as_ref().is_none_or(|outbox| !outbox.is_empty()));
         }

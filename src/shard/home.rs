@@ -7,14 +7,14 @@ mod publications;
 
 use std::sync::Arc;
 
-use self::publications::{Open, Publications};
+use self::publications::{OpenPublication, Publications};
 use super::delivery::Delivery;
 use super::surroundings::Surroundings;
 use crate::base::{After, Position, ShardId, Time, TopicName};
-use crate::hub::{Held, Hub, Interest, PublishOutcome, Recovery, TopicsFull};
-use crate::mesh::{Delivered, Mesh, Origin, Request};
+use crate::hub::{Hub, HubUsage, Interest, PublishOutcome, Recovery, TopicsFull};
+use crate::mesh::{DeliveryResult, Mesh, Origin, Request};
 use crate::metrics::RefuseReason;
-use crate::wire::prepared::{Draft, Sequenced};
+use crate::wire::prepared::{Draft, Publication};
 
 /// All home topics of a shard.
 pub(super) struct Home {
@@ -24,7 +24,7 @@ pub(super) struct Home {
 
 /// What became of a publication at its home.
 #[derive(Debug)]
-pub(super) enum Published {
+pub(super) enum HomeOutcome {
     /// It is on its way to every shard that has readers; to this one's, it is still to be given.
     OnItsWay(Option<Delivery>),
     /// Nobody is there who reads it.
@@ -70,7 +70,7 @@ impl Home {
         mesh: &mut Mesh<S>,
         (origin, draft): (Origin, Draft),
         backlog: impl Fn(&TopicName) -> usize,
-    ) -> Published {
+    ) -> HomeOutcome {
         let Draft {
             topic,
             kind,
@@ -78,13 +78,13 @@ impl Home {
             received,
         } = draft;
         if !self.has_room_everywhere(around, mesh, &topic, backlog) {
-            return Published::Refused(RefuseReason::NoCredit);
+            return HomeOutcome::Refused(RefuseReason::NoCredit);
         }
         let Ok(position) = self.hub.sequence(&topic) else {
-            return Published::Refused(RefuseReason::TopicsFull);
+            return HomeOutcome::Refused(RefuseReason::TopicsFull);
         };
         let Position { epoch, offset } = position;
-        let sequenced = Sequenced {
+        let sequenced = Publication {
             epoch,
             offset,
             kind,
@@ -93,9 +93,9 @@ impl Home {
         let message = self.hub.apply(&topic, sequenced, around.now);
         around.metrics.publications.add(1);
         let interest = self.hub.interest(&topic).to_vec();
-        let open = Open::new(origin, position, &interest);
+        let open = OpenPublication::new(origin, position, &interest);
         if interest.is_empty() {
-            return Published::Done(open.outcome());
+            return HomeOutcome::Done(open.outcome());
         }
         let number = self.expect(around, open, &interest);
         let delivery = Delivery {
@@ -106,12 +106,17 @@ impl Home {
             received,
         };
         let is_read_here = send_to_others(mesh, &delivery, &interest);
-        Published::OnItsWay(is_read_here.then_some(delivery))
+        HomeOutcome::OnItsWay(is_read_here.then_some(delivery))
     }
 
     /// Waits for the counts of a publication, and gives that a number. Counts of other shards, and
     /// of very many subscribers, may take long; the origin is told what there is in time.
-    fn expect(&mut self, around: &Surroundings, open: Open, interest: &[Interest]) -> u32 {
+    fn expect(
+        &mut self,
+        around: &Surroundings,
+        open: OpenPublication,
+        interest: &[Interest],
+    ) -> u32 {
         let limits = around.limits();
         let takes_long = |i: &Interest| {
             i.shard != around.id || i.subscribers as usize > limits.fanout_per_turn_max
@@ -142,7 +147,7 @@ impl Home {
     }
 
     /// One shard has reported; whoever waits for that is named when all have.
-    pub(super) fn count(&mut self, delivered: Delivered) -> Option<(Origin, PublishOutcome)> {
+    pub(super) fn count(&mut self, delivered: DeliveryResult) -> Option<(Origin, PublishOutcome)> {
         self.publications.count(delivered)
     }
 
@@ -167,7 +172,7 @@ impl Home {
     }
 
     /// What their histories hold.
-    pub(super) fn held(&self) -> Held {
+    pub(super) fn held(&self) -> HubUsage {
         self.hub.held()
     }
 

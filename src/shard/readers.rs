@@ -11,8 +11,8 @@ mod group;
 mod groups;
 
 use self::budget::Budget;
-use self::counts::{Counts, Done};
-use self::group::Left;
+use self::counts::{CompleteCount, Counts};
+use self::group::MemberRemains;
 use self::groups::Groups;
 use super::delivery::Delivery;
 use super::member::{Member, Membership};
@@ -54,7 +54,7 @@ impl Readers {
     }
 
     /// Removes a subscriber.
-    pub(super) fn leave(&mut self, at: Membership) -> Left {
+    pub(super) fn leave(&mut self, at: Membership) -> MemberRemains {
         self.groups.leave(at)
     }
 
@@ -88,11 +88,11 @@ impl Readers {
     }
 
     /// What is counted, sorted by its home; give the memory back with [`Readers::give_back`].
-    pub(super) fn take_done(&mut self) -> Vec<Done> {
+    pub(super) fn take_done(&mut self) -> Vec<CompleteCount> {
         self.counts.take_done()
     }
 
-    pub(super) fn give_back(&mut self, done: Vec<Done>) {
+    pub(super) fn give_back(&mut self, done: Vec<CompleteCount>) {
         self.counts.give_back(done);
     }
 

@@ -25,7 +25,7 @@
 
 mod driver;
 mod due;
-mod happening;
+mod event;
 mod history;
 mod link;
 mod net;

@@ -92,10 +92,10 @@ mod tests {
 
     use super::*;
     use crate::base::{Epoch, Offset};
-    use crate::wire::prepared::{PayloadKind, Sequenced};
+    use crate::wire::prepared::{PayloadKind, Publication};
 
     fn message(offset: u64) -> Arc<PreparedMessage> {
-        PreparedMessage::new(Sequenced {
+        PreparedMessage::new(Publication {
             epoch: Epoch::new(36),
             offset: Offset(offset),
             kind: PayloadKind::Text,

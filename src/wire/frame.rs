@@ -79,7 +79,7 @@ pub enum Role {
 
 /// What the first byte of a frame says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Start {
+pub struct FrameStart {
     /// Whether this is the last fragment of its message.
     pub fin: bool,
     /// What the frame is.
@@ -88,7 +88,7 @@ pub struct Start {
 
 /// What the bytes behind the first one say.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Extent {
+pub enum FrameExtent {
     /// The header is not whole; the payload has at least so many bytes.
     AtLeast(u64),
     /// The header is whole.
@@ -102,7 +102,7 @@ pub enum Extent {
     },
 }
 
-impl Start {
+impl FrameStart {
     /// Reads the first byte of a frame.
     ///
     /// # Errors
@@ -130,22 +130,22 @@ impl Start {
     /// long (§5.5), a close with half a code (§5.5.1), and a length that is not in its shortest
     /// form or too large (§5.2), each as soon as it is certain.
     #[inline]
-    pub fn extent(self, role: Role, rest: &[u8]) -> Result<Extent, ProtocolError> {
+    pub fn extent(self, role: Role, rest: &[u8]) -> Result<FrameExtent, ProtocolError> {
         let Some((&second, rest)) = rest.split_first() else {
-            return Ok(Extent::AtLeast(0));
+            return Ok(FrameExtent::AtLeast(0));
         };
         self.check_second(role, second)?;
         let (len, width) = match payload_len(second & !MASKED, rest)? {
-            Len::AtLeast(len) => return Ok(Extent::AtLeast(len)),
-            Len::Known { len, width } => (len, width),
+            PayloadLength::AtLeast(len) => return Ok(FrameExtent::AtLeast(len)),
+            PayloadLength::Known { len, width } => (len, width),
         };
         let mask = match (role, rest[width..].first_chunk::<4>()) {
             (Role::Client, _) => None,
             (Role::Server, Some(mask)) => Some(*mask),
-            (Role::Server, None) => return Ok(Extent::AtLeast(len)),
+            (Role::Server, None) => return Ok(FrameExtent::AtLeast(len)),
         };
         let header_len = 2 + width + mask.map_or(0, |mask| mask.len());
-        Ok(Extent::Known {
+        Ok(FrameExtent::Known {
             payload_len: len,
             mask,
             header_len,
@@ -168,17 +168,17 @@ impl Start {
 }
 
 /// A payload length of which perhaps not every byte has arrived.
-enum Len {
+enum PayloadLength {
     AtLeast(u64),
     Known { len: u64, width: usize },
 }
 
 #[inline]
-fn payload_len(short: u8, rest: &[u8]) -> Result<Len, ProtocolError> {
+fn payload_len(short: u8, rest: &[u8]) -> Result<PayloadLength, ProtocolError> {
     match short {
         126 => extended_len::<2>(126, rest),
         127 => extended_len::<8>(1 << 16, rest),
-        _ => Ok(Len::Known {
+        _ => Ok(PayloadLength::Known {
             len: u64::from(short),
             width: 0,
         }),
@@ -188,7 +188,10 @@ fn payload_len(short: u8, rest: &[u8]) -> Result<Len, ProtocolError> {
 /// Reads a length of `WIDTH` bytes that must be at least `len_min`.
 // Apart, so that the header of a small frame stays a few instructions.
 #[inline(never)]
-fn extended_len<const WIDTH: usize>(len_min: u64, rest: &[u8]) -> Result<Len, ProtocolError> {
+fn extended_len<const WIDTH: usize>(
+    len_min: u64,
+    rest: &[u8],
+) -> Result<PayloadLength, ProtocolError> {
     // What has not arrived may still be anything from all zeros to all ones.
     let (mut at_least, mut at_most) = (0_u64, 0_u64);
     for i in 0..WIDTH {
@@ -202,9 +205,9 @@ fn extended_len<const WIDTH: usize>(len_min: u64, rest: &[u8]) -> Result<Len, Pr
         return Err(ProtocolError::LengthNotMinimal);
     }
     if rest.len() < WIDTH {
-        return Ok(Len::AtLeast(at_least));
+        return Ok(PayloadLength::AtLeast(at_least));
     }
-    Ok(Len::Known {
+    Ok(PayloadLength::Known {
         len: at_least,
         width: WIDTH,
     })
@@ -301,7 +304,7 @@ mod tests {
     use super::*;
 
     /// What a header means, and that it means the same, or fails the same, byte by byte.
-    fn check(role: Role, bytes: &[u8]) -> Result<Option<Extent>, ProtocolError> {
+    fn check(role: Role, bytes: &[u8]) -> Result<Option<FrameExtent>, ProtocolError> {
         let whole = parse(role, bytes);
         let prefixes = (1..=bytes.len()).map(|n| parse(role, &bytes[..n]));
         let first_answer = prefixes
@@ -312,10 +315,10 @@ mod tests {
         whole
     }
 
-    fn parse(role: Role, bytes: &[u8]) -> Result<Option<Extent>, ProtocolError> {
-        match Start::parse(bytes[0])?.extent(role, &bytes[1..])? {
-            Extent::AtLeast(_) => Ok(None),
-            known @ Extent::Known { .. } => Ok(Some(known)),
+    fn parse(role: Role, bytes: &[u8]) -> Result<Option<FrameExtent>, ProtocolError> {
+        match FrameStart::parse(bytes[0])?.extent(role, &bytes[1..])? {
+            FrameExtent::AtLeast(_) => Ok(None),
+            known @ FrameExtent::Known { .. } => Ok(Some(known)),
         }
     }
 
@@ -324,8 +327,8 @@ mod tests {
         (1..=bytes.len()).find_map(|n| parse(role, &bytes[..n]).err().map(|error| (n, error)))
     }
 
-    fn known(payload_len: u64, mask: Option<[u8; 4]>, header_len: usize) -> Option<Extent> {
-        Some(Extent::Known {
+    fn known(payload_len: u64, mask: Option<[u8; 4]>, header_len: usize) -> Option<FrameExtent> {
+        Some(FrameExtent::Known {
             payload_len,
             mask,
             header_len,
@@ -365,11 +368,14 @@ mod tests {
     #[test]
     fn reserved_bits_and_opcodes_fail_with_the_first_byte() {
         for bits in [0x10, 0x20, 0x40, 0x70] {
-            assert_eq!(Start::parse(0x81 | bits), Err(ProtocolError::ReservedBits));
+            assert_eq!(
+                FrameStart::parse(0x81 | bits),
+                Err(ProtocolError::ReservedBits)
+            );
         }
         for opcode in [3, 4, 5, 6, 7, 11, 12, 13, 14, 15] {
             assert_eq!(
-                Start::parse(FIN | opcode),
+                FrameStart::parse(FIN | opcode),
                 Err(ProtocolError::ReservedOpcode(opcode))
             );
         }
@@ -378,7 +384,10 @@ mod tests {
     #[test]
     fn a_fragmented_control_frame_fails_with_the_first_byte() {
         for opcode in [8, 9, 10] {
-            assert_eq!(Start::parse(opcode), Err(ProtocolError::FragmentedControl));
+            assert_eq!(
+                FrameStart::parse(opcode),
+                Err(ProtocolError::FragmentedControl)
+            );
         }
     }
 

@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use super::close::CloseCode;
-use super::frame::{Extent, HEADER_BYTES_MAX, Opcode, Start};
+use super::frame::{FrameExtent, FrameStart, HEADER_BYTES_MAX, Opcode};
 use super::mask;
 use super::utf8::Utf8;
 
@@ -44,14 +44,14 @@ pub struct MessageLimits {
 /// ```
 #[derive(Default, Debug)]
 pub struct Decoder {
-    partial: Option<Box<Partial>>,
+    partial: Option<Box<PartialMessage>>,
 }
 
 const _: () = assert!(size_of::<Decoder>() <= 8, "kept for every idle connection");
 
 /// What one call took from the bytes.
 #[derive(PartialEq, Eq, Debug)]
-pub struct Step<'a> {
+pub struct DecoderStep<'a> {
     /// So many of the bytes. Invariant: all of them if nothing is incoming.
     pub consumed: usize,
     /// What they completed.
@@ -88,13 +88,13 @@ impl Decoder {
         role: Role,
         limits: &MessageLimits,
         bytes: &'a mut [u8],
-    ) -> Result<Step<'a>, ProtocolError> {
+    ) -> Result<DecoderStep<'a>, ProtocolError> {
         if self.partial.is_none() {
-            if let Some(whole) = Whole::find(role, limits, bytes)? {
+            if let Some(whole) = WholeFrame::find(role, limits, bytes)? {
                 return whole.take(bytes);
             }
             if bytes.is_empty() {
-                return Ok(Step {
+                return Ok(DecoderStep {
                     consumed: 0,
                     incoming: None,
                 });
@@ -109,7 +109,7 @@ impl Decoder {
         role: Role,
         limits: &MessageLimits,
         bytes: &mut [u8],
-    ) -> Result<Step<'static>, ProtocolError> {
+    ) -> Result<DecoderStep<'static>, ProtocolError> {
         let mut partial = self.partial.take().unwrap_or_default();
         let step = partial.handle_bytes(role, limits, bytes)?;
         debug_assert!(step.incoming.is_some() || step.consumed == bytes.len());
@@ -121,20 +121,20 @@ impl Decoder {
 }
 
 /// A frame that lies whole in the bytes and is a message or control frame of its own.
-struct Whole {
+struct WholeFrame {
     opcode: Opcode,
     mask: Option<[u8; 4]>,
     payload: Range<usize>,
 }
 
-impl Whole {
+impl WholeFrame {
     #[inline]
     fn find(
         role: Role,
         limits: &MessageLimits,
         bytes: &[u8],
     ) -> Result<Option<Self>, ProtocolError> {
-        let Some(header) = Header::parse(role, limits, None, bytes)? else {
+        let Some(header) = MessageHeader::parse(role, limits, None, bytes)? else {
             return Ok(None);
         };
         let there = bytes.len() - header.len;
@@ -150,7 +150,7 @@ impl Whole {
     }
 
     #[inline]
-    fn take(self, bytes: &mut [u8]) -> Result<Step<'_>, ProtocolError> {
+    fn take(self, bytes: &mut [u8]) -> Result<DecoderStep<'_>, ProtocolError> {
         let consumed = self.payload.end;
         let payload = &mut bytes[self.payload];
         if let Some(mask) = self.mask {
@@ -166,10 +166,10 @@ impl Whole {
             Opcode::Ping => Incoming::Ping(payload.into()),
             Opcode::Pong => Incoming::Pong(payload.into()),
             Opcode::Close => Incoming::Close(farewell::parse(payload)?),
-            // Never without a message under way, which Header::parse has checked.
+            // Never without a message under way, which MessageHeader::parse has checked.
             Opcode::Continuation => return Err(ProtocolError::UnexpectedContinuation),
         };
-        Ok(Step {
+        Ok(DecoderStep {
             consumed,
             incoming: Some(incoming),
         })
@@ -177,8 +177,8 @@ impl Whole {
 }
 
 /// A header that may stand where it stands.
-struct Header {
-    start: Start,
+struct MessageHeader {
+    start: FrameStart,
     mask: Option<[u8; 4]>,
     /// Bytes of the header itself.
     len: usize,
@@ -186,19 +186,19 @@ struct Header {
     payload_len: usize,
 }
 
-impl Header {
+impl MessageHeader {
     /// Checks what there is of a header; `None` if more is needed.
     #[inline]
     fn parse(
         role: Role,
         limits: &MessageLimits,
-        under_way: Option<&Assembly>,
+        under_way: Option<&MessageAssembly>,
         bytes: &[u8],
     ) -> Result<Option<Self>, ProtocolError> {
         let Some((&first, rest)) = bytes.split_first() else {
             return Ok(None);
         };
-        let start = Start::parse(first)?;
+        let start = FrameStart::parse(first)?;
         check_order(start.opcode, limits, under_way)?;
         let room = match under_way {
             _ if start.opcode.is_control() => usize::MAX,
@@ -206,8 +206,8 @@ impl Header {
             Some(message) => limits.bytes_max.saturating_sub(message.bytes),
         };
         match start.extent(role, rest)? {
-            Extent::AtLeast(payload_len) => fit(payload_len, room).map(|_| None),
-            Extent::Known {
+            FrameExtent::AtLeast(payload_len) => fit(payload_len, room).map(|_| None),
+            FrameExtent::Known {
                 payload_len,
                 mask,
                 header_len: len,
@@ -229,7 +229,7 @@ impl Header {
 fn check_order(
     opcode: Opcode,
     limits: &MessageLimits,
-    under_way: Option<&Assembly>,
+    under_way: Option<&MessageAssembly>,
 ) -> Result<(), ProtocolError> {
     match (opcode, under_way) {
         (Opcode::Continuation, None) => Err(ProtocolError::UnexpectedContinuation),
@@ -253,10 +253,10 @@ fn fit(payload_len: u64, room: usize) -> Result<usize, ProtocolError> {
 
 /// What has arrived of things that are not whole. Freed as soon as they are.
 #[derive(Default, Debug)]
-struct Partial {
+struct PartialMessage {
     frame: FrameState,
     /// The data message under way, from the end of its first header to its last byte.
-    message: Option<Assembly>,
+    message: Option<MessageAssembly>,
 }
 
 /// Where in a frame the stream is.
@@ -310,7 +310,7 @@ impl Payload {
     }
 }
 
-impl Partial {
+impl PartialMessage {
     fn is_idle(&self) -> bool {
         self.message.is_none() && matches!(self.frame, FrameState::Header { len: 0, .. })
     }
@@ -320,13 +320,13 @@ impl Partial {
         role: Role,
         limits: &MessageLimits,
         bytes: &mut [u8],
-    ) -> Result<Step<'static>, ProtocolError> {
+    ) -> Result<DecoderStep<'static>, ProtocolError> {
         let mut consumed = 0;
         loop {
             let rest = &mut bytes[consumed..];
             // A frame without payload ends with its header, so it goes on without bytes.
             if rest.is_empty() && !self.is_at_payload_end() {
-                return Ok(Step {
+                return Ok(DecoderStep {
                     consumed,
                     incoming: None,
                 });
@@ -338,7 +338,7 @@ impl Partial {
             };
             consumed += taken;
             if incoming.is_some() {
-                return Ok(Step { consumed, incoming });
+                return Ok(DecoderStep { consumed, incoming });
             }
         }
     }
@@ -366,7 +366,7 @@ impl Partial {
         let copied = rest.len().min(HEADER_BYTES_MAX - before);
         bytes[before..before + copied].copy_from_slice(&rest[..copied]);
         *len += copied;
-        match Header::parse(role, limits, self.message.as_ref(), &bytes[..*len])? {
+        match MessageHeader::parse(role, limits, self.message.as_ref(), &bytes[..*len])? {
             None => Ok(copied),
             Some(header) => {
                 self.begin_frame(&header);
@@ -375,8 +375,8 @@ impl Partial {
         }
     }
 
-    fn begin_frame(&mut self, header: &Header) {
-        let Start { fin, opcode } = header.start;
+    fn begin_frame(&mut self, header: &MessageHeader) {
+        let FrameStart { fin, opcode } = header.start;
         let payload = Payload {
             mask: header.mask,
             taken: 0,
@@ -390,13 +390,15 @@ impl Partial {
             };
             return;
         }
-        let message = self.message.get_or_insert_with(|| Assembly::new(opcode));
+        let message = self
+            .message
+            .get_or_insert_with(|| MessageAssembly::new(opcode));
         message.fragments += 1;
         message.bytes += header.payload_len;
         self.frame = FrameState::Data { fin, payload };
     }
 
-    fn handle_data(&mut self, rest: &mut [u8]) -> Result<Taken, ProtocolError> {
+    fn handle_data(&mut self, rest: &mut [u8]) -> Result<TakenMessage, ProtocolError> {
         let (FrameState::Data { fin, payload }, Some(message)) =
             (&mut self.frame, &mut self.message)
         else {
@@ -416,7 +418,7 @@ impl Partial {
         ))
     }
 
-    fn handle_control(&mut self, rest: &mut [u8]) -> Result<Taken, ProtocolError> {
+    fn handle_control(&mut self, rest: &mut [u8]) -> Result<TakenMessage, ProtocolError> {
         let FrameState::Control {
             opcode,
             payload,
@@ -446,26 +448,26 @@ impl Partial {
 }
 
 /// Bytes taken, and what they completed.
-type Taken = (usize, Option<Incoming<'static>>);
+type TakenMessage = (usize, Option<Incoming<'static>>);
 
 /// A data message of which a part has arrived.
 #[derive(Debug)]
-struct Assembly {
+struct MessageAssembly {
     /// Fragments whose header has arrived. Invariant: 1 <= fragments <= fragments_max, or 1.
     fragments: u32,
     /// Bytes that these fragments announced. Invariant: bytes <= bytes_max.
     bytes: usize,
-    body: Body,
+    body: ArrivedPayload,
 }
 
-impl Assembly {
+impl MessageAssembly {
     fn new(opcode: Opcode) -> Self {
         let body = match opcode {
-            Opcode::Text => Body::Text {
+            Opcode::Text => ArrivedPayload::Text {
                 text: String::new(),
                 utf8: Utf8::default(),
             },
-            _ => Body::Binary(Vec::new()),
+            _ => ArrivedPayload::Binary(Vec::new()),
         };
         Self {
             fragments: 0,
@@ -477,7 +479,7 @@ impl Assembly {
 
 /// The payload that has arrived. It grows with what arrives, never by what was announced.
 #[derive(Debug)]
-enum Body {
+enum ArrivedPayload {
     /// `text` is what is valid and complete; `utf8` has the start of the next character.
     Text {
         text: String,
@@ -486,7 +488,7 @@ enum Body {
     Binary(Vec<u8>),
 }
 
-impl Body {
+impl ArrivedPayload {
     fn push(&mut self, piece: &[u8]) -> Result<(), ProtocolError> {
         match self {
             Self::Text { text, utf8 } => utf8

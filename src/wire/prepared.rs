@@ -31,7 +31,7 @@ pub struct Draft {
 
 /// What a topic's home shard decided of a publication, before anything was done with it.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Sequenced {
+pub struct Publication {
     /// The topic's life.
     pub epoch: Epoch,
     /// The publication's number in it.
@@ -77,8 +77,8 @@ impl PreparedMessage {
         clippy::cast_possible_truncation,
         reason = "a frame header has at most 10 bytes"
     )]
-    pub fn new(sequenced: Sequenced) -> Arc<Self> {
-        let Sequenced {
+    pub fn new(sequenced: Publication) -> Arc<Self> {
+        let Publication {
             epoch,
             offset,
             kind,
@@ -315,7 +315,7 @@ mod tests {
     use super::*;
 
     fn message(offset: u64, kind: PayloadKind, payload: &[u8]) -> Arc<PreparedMessage> {
-        PreparedMessage::new(Sequenced {
+        PreparedMessage::new(Publication {
             epoch: Epoch::new(1),
             offset: Offset(offset),
             kind,

@@ -39,14 +39,14 @@ pub struct ProxyStep {
 pub struct ProxyHeader {
     /// The client and the address that it called; `None` keeps the real ends of the connection:
     /// the proxy's own health checks, and clients that have no address.
-    pub ends: Option<ProxiedEnds>,
+    pub ends: Option<ProxyEnds>,
     /// The proxy speaks for itself, as it does in health checks (command LOCAL of version 2).
     pub is_local: bool,
 }
 
 /// The ends of a connection from a client to a proxy.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct ProxiedEnds {
+pub struct ProxyEnds {
     /// The client.
     pub source: SocketAddr,
     /// The proxy's address that the client called.
@@ -127,11 +127,11 @@ fn parse_line(line: &[u8]) -> Result<ProxyHeader, ProxyError> {
     let header = v1::Header::try_from(whole.as_str()).map_err(|_| ProxyError::Malformed)?;
     let ends = match header.addresses {
         v1::Addresses::Unknown => None,
-        v1::Addresses::Tcp4(ip) => Some(ProxiedEnds {
+        v1::Addresses::Tcp4(ip) => Some(ProxyEnds {
             source: (ip.source_address, ip.source_port).into(),
             destination: (ip.destination_address, ip.destination_port).into(),
         }),
-        v1::Addresses::Tcp6(ip) => Some(ProxiedEnds {
+        v1::Addresses::Tcp6(ip) => Some(ProxyEnds {
             source: (ip.source_address, ip.source_port).into(),
             destination: (ip.destination_address, ip.destination_port).into(),
         }),
@@ -140,7 +140,7 @@ fn parse_line(line: &[u8]) -> Result<ProxyHeader, ProxyError> {
 }
 
 /// A connection that the proxy passes on for somebody.
-fn relayed(ends: Option<ProxiedEnds>) -> ProxyHeader {
+fn relayed(ends: Option<ProxyEnds>) -> ProxyHeader {
     let is_local = false;
     ProxyHeader { ends, is_local }
 }
@@ -174,11 +174,11 @@ fn parse_binary(bytes: &[u8]) -> Result<ProxyHeader, ProxyError> {
     }
     let header = v2::Header::try_from(bytes).map_err(|_| ProxyError::Malformed)?;
     let ends = match (header.protocol, header.addresses) {
-        (v2::Protocol::Stream, v2::Addresses::IPv4(ip)) => Some(ProxiedEnds {
+        (v2::Protocol::Stream, v2::Addresses::IPv4(ip)) => Some(ProxyEnds {
             source: (ip.source_address, ip.source_port).into(),
             destination: (ip.destination_address, ip.destination_port).into(),
         }),
-        (v2::Protocol::Stream, v2::Addresses::IPv6(ip)) => Some(ProxiedEnds {
+        (v2::Protocol::Stream, v2::Addresses::IPv6(ip)) => Some(ProxyEnds {
             source: (ip.source_address, ip.source_port).into(),
             destination: (ip.destination_address, ip.destination_port).into(),
         }),

@@ -12,14 +12,14 @@ use rustix::net::{SocketFlags, accept_with};
 use crate::base::{Time, clock};
 use crate::io::sys::{ListenSocket, is_scarcity};
 
-use super::socket::Socket;
+use super::socket::EpollSocket;
 
 /// How long a listener rests after accepting failed for lack of something.
 const RETRY_AFTER: Duration = Duration::from_millis(100);
 
 /// A listening socket and what is known of its backlog.
 #[derive(Debug)]
-pub(super) struct Acceptor {
+pub(super) struct EpollAcceptor {
     socket: ListenSocket,
     /// The backlog may hold something that no further edge announces.
     ready: bool,
@@ -29,15 +29,15 @@ pub(super) struct Acceptor {
 
 /// What one try to accept came to.
 #[derive(Debug)]
-pub(super) enum Attempt {
-    Accepted(Socket),
+pub(super) enum AcceptorStep {
+    Accepted(EpollSocket),
     /// The first failure in a row; the driver tries again by itself.
     Failed(io::Error),
     /// Nothing more now.
     Done,
 }
 
-impl Acceptor {
+impl EpollAcceptor {
     pub(super) fn new(socket: ListenSocket) -> Self {
         Self {
             socket,
@@ -73,18 +73,18 @@ impl Acceptor {
     }
 
     /// Accepts one connection.
-    pub(super) fn accept(&mut self) -> Attempt {
+    pub(super) fn accept(&mut self) -> AcceptorStep {
         loop {
             let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
             match accept_with(&self.socket, flags) {
                 Ok(fd) => {
                     self.rests_until = None;
-                    return Attempt::Accepted(Socket::new(fd, self.socket.is_unix()));
+                    return AcceptorStep::Accepted(EpollSocket::new(fd, self.socket.is_unix()));
                 }
                 Err(Errno::AGAIN) => {
                     self.ready = false;
                     self.rests_until = None;
-                    return Attempt::Done;
+                    return AcceptorStep::Done;
                 }
                 Err(error) if is_scarcity(error) => return self.rest(error),
                 // accept(2): errors already pending on the new connection come out here;
@@ -94,13 +94,13 @@ impl Acceptor {
         }
     }
 
-    fn rest(&mut self, error: Errno) -> Attempt {
+    fn rest(&mut self, error: Errno) -> AcceptorStep {
         let first = self.rests_until.is_none();
         self.rests_until = Some(clock::now() + RETRY_AFTER);
         if first {
-            Attempt::Failed(error.into())
+            AcceptorStep::Failed(error.into())
         } else {
-            Attempt::Done
+            AcceptorStep::Done
         }
     }
 }

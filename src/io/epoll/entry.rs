@@ -14,30 +14,30 @@ use crate::base::ConnId;
 /// An idle connection costs the process this and nothing else of ours, so it is flags and not
 /// an enum with data.
 #[derive(Debug, Default)]
-pub(super) struct Entry {
+pub(super) struct EpollEntry {
     /// Invariant: if there is none, the slot is free, or `Closed` is still to be handed out and
-    /// [`Flags::ENDING`] is set.
+    /// [`EpollFlags::ENDING`] is set.
     pub(super) socket: Option<OwnedFd>,
     pub(super) generation: u32,
-    pub(super) flags: Flags,
+    pub(super) flags: EpollFlags,
     /// Why the connection broke, until its `Closed` says so.
     pub(super) error: Option<io::ErrorKind>,
 }
 
-const _: () = assert!(size_of::<Entry>() == 12);
+const _: () = assert!(size_of::<EpollEntry>() == 12);
 
-impl Entry {
+impl EpollEntry {
     /// Whether neither a connection nor an announced end of one lives here.
     pub(super) fn is_free(&self) -> bool {
-        self.socket.is_none() && !self.flags.has(Flags::ENDING)
+        self.socket.is_none() && !self.flags.has(EpollFlags::ENDING)
     }
 }
 
 /// What is known of a connection, one bit each.
 #[derive(Clone, Copy, Default, Debug)]
-pub(super) struct Flags(u16);
+pub(super) struct EpollFlags(u16);
 
-impl Flags {
+impl EpollFlags {
     /// `connect` has not come back.
     pub(super) const CONNECTING: u16 = 1 << 0;
     /// The kernel may have bytes, an end or an error for us that no further edge announces.
@@ -88,7 +88,7 @@ pub(super) const RESERVED_GENERATION: u32 = u32::MAX;
 
 /// Whom an epoll token names.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Name {
+pub(super) enum TokenOwner {
     Waker,
     Listener(u32),
     Connection(ConnId),
@@ -97,7 +97,7 @@ pub(super) enum Name {
 // A token carries a whole connection id.
 const _: () = assert!(size_of::<usize>() == size_of::<u64>());
 
-impl Name {
+impl TokenOwner {
     #[expect(
         clippy::cast_possible_truncation,
         reason = "usize has 64 bits, asserted above"
@@ -135,8 +135,12 @@ mod tests {
             slot: u32::MAX,
             generation: RESERVED_GENERATION - 1,
         };
-        for name in [Name::Waker, Name::Listener(3), Name::Connection(id)] {
-            assert_eq!(Name::of(name.token()), name);
+        for name in [
+            TokenOwner::Waker,
+            TokenOwner::Listener(3),
+            TokenOwner::Connection(id),
+        ] {
+            assert_eq!(TokenOwner::of(name.token()), name);
         }
     }
 }

@@ -9,10 +9,10 @@ use crate::io::Wake;
 
 /// An eventfd, and whether it was already written to since the last poll.
 #[derive(Clone, Debug)]
-pub(super) struct EpollWaker(Arc<Shared>);
+pub(super) struct EpollWaker(Arc<EpollWakerState>);
 
 #[derive(Debug)]
-struct Shared {
+struct EpollWakerState {
     eventfd: mio::Waker,
     /// A wake that `poll` has not handed out; spares the system call to all further ones.
     pending: AtomicBool,
@@ -20,7 +20,7 @@ struct Shared {
 
 impl EpollWaker {
     pub(super) fn new(registry: &Registry, token: Token) -> std::io::Result<Self> {
-        Ok(Self(Arc::new(Shared {
+        Ok(Self(Arc::new(EpollWakerState {
             eventfd: mio::Waker::new(registry, token)?,
             pending: AtomicBool::new(false),
         })))

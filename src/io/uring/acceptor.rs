@@ -15,22 +15,22 @@ use io_uring::{opcode, squeue};
 use crate::base::{Time, clock};
 use crate::io::sys::{ListenSocket, is_scarcity};
 
-use super::operation::{Completion, Kind, Token};
-use super::rings::{Rings, Room};
-use super::socket::Socket;
+use super::operation::{Completion, OperationKind, Token};
+use super::rings::{RingRoom, Rings};
+use super::socket::UringSocket;
 use super::wake::UringWaker;
 
 /// How long a listener rests after accepting failed for lack of something.
 const RETRY_AFTER: Duration = Duration::from_millis(100);
 
 /// A listening socket and what it accepts.
-pub(super) struct Acceptor {
+pub(super) struct UringAcceptor {
     /// `None` once nobody listens any more.
     socket: Option<ListenSocket>,
     number: u32,
     /// What is in flight.
-    armed: Armed,
-    accepted: VecDeque<Socket>,
+    armed: AcceptorState,
+    accepted: VecDeque<UringSocket>,
     /// While accepting fails: when to try again.
     rests_until: Option<Time>,
     /// A failure that is still to be told.
@@ -38,7 +38,7 @@ pub(super) struct Acceptor {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Armed {
+enum AcceptorState {
     No,
     /// Ordinary descriptors, by the first ring.
     Plain,
@@ -48,7 +48,7 @@ enum Armed {
     One(u8),
 }
 
-impl Acceptor {
+impl UringAcceptor {
     /// Accepts on the socket.
     ///
     /// # Errors
@@ -59,7 +59,7 @@ impl Acceptor {
         Ok(Self {
             socket: Some(socket),
             number: number.into(),
-            armed: Armed::No,
+            armed: AcceptorState::No,
             accepted: VecDeque::new(),
             rests_until: None,
             failure: None,
@@ -69,42 +69,44 @@ impl Acceptor {
     /// Accepts again if nothing is in flight and there is no reason to rest.
     pub(super) fn arm(&mut self, rings: &mut Rings) {
         let Some(socket) = &self.socket else { return };
-        if self.armed != Armed::No || self.next_look().is_some_and(|rest| !rest.is_zero()) {
+        if self.armed != AcceptorState::No || self.next_look().is_some_and(|rest| !rest.is_zero()) {
             return;
         }
         let fd = Fd(socket.as_fd().as_raw_fd());
         if socket.is_unix() {
             // Its sockets may go to other drivers, which do not have this table.
             let accept = opcode::AcceptMulti::new(fd).flags(libc::SOCK_CLOEXEC);
-            rings.at(0).push(self.token(Armed::Plain), accept.build());
-            self.armed = Armed::Plain;
+            rings
+                .at(0)
+                .push(self.token(AcceptorState::Plain), accept.build());
+            self.armed = AcceptorState::Plain;
             return;
         }
         match rings.room() {
-            Ok(Room::Many(ring)) => {
-                let armed = Armed::Many(ring);
+            Ok(RingRoom::Many(ring)) => {
+                let armed = AcceptorState::Many(ring);
                 rings
                     .at(ring)
                     .accept_many(self.token(armed), into_table(fd));
                 self.armed = armed;
             }
-            Ok(Room::One(ring)) => {
-                let armed = Armed::One(ring);
+            Ok(RingRoom::One(ring)) => {
+                let armed = AcceptorState::One(ring);
                 rings.at(ring).places.reserve();
                 rings.at(ring).push(self.token(armed), one_into_table(fd));
                 self.armed = armed;
             }
-            Ok(Room::None) => {
+            Ok(RingRoom::None) => {
                 self.rest(io::Error::other("every connection of this shard is taken"))
             }
             Err(error) => self.rest(error),
         }
     }
 
-    fn token(&self, armed: Armed) -> Token {
+    fn token(&self, armed: AcceptorState) -> Token {
         let kind = match armed {
-            Armed::Plain => Kind::AcceptPlain,
-            _ => Kind::AcceptDirect,
+            AcceptorState::Plain => OperationKind::AcceptPlain,
+            _ => OperationKind::AcceptDirect,
         };
         Token::new(kind, self.number)
     }
@@ -114,9 +116,9 @@ impl Acceptor {
         self.socket = None;
         self.accepted.clear();
         let ring = match self.armed {
-            Armed::No => return,
-            Armed::Plain => 0,
-            Armed::Many(ring) | Armed::One(ring) => ring,
+            AcceptorState::No => return,
+            AcceptorState::Plain => 0,
+            AcceptorState::Many(ring) | AcceptorState::One(ring) => ring,
         };
         rings.at(ring).cancel(self.token(self.armed));
     }
@@ -124,25 +126,25 @@ impl Acceptor {
     /// An accept came back.
     pub(super) fn handle(&mut self, rings: &mut Rings, completion: Completion, home: &UringWaker) {
         let armed = self.armed;
-        if let Armed::One(ring) = armed {
+        if let AcceptorState::One(ring) = armed {
             rings.at(ring).places.unreserve();
         }
         if !completion.has_more() {
-            self.armed = Armed::No;
+            self.armed = AcceptorState::No;
         }
         match (completion.error(), armed) {
             (Some(error), _) if is_scarcity(error) => self.rest(error.into()),
             // Stopped by us, or the affair of that one connection.
-            (Some(_), _) | (None, Armed::No) => {}
-            (None, Armed::Plain) => self.accepted(plain(completion.result)),
-            (None, Armed::Many(ring) | Armed::One(ring)) => {
+            (Some(_), _) | (None, AcceptorState::No) => {}
+            (None, AcceptorState::Plain) => self.accepted(plain(completion.result)),
+            (None, AcceptorState::Many(ring) | AcceptorState::One(ring)) => {
                 let file = completion.result.cast_unsigned();
-                self.accepted(Socket::direct(ring, file, home));
+                self.accepted(UringSocket::direct(ring, file, home));
             }
         }
     }
 
-    fn accepted(&mut self, socket: Socket) {
+    fn accepted(&mut self, socket: UringSocket) {
         self.rests_until = None;
         if self.socket.is_some() {
             self.accepted.push_back(socket);
@@ -164,7 +166,7 @@ impl Acceptor {
     }
 
     /// A socket, or the first failure in a row.
-    pub(super) fn next(&mut self) -> Option<io::Result<Socket>> {
+    pub(super) fn next(&mut self) -> Option<io::Result<UringSocket>> {
         let socket = self.accepted.pop_front().map(Ok);
         socket.or_else(|| self.failure.take().map(Err))
     }
@@ -174,7 +176,7 @@ impl Acceptor {
         if !self.accepted.is_empty() || self.failure.is_some() {
             return Some(Duration::ZERO);
         }
-        if self.armed != Armed::No || self.socket.is_none() {
+        if self.armed != AcceptorState::No || self.socket.is_none() {
             return None;
         }
         let until = self.rests_until.unwrap_or(Time::ZERO);
@@ -194,8 +196,8 @@ fn one_into_table(fd: Fd) -> squeue::Entry {
 }
 
 #[expect(unsafe_code, reason = "the kernel names a descriptor by its number")]
-fn plain(fd: RawFd) -> Socket {
+fn plain(fd: RawFd) -> UringSocket {
     // SAFETY: the kernel has just made it for us, and nobody else knows it.
     let fd = unsafe { OwnedFd::from_raw_fd(fd) };
-    Socket::plain(fd, true)
+    UringSocket::plain(fd, true)
 }

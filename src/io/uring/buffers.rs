@@ -19,19 +19,19 @@ const PAGE_BYTES: usize = 4096;
 /// into are not there.
 #[derive(Clone)]
 #[repr(C, align(4096))]
-struct Page([u8; PAGE_BYTES]);
+struct BufferPage([u8; PAGE_BYTES]);
 
 /// Memory that is written to behind the compiler's back, and so is only reached by its address.
 /// Empty after it was leaked.
-struct Area(*mut [Page]);
+struct BufferArea(*mut [BufferPage]);
 
 // SAFETY: the pages belong to the area alone, as if it were a box.
 #[expect(unsafe_code, reason = "an address is not Send by itself")]
-unsafe impl Send for Area {}
+unsafe impl Send for BufferArea {}
 
-impl Area {
+impl BufferArea {
     fn new(bytes: usize) -> Self {
-        let pages = vec![Page([0; PAGE_BYTES]); bytes.div_ceil(PAGE_BYTES).max(1)];
+        let pages = vec![BufferPage([0; PAGE_BYTES]); bytes.div_ceil(PAGE_BYTES).max(1)];
         Self(Box::into_raw(pages.into_boxed_slice()))
     }
 
@@ -45,7 +45,7 @@ impl Area {
     }
 }
 
-impl Drop for Area {
+impl Drop for BufferArea {
     #[expect(unsafe_code, reason = "the box is put together again")]
     fn drop(&mut self) {
         // SAFETY: the pointer came out of a box and nobody else has it.
@@ -55,8 +55,8 @@ impl Drop for Area {
 
 /// A queue of receive buffers of one size.
 pub(super) struct Buffers {
-    queue: Area,
-    bytes: Area,
+    queue: BufferArea,
+    bytes: BufferArea,
     /// How many, a power of two.
     count: u16,
     size: u32,
@@ -73,8 +73,8 @@ impl Buffers {
     pub(super) fn register(submitter: &Submitter<'_>, count: u16, size: u32) -> io::Result<Self> {
         let count = count.clamp(1, 1 << 15).next_power_of_two();
         let mut buffers = Self {
-            queue: Area::new(usize::from(count) * size_of::<BufRingEntry>()),
-            bytes: Area::new(usize::from(count) * size as usize),
+            queue: BufferArea::new(usize::from(count) * size_of::<BufRingEntry>()),
+            bytes: BufferArea::new(usize::from(count) * size as usize),
             count,
             size,
             tail: 0,

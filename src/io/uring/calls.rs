@@ -11,7 +11,7 @@ use io_uring::{opcode, squeue};
 use rustix::io::Errno;
 use rustix::net::sockopt::socket_error;
 
-use super::operation::{Kind, Token};
+use super::operation::{OperationKind, Token};
 use super::ring::Ring;
 
 /// Bytes that one read throws away before a graceful close of a TCP socket, at most: more than
@@ -31,7 +31,7 @@ impl Ring {
     /// # Errors
     /// Its own, and `Interrupted` if it did not come back at once.
     pub(super) fn call(&mut self, operation: squeue::Entry) -> io::Result<u32> {
-        self.push(Token::new(Kind::Call, 0), operation);
+        self.push(Token::new(OperationKind::Call, 0), operation);
         // What is queued before it may need several enters to be handed over.
         for _ in 0..16 {
             self.enter(0, None)?;
@@ -121,6 +121,6 @@ impl Ring {
     /// Closes an accepted socket that nobody wanted.
     pub(super) fn discard(&mut self, file: u32) {
         let close = opcode::Close::new(Fixed(file)).build();
-        self.push(Token::new(Kind::Discard, 0), close);
+        self.push(Token::new(OperationKind::Discard, 0), close);
     }
 }

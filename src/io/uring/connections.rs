@@ -11,18 +11,18 @@ use crate::base::{ConnId, Part};
 use crate::io::driver::{Event, SendStatus};
 
 use super::agenda::Agenda;
-use super::entry::{Entry, Flags};
+use super::entry::{UringEntry, UringFlags};
 use super::link::Link;
-use super::memory::InFlight;
-use super::operation::{Completion, Kind};
+use super::memory::OperationMemory;
+use super::operation::{Completion, OperationKind};
 use super::rings::Rings;
-use super::socket::Socket;
+use super::socket::UringSocket;
 
 /// The connections and what is to be done for them.
 #[derive(Default)]
 pub(super) struct Connections {
     /// Indexed by `ConnId::slot`.
-    table: Vec<Entry>,
+    table: Vec<UringEntry>,
     agenda: Agenda,
 }
 
@@ -49,7 +49,7 @@ impl Connections {
         id: ConnId,
         place: (u8, u32),
         flags: u32,
-        address: InFlight,
+        address: OperationMemory,
     ) {
         self.occupy(rings, id, place, flags).join(address);
     }
@@ -67,20 +67,20 @@ impl Connections {
         flags: u32,
     ) -> Link<'a> {
         if self.table.len() <= id.index() {
-            self.table.resize_with(id.index() + 1, Entry::default);
+            self.table.resize_with(id.index() + 1, UringEntry::default);
         }
         let entry = &mut self.table[id.index()];
         debug_assert!(
-            !entry.flags.has(Flags::USED),
+            !entry.flags.has(UringFlags::USED),
             "slot of {id} used before its Closed"
         );
-        *entry = Entry {
+        *entry = UringEntry {
             generation: id.generation,
             ring,
             file,
-            ..Entry::default()
+            ..UringEntry::default()
         };
-        entry.flags.set(Flags::USED | flags);
+        entry.flags.set(UringFlags::USED | flags);
         Link {
             id,
             entry,
@@ -90,9 +90,9 @@ impl Connections {
     }
 
     /// What is known of a connection that has not begun to end.
-    pub(super) fn entry(&self, id: ConnId) -> Option<&Entry> {
+    pub(super) fn entry(&self, id: ConnId) -> Option<&UringEntry> {
         let entry = self.table.get(id.index())?;
-        let live = entry.flags.has(Flags::USED) && !entry.flags.has(Flags::ENDING);
+        let live = entry.flags.has(UringFlags::USED) && !entry.flags.has(UringFlags::ENDING);
         (live && entry.generation == id.generation).then_some(entry)
     }
 
@@ -123,8 +123,8 @@ impl Connections {
         let Some(link) = self.live(rings, id) else {
             return SendStatus::Gone;
         };
-        if link.entry.flags.has(Flags::CONNECTING) {
-            link.entry.flags.set(Flags::EARLY);
+        if link.entry.flags.has(UringFlags::CONNECTING) {
+            link.entry.flags.set(UringFlags::EARLY);
             return SendStatus::Sent(0);
         }
         if link.is_in_volley() {
@@ -165,12 +165,12 @@ impl Connections {
     pub(super) fn serve(
         &mut self,
         rings: &mut Rings,
-        on_event: &mut impl FnMut(Event<'_, Socket>),
+        on_event: &mut impl FnMut(Event<'_, UringSocket>),
     ) {
         for id in self.agenda.take_queued() {
             let link = self.at(rings, id.slot);
             if let Some(mut link) = link.filter(|link| link.id == id)
-                && link.entry.flags.take(Flags::QUEUED)
+                && link.entry.flags.take(UringFlags::QUEUED)
             {
                 link.serve(on_event);
             }
@@ -182,16 +182,16 @@ impl Connections {
         &mut self,
         rings: &mut Rings,
         completion: Completion,
-        on_event: &mut impl FnMut(Event<'_, Socket>),
+        on_event: &mut impl FnMut(Event<'_, UringSocket>),
     ) -> bool {
         let Some(mut link) = self.at(rings, completion.token.index) else {
             return false;
         };
-        if completion.token.kind != Kind::Close {
+        if completion.token.kind != OperationKind::Close {
             link.handle(completion, on_event);
             return false;
         }
-        let Entry { error, .. } = mem::take(link.entry);
+        let UringEntry { error, .. } = mem::take(link.entry);
         link.ring.places.free();
         on_event(Event::Closed { id: link.id, error });
         true

@@ -9,27 +9,27 @@ use std::io;
 /// An idle connection costs the process this and nothing else of ours, so it is flags and not
 /// an enum with data.
 #[derive(Debug, Default)]
-pub(super) struct Entry {
+pub(super) struct UringEntry {
     pub(super) generation: u32,
     /// Its place in its ring's table of descriptors.
     pub(super) file: u32,
     /// While a send or connect is in flight, what of the ring's memory it uses. Otherwise the
     /// number of the volley that the last send was in, or 0.
     pub(super) memory: u32,
-    pub(super) flags: Flags,
+    pub(super) flags: UringFlags,
     /// Its ring.
     pub(super) ring: u8,
     /// Why the connection broke, until its `Closed` says so.
     pub(super) error: Option<io::ErrorKind>,
 }
 
-const _: () = assert!(size_of::<Entry>() == 20);
+const _: () = assert!(size_of::<UringEntry>() == 20);
 
 /// What is known of a connection, one bit each.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
-pub(super) struct Flags(u32);
+pub(super) struct UringFlags(u32);
 
-impl Flags {
+impl UringFlags {
     /// There is a connection, or a `Closed` is owed.
     pub(super) const USED: u32 = 1 << 0;
     /// A Unix-domain socket.

@@ -23,11 +23,11 @@ use crate::base::ConnId;
 use crate::io::driver::{Close, Event};
 
 use super::agenda::Agenda;
-use super::entry::{Entry, Flags};
-use super::memory::InFlight;
-use super::operation::{Completion, Kind, Token};
+use super::entry::{UringEntry, UringFlags};
+use super::memory::OperationMemory;
+use super::operation::{Completion, OperationKind, Token};
 use super::ring::Ring;
-use super::socket::Socket;
+use super::socket::UringSocket;
 
 const POLL_ERROR: u32 = libc::POLLERR.cast_unsigned() as u32;
 const POLL_HANG_UP: u32 = libc::POLLHUP.cast_unsigned() as u32;
@@ -35,46 +35,48 @@ const POLL_HANG_UP: u32 = libc::POLLHUP.cast_unsigned() as u32;
 /// A connection, while something is done for it.
 pub(super) struct Link<'a> {
     pub(super) id: ConnId,
-    pub(super) entry: &'a mut Entry,
+    pub(super) entry: &'a mut UringEntry,
     pub(super) ring: &'a mut Ring,
     pub(super) agenda: &'a mut Agenda,
 }
 
 impl Link<'_> {
     /// Queues an operation.
-    pub(super) fn push(&mut self, kind: Kind, operation: squeue::Entry) {
+    pub(super) fn push(&mut self, kind: OperationKind, operation: squeue::Entry) {
         self.ring.push(Token::of(kind, self.id), operation);
     }
 
     /// Begins an operation that needs memory until it is back.
-    pub(super) fn start(&mut self, kind: Kind, memory: InFlight) {
+    pub(super) fn start(&mut self, kind: OperationKind, memory: OperationMemory) {
         let token = Token::of(kind, self.id);
         self.entry.memory = self.ring.start(token, self.entry.file, memory);
     }
 
     /// What the operation that is back has needed.
-    pub(super) fn take_memory(&mut self) -> Option<InFlight> {
+    pub(super) fn take_memory(&mut self) -> Option<OperationMemory> {
         self.ring.forget(mem::take(&mut self.entry.memory))
     }
 
     /// Puts it into the queue of the next turn.
     pub(super) fn enqueue(&mut self) {
-        if !self.entry.flags.has(Flags::QUEUED) {
-            self.entry.flags.set(Flags::QUEUED);
+        if !self.entry.flags.has(UringFlags::QUEUED) {
+            self.entry.flags.set(UringFlags::QUEUED);
             self.agenda.enqueue(self.id);
         }
     }
 
     /// Begins to connect.
-    pub(super) fn join(&mut self, address: InFlight) {
-        self.entry.flags.set(Flags::CONNECTING | Flags::JOINING);
-        self.start(Kind::Connect, address);
+    pub(super) fn join(&mut self, address: OperationMemory) {
+        self.entry
+            .flags
+            .set(UringFlags::CONNECTING | UringFlags::JOINING);
+        self.start(OperationKind::Connect, address);
     }
 
     /// It broke before it had a descriptor.
     pub(super) fn fail(&mut self, error: &io::Error) {
         self.entry.error = Some(error.kind());
-        self.entry.flags.set(Flags::BARE | Flags::ENDING);
+        self.entry.flags.set(UringFlags::BARE | UringFlags::ENDING);
         self.enqueue();
     }
 
@@ -82,17 +84,19 @@ impl Link<'_> {
     fn joined(
         &mut self,
         completion: Completion,
-        on_event: &mut impl FnMut(Event<'_, Socket>),
+        on_event: &mut impl FnMut(Event<'_, UringSocket>),
     ) -> Option<Errno> {
-        self.entry.flags.clear(Flags::JOINING | Flags::CONNECTING);
+        self.entry
+            .flags
+            .clear(UringFlags::JOINING | UringFlags::CONNECTING);
         self.take_memory();
-        if self.entry.flags.has(Flags::ENDING) {
+        if self.entry.flags.has(UringFlags::ENDING) {
             return None;
         }
         if completion.error().is_none() {
             let id = self.id;
             on_event(Event::Connected { id });
-            if self.entry.flags.take(Flags::EARLY) {
+            if self.entry.flags.take(UringFlags::EARLY) {
                 on_event(Event::Writable { id });
             }
             self.begin_receive();
@@ -103,19 +107,22 @@ impl Link<'_> {
 
     /// Polls for errors where no receive would tell them.
     pub(super) fn begin_watch(&mut self) {
-        const NOT_NOW: u32 = Flags::WATCHING | Flags::HUNG_UP | Flags::CONNECTING | Flags::ENDING;
+        const NOT_NOW: u32 = UringFlags::WATCHING
+            | UringFlags::HUNG_UP
+            | UringFlags::CONNECTING
+            | UringFlags::ENDING;
         let flags = &mut self.entry.flags;
-        if flags.has(Flags::PAUSED | Flags::EOF) && !flags.has(NOT_NOW) {
-            flags.set(Flags::WATCHING);
+        if flags.has(UringFlags::PAUSED | UringFlags::EOF) && !flags.has(NOT_NOW) {
+            flags.set(UringFlags::WATCHING);
             let poll = opcode::PollAdd::new(Fixed(self.entry.file), POLL_ERROR);
-            self.push(Kind::Watch, poll.build());
+            self.push(OperationKind::Watch, poll.build());
         }
     }
 
     /// The poll for errors came back. The error of the connection, if it has one.
     fn watched(&mut self, completion: Completion) -> Option<Errno> {
-        self.entry.flags.clear(Flags::WATCHING);
-        if self.entry.flags.has(Flags::ENDING) {
+        self.entry.flags.clear(UringFlags::WATCHING);
+        if self.entry.flags.has(UringFlags::ENDING) {
             return None;
         }
         let events = u32::try_from(completion.result).unwrap_or(0);
@@ -124,7 +131,7 @@ impl Link<'_> {
             return Some(error.unwrap_or(Errno::CONNRESET));
         }
         if events & POLL_HANG_UP != 0 {
-            self.entry.flags.set(Flags::HUNG_UP);
+            self.entry.flags.set(UringFlags::HUNG_UP);
         }
         self.begin_watch();
         None
@@ -134,19 +141,19 @@ impl Link<'_> {
     pub(super) fn handle(
         &mut self,
         completion: Completion,
-        on_event: &mut impl FnMut(Event<'_, Socket>),
+        on_event: &mut impl FnMut(Event<'_, UringSocket>),
     ) {
         let broken = match completion.token.kind {
-            Kind::Receive => self.received(completion, on_event),
-            Kind::Send => self.sent(completion, on_event),
-            Kind::Watch => self.watched(completion),
-            Kind::Connect => self.joined(completion, on_event),
+            OperationKind::Receive => self.received(completion, on_event),
+            OperationKind::Send => self.sent(completion, on_event),
+            OperationKind::Watch => self.watched(completion),
+            OperationKind::Connect => self.joined(completion, on_event),
             _ => {
-                self.entry.flags.clear(Flags::SHUTTING);
+                self.entry.flags.clear(UringFlags::SHUTTING);
                 None
             }
         };
-        if self.entry.flags.has(Flags::ENDING) {
+        if self.entry.flags.has(UringFlags::ENDING) {
             self.close_if_idle();
         } else if let Some(error) = broken {
             self.break_off(error);
@@ -156,12 +163,12 @@ impl Link<'_> {
     }
 
     /// Does what it was queued for.
-    pub(super) fn serve(&mut self, on_event: &mut impl FnMut(Event<'_, Socket>)) {
+    pub(super) fn serve(&mut self, on_event: &mut impl FnMut(Event<'_, UringSocket>)) {
         let id = self.id;
-        if self.entry.flags.has(Flags::BARE) {
+        if self.entry.flags.has(UringFlags::BARE) {
             let error = mem::take(self.entry).error;
             on_event(Event::Closed { id, error });
-        } else if self.entry.flags.has(Flags::ENDING) {
+        } else if self.entry.flags.has(UringFlags::ENDING) {
             self.end();
         } else {
             self.hand_out_kept(on_event);
@@ -171,22 +178,22 @@ impl Link<'_> {
 
     /// Ends our direction, behind a send in flight.
     pub(super) fn shutdown_write(&mut self) {
-        if self.entry.flags.has(Flags::SENDING) {
-            self.entry.flags.set(Flags::FINISH);
+        if self.entry.flags.has(UringFlags::SENDING) {
+            self.entry.flags.set(UringFlags::FINISH);
         } else if self.is_in_volley() {
-            self.entry.flags.set(Flags::FINISH);
+            self.entry.flags.set(UringFlags::FINISH);
             self.enqueue();
-        } else if !self.entry.flags.has(Flags::SHUTTING) {
-            self.entry.flags.set(Flags::SHUTTING);
+        } else if !self.entry.flags.has(UringFlags::SHUTTING) {
+            self.entry.flags.set(UringFlags::SHUTTING);
             let shutdown = opcode::Shutdown::new(Fixed(self.entry.file), libc::SHUT_WR);
-            self.push(Kind::Shutdown, shutdown.build());
+            self.push(OperationKind::Shutdown, shutdown.build());
         }
     }
 
     /// Ends our direction if that was asked for and had to wait.
     fn finish(&mut self) {
         let flags = &mut self.entry.flags;
-        if !flags.has(Flags::SENDING) && flags.take(Flags::FINISH) {
+        if !flags.has(UringFlags::SENDING) && flags.take(UringFlags::FINISH) {
             self.shutdown_write();
         }
     }
@@ -194,11 +201,11 @@ impl Link<'_> {
     /// Begins to end it; `Closed` follows.
     pub(super) fn close(&mut self, how: Close) {
         if how == Close::Reset {
-            self.entry.flags.set(Flags::RESET);
+            self.entry.flags.set(UringFlags::RESET);
         }
-        if !self.entry.flags.has(Flags::SENDING) && self.is_in_volley() {
+        if !self.entry.flags.has(UringFlags::SENDING) && self.is_in_volley() {
             // Whether its last send goes out whole is known in the next turn.
-            self.entry.flags.set(Flags::ENDING);
+            self.entry.flags.set(UringFlags::ENDING);
             self.enqueue();
         } else {
             self.end();
@@ -213,37 +220,42 @@ impl Link<'_> {
 
     fn end(&mut self) {
         let flags = &mut self.entry.flags;
-        flags.set(Flags::ENDING);
-        if flags.take(Flags::HELD) {
+        flags.set(UringFlags::ENDING);
+        if flags.take(UringFlags::HELD) {
             self.agenda.take_kept(self.id);
         }
-        let lingers = flags.has(Flags::TAKEN) && self.entry.error.is_none();
-        if lingers && !flags.has(Flags::RESET) {
+        let lingers = flags.has(UringFlags::TAKEN) && self.entry.error.is_none();
+        if lingers && !flags.has(UringFlags::RESET) {
             // What was told as sent still has to go.
             self.agenda.linger(self.id);
-            self.cancel(&[Kind::Receive, Kind::Watch]);
+            self.cancel(&[OperationKind::Receive, OperationKind::Watch]);
         } else {
-            self.cancel(&[Kind::Receive, Kind::Send, Kind::Watch, Kind::Connect]);
+            self.cancel(&[
+                OperationKind::Receive,
+                OperationKind::Send,
+                OperationKind::Watch,
+                OperationKind::Connect,
+            ]);
         }
         self.close_if_idle();
     }
 
     /// Its peer did not read in time what was told as sent.
     pub(super) fn stop_lingering(&mut self) {
-        if self.entry.flags.has(Flags::TAKEN) && self.entry.flags.has(Flags::ENDING) {
-            self.entry.flags.set(Flags::RESET);
-            self.cancel(&[Kind::Send]);
+        if self.entry.flags.has(UringFlags::TAKEN) && self.entry.flags.has(UringFlags::ENDING) {
+            self.entry.flags.set(UringFlags::RESET);
+            self.cancel(&[OperationKind::Send]);
         }
     }
 
     /// Stops what is in flight of these kinds.
-    pub(super) fn cancel(&mut self, kinds: &[Kind]) {
+    pub(super) fn cancel(&mut self, kinds: &[OperationKind]) {
         for kind in kinds {
             let flag = match kind {
-                Kind::Receive => Flags::RECEIVING,
-                Kind::Send => Flags::SENDING,
-                Kind::Watch => Flags::WATCHING,
-                _ => Flags::JOINING,
+                OperationKind::Receive => UringFlags::RECEIVING,
+                OperationKind::Send => UringFlags::SENDING,
+                OperationKind::Watch => UringFlags::WATCHING,
+                _ => UringFlags::JOINING,
             };
             if self.entry.flags.has(flag) {
                 self.ring.cancel(Token::of(*kind, self.id));
@@ -253,17 +265,18 @@ impl Link<'_> {
 
     /// Closes a connection that ends, as soon as nothing is in flight for it.
     fn close_if_idle(&mut self) {
-        let Entry { flags, file, .. } = self.entry;
-        if flags.has(Flags::IN_FLIGHT) {
+        let UringEntry { flags, file, .. } = self.entry;
+        if flags.has(UringFlags::IN_FLIGHT) {
             return;
         }
-        flags.set(Flags::CLOSING);
-        if flags.has(Flags::RESET) {
+        flags.set(UringFlags::CLOSING);
+        if flags.has(UringFlags::RESET) {
             self.ring.reset_with_close(*file);
-        } else if self.entry.error.is_none() && !flags.has(Flags::EOF) {
-            self.ring.throw_away_input(*file, flags.has(Flags::UNIX));
+        } else if self.entry.error.is_none() && !flags.has(UringFlags::EOF) {
+            self.ring
+                .throw_away_input(*file, flags.has(UringFlags::UNIX));
         }
         let close = opcode::Close::new(Fixed(*file)).build();
-        self.push(Kind::Close, close);
+        self.push(OperationKind::Close, close);
     }
 }

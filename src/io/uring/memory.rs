@@ -17,11 +17,11 @@ use crate::io::driver::SEND_BATCH_PARTS_MAX;
 const SEND_FLAGS: i32 = libc::MSG_NOSIGNAL | libc::MSG_WAITALL;
 
 /// The memory of one operation.
-pub(super) enum InFlight {
+pub(super) enum OperationMemory {
     /// Bytes to send.
     One(Part),
     /// The same in several parts.
-    Many(Box<Gather>),
+    Many(Box<SendParts>),
     /// What is left of a send that was told as sent. It is copied, so that it holds nothing else.
     Rest(Box<[u8]>),
     /// Where to connect to.
@@ -29,7 +29,7 @@ pub(super) enum InFlight {
 }
 
 /// Parts of a send, and the list of them as the kernel reads it.
-pub(super) struct Gather {
+pub(super) struct SendParts {
     parts: Vec<Part>,
     slices: [libc::iovec; SEND_BATCH_PARTS_MAX],
     header: libc::msghdr,
@@ -37,14 +37,14 @@ pub(super) struct Gather {
 
 // SAFETY: the addresses in it are those of its own parts, which may be sent and dropped anywhere.
 #[expect(unsafe_code, reason = "an address is not Send by itself")]
-unsafe impl Send for Gather {}
+unsafe impl Send for SendParts {}
 
-impl InFlight {
+impl OperationMemory {
     /// What a send needs until it is back.
     pub(super) fn send(parts: &[Part]) -> Self {
         match parts {
             [part] => Self::One(part.clone()),
-            _ => Self::Many(Gather::new(parts)),
+            _ => Self::Many(SendParts::new(parts)),
         }
     }
 
@@ -100,7 +100,7 @@ fn send(file: Fixed, bytes: &[u8]) -> squeue::Entry {
     send.flags(SEND_FLAGS).build()
 }
 
-impl Gather {
+impl SendParts {
     fn new(parts: &[Part]) -> Box<Self> {
         debug_assert!((1..=SEND_BATCH_PARTS_MAX).contains(&parts.len()));
         let none = libc::iovec {

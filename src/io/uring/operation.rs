@@ -8,7 +8,7 @@ use crate::base::ConnId;
 /// What an operation was for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
-pub(super) enum Kind {
+pub(super) enum OperationKind {
     /// Nobody waits for it.
     Ignored,
     /// A send of a volley, whose index is its place there.
@@ -32,7 +32,7 @@ pub(super) enum Kind {
     Close,
 }
 
-impl Kind {
+impl OperationKind {
     const ALL: [Self; 13] = [
         Self::Ignored,
         Self::Taken,
@@ -61,17 +61,17 @@ impl Kind {
 /// A slot is enough: it is used again only after the last operation of its connection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Token {
-    pub(super) kind: Kind,
+    pub(super) kind: OperationKind,
     pub(super) index: u32,
 }
 
 impl Token {
-    pub(super) const fn new(kind: Kind, index: u32) -> Self {
+    pub(super) const fn new(kind: OperationKind, index: u32) -> Self {
         Self { kind, index }
     }
 
     /// Of a connection.
-    pub(super) fn of(kind: Kind, id: ConnId) -> Self {
+    pub(super) fn of(kind: OperationKind, id: ConnId) -> Self {
         Self::new(kind, id.slot)
     }
 
@@ -82,9 +82,9 @@ impl Token {
     pub(super) fn from_bits(bits: u64) -> Self {
         let [kind, rest @ ..] = bits.to_le_bytes();
         let [a, b, c, d, ..] = rest;
-        let kind = Kind::ALL.get(usize::from(kind));
+        let kind = OperationKind::ALL.get(usize::from(kind));
         Self {
-            kind: kind.copied().unwrap_or(Kind::Ignored),
+            kind: kind.copied().unwrap_or(OperationKind::Ignored),
             index: u32::from_le_bytes([a, b, c, d]),
         }
     }
@@ -127,7 +127,7 @@ mod tests {
 
     #[test]
     fn a_token_survives_its_bits() {
-        for kind in Kind::ALL {
+        for kind in OperationKind::ALL {
             for index in [0, 1, 77_777, u32::MAX] {
                 let token = Token::new(kind, index);
                 assert_eq!(Token::from_bits(token.to_bits()), token);

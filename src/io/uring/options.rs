@@ -42,12 +42,12 @@ const RING_FILES_MAX: usize = 1 << 18;
 
 impl UringOptions {
     /// How large a ring is, and how many there may be.
-    pub(super) fn plan(&self) -> (Size, usize) {
+    pub(super) fn plan(&self) -> (RingSize, usize) {
         let files_max = self.ring_files_max.clamp(1, RING_FILES_MAX);
         // Small tables get small queues: as much room as fits into one of those is kept free.
         let quarter = (files_max / 4).max(1);
         let completions = clamped(quarter).next_power_of_two().min(self.completions);
-        let mut size = Size {
+        let mut size = RingSize {
             submissions: self.submissions.min(completions),
             completions,
             files: 0,
@@ -78,7 +78,7 @@ const MARGIN_BESIDE: u32 = 64;
 
 /// How large a ring is.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Size {
+pub(super) struct RingSize {
     /// Operations that are handed over in one system call at most.
     pub(super) submissions: u32,
     /// Completions that fit before the kernel keeps them in a list of its own.
@@ -90,7 +90,7 @@ pub(super) struct Size {
     pub(super) buffer_bytes: u32,
 }
 
-impl Size {
+impl RingSize {
     /// How much room is left in the table when a multishot accept is stopped.
     pub(super) fn margin(&self) -> u32 {
         self.completions + MARGIN_BESIDE
@@ -105,7 +105,7 @@ fn clamped(n: usize) -> u32 {
 mod tests {
     use super::*;
 
-    fn plan(connections_max: usize, ring_files_max: usize) -> (Size, usize) {
+    fn plan(connections_max: usize, ring_files_max: usize) -> (RingSize, usize) {
         let options = UringOptions {
             connections_max,
             ring_files_max,

@@ -1,6 +1,6 @@
 //! [`Places`]: how full the table of descriptors of a ring is.
 
-use super::options::Size;
+use super::options::RingSize;
 
 /// The places of a table, counted; which ones are taken is the kernel's affair.
 pub(super) struct Places {
@@ -13,7 +13,7 @@ pub(super) struct Places {
 
 impl Places {
     /// An empty table.
-    pub(super) fn new(size: &Size) -> Self {
+    pub(super) fn new(size: &RingSize) -> Self {
         Self {
             all: size.files,
             taken: 0,

@@ -15,7 +15,7 @@ use crate::base::{Address, Chunk, ConnId, Part, clock};
 use crate::io::driver::{Close, Driver, Event, Peer, SendStatus};
 use crate::io::sys::{self, ListenOptions};
 
-use super::{Socket, UringDriver, UringOptions};
+use super::{UringDriver, UringOptions, UringSocket};
 
 /// How long the connection on loopback may take for each step.
 const STEP: Duration = Duration::from_secs(2);
@@ -97,19 +97,19 @@ fn lift(error: &io::Error) -> &'static str {
 }
 
 /// A step that failed, and how.
-type Failed = (&'static str, io::Error);
+type ProbeFailure = (&'static str, io::Error);
 
 /// What was seen so far.
 #[derive(Default)]
-struct Seen {
-    accepted: Option<Socket>,
+struct ProbeFindings {
+    accepted: Option<UringSocket>,
     connected: bool,
     received: [Vec<u8>; 2],
     closed: [bool; 2],
 }
 
-impl Seen {
-    fn note(&mut self, event: Event<'_, Socket>) {
+impl ProbeFindings {
+    fn note(&mut self, event: Event<'_, UringSocket>) {
         let at = |id: ConnId| id.index().min(1);
         match event {
             Event::Accepted { socket, .. } => self.accepted = Some(socket),
@@ -122,10 +122,10 @@ impl Seen {
 }
 
 /// A connection on loopback, both ends in one driver: it is accepted, speaks, pauses and ends.
-fn rehearse() -> Result<(), Failed> {
+fn rehearse() -> Result<(), ProbeFailure> {
     let mut driver = small_driver().map_err(|error| ("io_uring as we need it", error))?;
     let address = listen(&mut driver).map_err(|error| ("listening on loopback", error))?;
-    let mut seen = Seen::default();
+    let mut seen = ProbeFindings::default();
     driver.connect(NEAR, &address, Some(IpAddr::V4(Ipv4Addr::LOCALHOST)));
     until(&mut driver, &mut seen, "connecting", |seen| seen.connected)?;
     let accept = "accepting into a table of descriptors";
@@ -181,20 +181,20 @@ fn listen(driver: &mut UringDriver) -> io::Result<Address> {
 
 fn until(
     driver: &mut UringDriver,
-    seen: &mut Seen,
+    seen: &mut ProbeFindings,
     what: &'static str,
-    holds: impl Fn(&Seen) -> bool,
-) -> Result<(), Failed> {
+    holds: impl Fn(&ProbeFindings) -> bool,
+) -> Result<(), ProbeFailure> {
     until_within(STEP, driver, seen, what, holds)
 }
 
 fn until_within(
     step: Duration,
     driver: &mut UringDriver,
-    seen: &mut Seen,
+    seen: &mut ProbeFindings,
     what: &'static str,
-    holds: impl Fn(&Seen) -> bool,
-) -> Result<(), Failed> {
+    holds: impl Fn(&ProbeFindings) -> bool,
+) -> Result<(), ProbeFailure> {
     let deadline = clock::now() + step;
     while !holds(seen) {
         let left = deadline.since(clock::now());
@@ -238,7 +238,7 @@ mod tests {
             return;
         }
         let mut driver = small_driver().expect("driver");
-        let nothing = &mut Seen::default();
+        let nothing = &mut ProbeFindings::default();
         let never = until_within(Duration::ZERO, &mut driver, nothing, "a miracle", |_| false);
         let (what, error) = never.expect_err("it does not happen");
         assert_eq!((what, error.kind()), ("a miracle", io::ErrorKind::TimedOut));

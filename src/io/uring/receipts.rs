@@ -9,39 +9,39 @@ use rustix::io::Errno;
 use crate::io::driver::Event;
 
 use super::buffers::GROUP;
-use super::entry::Flags;
+use super::entry::UringFlags;
 use super::link::Link;
-use super::operation::{Completion, Kind};
-use super::socket::Socket;
+use super::operation::{Completion, OperationKind};
+use super::socket::UringSocket;
 
 impl Link<'_> {
     /// Receives until something ends that, if it does not already and receiving is on.
     pub(super) fn begin_receive(&mut self) {
-        const NOT_NOW: u32 = Flags::RECEIVING
-            | Flags::PAUSED
-            | Flags::EOF
-            | Flags::HELD
-            | Flags::CONNECTING
-            | Flags::ENDING;
+        const NOT_NOW: u32 = UringFlags::RECEIVING
+            | UringFlags::PAUSED
+            | UringFlags::EOF
+            | UringFlags::HELD
+            | UringFlags::CONNECTING
+            | UringFlags::ENDING;
         if !self.entry.flags.has(NOT_NOW) {
-            self.entry.flags.set(Flags::RECEIVING);
+            self.entry.flags.set(UringFlags::RECEIVING);
             let receive = opcode::RecvMulti::new(Fixed(self.entry.file), GROUP);
-            self.push(Kind::Receive, receive.build());
+            self.push(OperationKind::Receive, receive.build());
         }
     }
 
     /// Switches receiving on or off.
     pub(super) fn receive(&mut self, on: bool) {
         if on {
-            self.entry.flags.clear(Flags::PAUSED);
-            if self.entry.flags.has(Flags::HELD) {
+            self.entry.flags.clear(UringFlags::PAUSED);
+            if self.entry.flags.has(UringFlags::HELD) {
                 self.enqueue();
             } else {
                 self.begin_receive();
             }
-        } else if !self.entry.flags.has(Flags::PAUSED) {
-            self.entry.flags.set(Flags::PAUSED);
-            self.cancel(&[Kind::Receive]);
+        } else if !self.entry.flags.has(UringFlags::PAUSED) {
+            self.entry.flags.set(UringFlags::PAUSED);
+            self.cancel(&[OperationKind::Receive]);
             self.begin_watch();
         }
     }
@@ -50,10 +50,10 @@ impl Link<'_> {
     pub(super) fn received(
         &mut self,
         completion: Completion,
-        on_event: &mut impl FnMut(Event<'_, Socket>),
+        on_event: &mut impl FnMut(Event<'_, UringSocket>),
     ) -> Option<Errno> {
         if !completion.has_more() {
-            self.entry.flags.clear(Flags::RECEIVING);
+            self.entry.flags.clear(UringFlags::RECEIVING);
         }
         let broken = match completion.error() {
             // No buffer was left, it was stopped by us, or by a full queue of completions.
@@ -79,24 +79,24 @@ impl Link<'_> {
     fn take_receipt(
         &mut self,
         completion: Completion,
-        on_event: &mut impl FnMut(Event<'_, Socket>),
+        on_event: &mut impl FnMut(Event<'_, UringSocket>),
     ) {
         let Self { id, entry, .. } = self;
         let id = *id;
         let len = usize::try_from(completion.result).unwrap_or(0);
         let bytes = completion.buffer().map(|at| self.ring.received(at, len));
         let bytes = bytes.unwrap_or_default();
-        if entry.flags.has(Flags::ENDING) {
+        if entry.flags.has(UringFlags::ENDING) {
             return;
         }
         if completion.result == 0 {
-            entry.flags.set(Flags::EOF);
+            entry.flags.set(UringFlags::EOF);
         }
-        if entry.flags.has(Flags::PAUSED) {
-            entry.flags.set(Flags::HELD);
+        if entry.flags.has(UringFlags::PAUSED) {
+            entry.flags.set(UringFlags::HELD);
             self.agenda.keep(id, bytes);
             if completion.has_more() {
-                self.cancel(&[Kind::Receive]);
+                self.cancel(&[OperationKind::Receive]);
             }
         } else if completion.result == 0 {
             on_event(Event::Eof { id });
@@ -114,10 +114,10 @@ impl Link<'_> {
     }
 
     /// Hands out what came while receiving was off, if it is on again.
-    pub(super) fn hand_out_kept(&mut self, on_event: &mut impl FnMut(Event<'_, Socket>)) {
+    pub(super) fn hand_out_kept(&mut self, on_event: &mut impl FnMut(Event<'_, UringSocket>)) {
         let Self { id, entry, .. } = self;
         let id = *id;
-        if entry.flags.has(Flags::PAUSED) || !entry.flags.take(Flags::HELD) {
+        if entry.flags.has(UringFlags::PAUSED) || !entry.flags.take(UringFlags::HELD) {
             return;
         }
         let mut bytes = self.agenda.take_kept(id);
@@ -125,7 +125,7 @@ impl Link<'_> {
             let bytes = bytes.as_mut_slice();
             on_event(Event::Received { id, bytes });
         }
-        if entry.flags.has(Flags::EOF) {
+        if entry.flags.has(UringFlags::EOF) {
             on_event(Event::Eof { id });
             self.begin_watch();
         } else {

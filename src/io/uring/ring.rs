@@ -28,9 +28,9 @@ use slab::Slab;
 use crate::base::Part;
 
 use super::buffers::Buffers;
-use super::memory::InFlight;
-use super::operation::{Completion, Kind, Token};
-use super::options::Size;
+use super::memory::OperationMemory;
+use super::operation::{Completion, OperationKind, Token};
+use super::options::RingSize;
 use super::places::Places;
 use super::scarcity::Scarcity;
 use super::volley::Volley;
@@ -46,7 +46,7 @@ pub(super) struct Ring {
     uring: IoUring,
     enabled: bool,
     buffers: Buffers,
-    memory: Slab<InFlight>,
+    memory: Slab<OperationMemory>,
     /// Invariant: the bytes of the rests in `memory`.
     rest_bytes: usize,
     pub(super) volley: Volley,
@@ -72,7 +72,7 @@ impl Ring {
     ///
     /// # Errors
     /// When the kernel has no io_uring, not what we need of it, or no memory.
-    pub(super) fn new(size: Size) -> io::Result<Self> {
+    pub(super) fn new(size: RingSize) -> io::Result<Self> {
         let uring = IoUring::builder()
             .dontfork()
             .setup_r_disabled()
@@ -118,12 +118,12 @@ impl Ring {
         // Before it is in the volley, and not after that, since an enter may finish the volley.
         self.make_room();
         let (place, operation) = self.volley.take(slot, file, part);
-        self.queue(Token::new(Kind::Taken, place), operation);
+        self.queue(Token::new(OperationKind::Taken, place), operation);
         self.volley.number()
     }
 
     /// Sends or connects, and keeps what that needs until [`Ring::forget`].
-    pub(super) fn start(&mut self, token: Token, file: u32, memory: InFlight) -> u32 {
+    pub(super) fn start(&mut self, token: Token, file: u32, memory: OperationMemory) -> u32 {
         let operation = memory.operation(file);
         self.rest_bytes += memory.rest_bytes();
         let at = self.memory.insert(memory);
@@ -133,11 +133,13 @@ impl Ring {
 
     /// How many bytes an operation in flight sends.
     pub(super) fn memory_bytes(&self, at: u32) -> usize {
-        self.memory.get(at as usize).map_or(0, InFlight::bytes)
+        self.memory
+            .get(at as usize)
+            .map_or(0, OperationMemory::bytes)
     }
 
     /// What an operation needed that has come back.
-    pub(super) fn forget(&mut self, at: u32) -> Option<InFlight> {
+    pub(super) fn forget(&mut self, at: u32) -> Option<OperationMemory> {
         let memory = self.memory.try_remove(at as usize)?;
         self.rest_bytes -= memory.rest_bytes();
         Some(memory)
@@ -173,7 +175,7 @@ impl Ring {
     /// before what is queued behind it begins.
     pub(super) fn push_aside(&mut self, operation: squeue::Entry) {
         let operation = operation.flags(squeue::Flags::SKIP_SUCCESS);
-        self.push(Token::new(Kind::Ignored, 0), operation);
+        self.push(Token::new(OperationKind::Ignored, 0), operation);
     }
 
     /// Memory that may be written to by anybody at any time, and is never read.
@@ -308,10 +310,10 @@ impl Ring {
                 flags: entry.flags(),
             };
             let kind = completion.token.kind;
-            if kind == Kind::AcceptDirect && completion.result >= 0 {
+            if kind == OperationKind::AcceptDirect && completion.result >= 0 {
                 self.places.take();
             }
-            if kind == Kind::Taken {
+            if kind == OperationKind::Taken {
                 self.volley.fail(completion.token.index, completion.result);
             }
             if !kind.is_counted() {
@@ -319,7 +321,7 @@ impl Ring {
             }
             if !completion.has_more() {
                 self.in_flight -= 1;
-                if kind == Kind::AcceptDirect {
+                if kind == OperationKind::AcceptDirect {
                     self.accepts.retain(|token| *token != completion.token);
                 }
             }
@@ -338,7 +340,7 @@ impl Ring {
 
     /// The completion that somebody waits for at once, out of its turn.
     pub(super) fn take_call(&mut self) -> Option<Completion> {
-        let is_it = |completion: &Completion| completion.token.kind == Kind::Call;
+        let is_it = |completion: &Completion| completion.token.kind == OperationKind::Call;
         let at = self.completed.iter().rposition(is_it)?;
         self.completed.remove(at)
     }
@@ -359,7 +361,7 @@ impl Ring {
             return true;
         }
         let all = opcode::AsyncCancel2::new(CancelBuilder::any().all()).build();
-        self.push(Token::new(Kind::Ignored, 0), all);
+        self.push(Token::new(OperationKind::Ignored, 0), all);
         for _ in 0..100 {
             if self.enter(1, Some(LAST_WAIT)).is_err() || self.in_flight == 0 {
                 break;

@@ -17,7 +17,7 @@ use mio::{Events, Interest, Poll, Token};
 use rustix::event::{EventfdFlags, eventfd};
 
 use super::super::driver::Tables;
-use super::options::Size;
+use super::options::RingSize;
 use super::ring::Ring;
 use super::scarcity::Scarcity;
 
@@ -25,7 +25,7 @@ use super::scarcity::Scarcity;
 const RINGS_MAX: usize = 256;
 
 /// Where the next connection can be accepted.
-pub(super) enum Room {
+pub(super) enum RingRoom {
     /// As many as come.
     Many(u8),
     /// One.
@@ -37,7 +37,7 @@ pub(super) enum Room {
 /// The rings of a driver.
 pub(super) struct Rings {
     list: Vec<Ring>,
-    size: Size,
+    size: RingSize,
     /// How many there may be.
     max: usize,
     /// The waker's eventfd.
@@ -48,7 +48,7 @@ pub(super) struct Rings {
 
 impl Rings {
     /// One ring; up to `max` when there is need for them. `wakes` is what the waker writes to.
-    pub(super) fn new(size: Size, max: usize, wakes: RawFd) -> io::Result<Self> {
+    pub(super) fn new(size: RingSize, max: usize, wakes: RawFd) -> io::Result<Self> {
         Ok(Self {
             list: vec![Ring::new(size)?],
             size,
@@ -82,23 +82,23 @@ impl Rings {
     ///
     /// # Errors
     /// When a ring is needed and the system gives none.
-    pub(super) fn room(&mut self) -> io::Result<Room> {
+    pub(super) fn room(&mut self) -> io::Result<RingRoom> {
         let Some(roomiest) = self.roomiest() else {
-            return Ok(Room::None);
+            return Ok(RingRoom::None);
         };
         if self.at(roomiest).places.has_margin() {
-            return Ok(Room::Many(roomiest));
+            return Ok(RingRoom::Many(roomiest));
         }
         if self.list.len() < self.max && self.size.files > self.size.margin() {
-            return Ok(Room::Many(self.grow()?));
+            return Ok(RingRoom::Many(self.grow()?));
         }
         if self.at(roomiest).places.room() > 0 {
-            return Ok(Room::One(roomiest));
+            return Ok(RingRoom::One(roomiest));
         }
         if self.list.len() < self.max {
-            return Ok(Room::One(self.grow()?));
+            return Ok(RingRoom::One(self.grow()?));
         }
-        Ok(Room::None)
+        Ok(RingRoom::None)
     }
 
     /// A ring with a place to put a descriptor in.
@@ -107,8 +107,8 @@ impl Rings {
     /// When every table is full, or a ring is needed and the system gives none.
     pub(super) fn with_place(&mut self) -> io::Result<u8> {
         match self.room()? {
-            Room::Many(ring) | Room::One(ring) => Ok(ring),
-            Room::None => Err(full()),
+            RingRoom::Many(ring) | RingRoom::One(ring) => Ok(ring),
+            RingRoom::None => Err(full()),
         }
     }
 

@@ -20,7 +20,7 @@ const FLAGS: i32 = libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT | libc::MSG_WAITALL;
 pub(super) struct Volley {
     /// Tells this volley from those before; never 0.
     number: u32,
-    sends: Vec<Taken>,
+    sends: Vec<VolleySend>,
     /// What they send; one that comes twice in a row is here once.
     chunks: Vec<Chunk>,
     /// Those that did not go out whole: place and result.
@@ -29,7 +29,7 @@ pub(super) struct Volley {
     rests: Vec<Rest>,
 }
 
-struct Taken {
+struct VolleySend {
     slot: u32,
     chunk: u32,
     start: u32,
@@ -100,7 +100,7 @@ impl Volley {
             self.chunks.push(part.chunk.clone());
         }
         let place = count(self.sends.len());
-        self.sends.push(Taken {
+        self.sends.push(VolleySend {
             slot,
             chunk: count(self.chunks.len()) - 1,
             start: part.start,

@@ -13,25 +13,25 @@ use crate::io::Wake;
 
 /// An eventfd that the driver polls, and whether it was already written to since the last poll.
 #[derive(Clone, Debug)]
-pub(super) struct UringWaker(Arc<Shared>);
+pub(super) struct UringWaker(Arc<UringWakerState>);
 
 #[derive(Debug)]
-struct Shared {
+struct UringWakerState {
     /// Never read: each write wakes the poll, and 2^64 of them do not happen.
     eventfd: OwnedFd,
     /// A wake that `poll` has not handed out; spares the system call to all further ones.
     pending: AtomicBool,
-    dropped: Sender<Dropped>,
+    dropped: Sender<DroppedSocket>,
 }
 
 /// The ring and the place of an accepted socket that was dropped instead of opened.
-pub(super) type Dropped = (u8, u32);
+pub(super) type DroppedSocket = (u8, u32);
 
 impl UringWaker {
     /// A waker, and where the sockets come out that were dropped.
-    pub(super) fn new() -> io::Result<(Self, Receiver<Dropped>)> {
+    pub(super) fn new() -> io::Result<(Self, Receiver<DroppedSocket>)> {
         let (dropped, receiver) = channel();
-        let waker = Self(Arc::new(Shared {
+        let waker = Self(Arc::new(UringWakerState {
             eventfd: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,
             pending: AtomicBool::new(false),
             dropped,

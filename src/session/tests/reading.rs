@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::session::Manner;
-use crate::wire::prepared::{PayloadKind, PreparedMessage, Sequenced, WireForm};
+use crate::wire::prepared::{PayloadKind, PreparedMessage, Publication, WireForm};
 
 fn get(target: &str, headers: &str) -> String {
     format!("GET {target} HTTP/1.1\r\nHost: a.test\r\n{headers}\r\n")
@@ -10,7 +10,7 @@ fn get(target: &str, headers: &str) -> String {
 
 pub(super) fn message(offset: u64) -> Arc<PreparedMessage> {
     let Position { epoch, offset } = position(offset);
-    PreparedMessage::new(Sequenced {
+    PreparedMessage::new(Publication {
         epoch,
         offset,
         kind: PayloadKind::Text,

@@ -2,7 +2,7 @@
 //!
 //! Kept small, since there are very many: what only a busy connection needs is behind a box.
 
-use super::outbox::{Charged, Outbox};
+use super::outbox::{ChargedChunk, Outbox};
 use super::speaker::Speaker;
 use crate::base::Time;
 use crate::io::driver::SendStatus;
@@ -12,7 +12,7 @@ use crate::session::{Reader, Session};
 use crate::shard::member::Membership;
 
 /// Bytes that a session has not been given; eight bytes of a connection where there are none.
-pub(crate) type Unread = Box<Vec<u8>>;
+pub(crate) type UnreadBytes = Box<Vec<u8>>;
 
 /// A connection, from `open` to its `Closed`.
 ///
@@ -25,7 +25,7 @@ pub(crate) struct Connection {
     pub(crate) outbox: Option<Box<Outbox>>,
     /// Bytes that the driver has and has not answered for.
     pub(crate) in_flight: u32,
-    pub(crate) state: State,
+    pub(crate) state: ConnectionState,
     pub(crate) gate: Gate,
     /// Whether it is in the list of outboxes to flush.
     pub(crate) dirty: bool,
@@ -37,7 +37,7 @@ pub(crate) struct Connection {
     pub(crate) membership: Option<Membership>,
     pub(crate) session: Session,
     /// Bytes that arrived while the session could not take them.
-    pub(crate) unread: Option<Unread>,
+    pub(crate) unread: Option<UnreadBytes>,
     pub(crate) speaker: Speaker,
     /// When the timer wheel asks next. Invariant: the wheel has an entry for this moment.
     pub(crate) wakes_at: Time,
@@ -59,7 +59,7 @@ const _: () = assert!(size_of::<Connection>() <= 120);
 
 /// Where a connection is in its life.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum State {
+pub(crate) enum ConnectionState {
     /// Bytes go both ways.
     Open,
     /// What waits is still sent, then it is closed; what arrives is ignored.
@@ -102,7 +102,7 @@ impl Connection {
             accepted: now,
             in_flight: 0,
             door,
-            state: State::Open,
+            state: ConnectionState::Open,
             permit,
             reason: CloseReason::Eof,
             gate: Gate::Open,
@@ -125,7 +125,7 @@ impl Connection {
 
     /// Whether the driver takes a send now.
     pub(crate) fn can_send(&self) -> bool {
-        self.gate == Gate::Open && self.in_flight == 0 && self.state != State::Closed
+        self.gate == Gate::Open && self.in_flight == 0 && self.state != ConnectionState::Closed
     }
 
     /// What waits now leaves by itself: a pause is behind it.
@@ -157,7 +157,7 @@ impl Connection {
     }
 
     /// Puts bytes behind all that wait.
-    pub(crate) fn push(&mut self, charged: Charged, start: u32) {
+    pub(crate) fn push(&mut self, charged: ChargedChunk, start: u32) {
         self.outbox.get_or_insert_default().push(charged, start);
     }
 
@@ -203,9 +203,9 @@ impl Connection {
     /// When something has to be done about it if nothing happens before.
     pub(crate) fn deadline(&self) -> Time {
         match self.state {
-            State::Open => self.session.deadline(),
-            State::Finishing => self.finish_by,
-            State::Closed => Time::NEVER,
+            ConnectionState::Open => self.session.deadline(),
+            ConnectionState::Finishing => self.finish_by,
+            ConnectionState::Closed => Time::NEVER,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::connection::State;
+use super::connection::ConnectionState;
 use super::{Command, Conns};
 use crate::base::ConnId;
 use crate::io::{Close, Peer};
@@ -26,7 +26,7 @@ impl Conns {
     /// Keeps the first reason: what follows is its consequence.
     pub(crate) fn note_reason(&mut self, id: ConnId, reason: CloseReason) {
         if let Some(conn) = self.get_mut(id)
-            && conn.state == State::Open
+            && conn.state == ConnectionState::Open
             && conn.reason == CloseReason::Eof
         {
             conn.reason = reason;
@@ -40,10 +40,10 @@ impl Conns {
         };
         match conn.state {
             // What came before the end is heard before it.
-            State::Open if conn.unread.is_some() => conn.ended = true,
-            State::Open => return true,
-            State::Finishing if conn.outbox.is_none() => self.close(id, Close::Graceful),
-            State::Finishing | State::Closed => {}
+            ConnectionState::Open if conn.unread.is_some() => conn.ended = true,
+            ConnectionState::Open => return true,
+            ConnectionState::Finishing if conn.outbox.is_none() => self.close(id, Close::Graceful),
+            ConnectionState::Finishing | ConnectionState::Closed => {}
         }
         false
     }
@@ -54,10 +54,10 @@ impl Conns {
         let Some(conn) = self.get_mut(id) else {
             return;
         };
-        if conn.state != State::Open {
+        if conn.state != ConnectionState::Open {
             return;
         }
-        conn.state = State::Finishing;
+        conn.state = ConnectionState::Finishing;
         conn.finish_by = by;
         conn.unread = None;
         if conn.outbox.is_none() {
@@ -73,8 +73,8 @@ impl Conns {
         let Some(conn) = self.get_mut(id) else {
             return;
         };
-        if conn.state != State::Closed {
-            conn.state = State::Closed;
+        if conn.state != ConnectionState::Closed {
+            conn.state = ConnectionState::Closed;
             self.commands.push(Command::Close(id, how));
         }
     }
@@ -89,10 +89,10 @@ impl Conns {
         let Some(conn) = self.get_mut(id) else {
             return false;
         };
-        if error.is_some() && conn.state == State::Open {
+        if error.is_some() && conn.state == ConnectionState::Open {
             conn.reason = CloseReason::Reset;
         }
-        conn.state = State::Closed;
+        conn.state = ConnectionState::Closed;
         around.metrics.closed(conn.reason);
         around.metrics.connections.add(-1);
         true
@@ -114,7 +114,7 @@ impl Conns {
         let open = self
             .slab
             .iter()
-            .filter(|(_, conn)| conn.state == State::Open && conn.can_be_cut_off());
+            .filter(|(_, conn)| conn.state == ConnectionState::Open && conn.can_be_cut_off());
         let (slot, largest) = open.max_by_key(|(_, conn)| conn.pending())?;
         (largest.pending() > 0).then(|| self.at(slot))
     }
@@ -122,7 +122,7 @@ impl Conns {
     /// Drops whole unsent frames of a slow consumer; the one partly written stays.
     pub(crate) fn drop_unsent(&mut self, id: ConnId) -> Option<Cut> {
         let conn = self.get_mut(id)?;
-        if conn.state != State::Open || !conn.can_be_cut_off() {
+        if conn.state != ConnectionState::Open || !conn.can_be_cut_off() {
             return None;
         }
         let pending_bytes = conn.pending();

@@ -3,7 +3,7 @@
 use std::mem;
 
 use super::Conns;
-use super::connection::{Gate, State};
+use super::connection::{ConnectionState, Gate};
 use crate::base::{Chunk, ConnId};
 use crate::io::Close;
 use crate::io::driver::{Driver, SendStatus};
@@ -41,7 +41,7 @@ impl Conns {
         let Some(conn) = self.get_mut(id) else {
             return;
         };
-        if conn.state == State::Closed {
+        if conn.state == ConnectionState::Closed {
             return;
         }
         conn.push(charged, 0);
@@ -113,7 +113,7 @@ impl Conns {
             return;
         };
         let pauses = conn.advance(bytes);
-        if bytes > 0 && conn.state == State::Finishing {
+        if bytes > 0 && conn.state == ConnectionState::Finishing {
             // An answer that is long for its link is still read.
             conn.finish_by = around.now + around.limits().close_linger;
         }
@@ -132,7 +132,7 @@ impl Conns {
     /// Nothing waits any more.
     fn drained(&mut self, id: ConnId) {
         let Some(conn) = self.get(id) else { return };
-        if conn.state == State::Finishing {
+        if conn.state == ConnectionState::Finishing {
             self.close(id, Close::Graceful);
         }
     }

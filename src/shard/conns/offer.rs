@@ -3,8 +3,8 @@
 //! For a subscriber whose socket takes the bytes at once an offer is one send and nothing else.
 
 use super::Conns;
-use super::connection::{Connection, State};
-use super::outbox::{Charged, Usage};
+use super::connection::{Connection, ConnectionState};
+use super::outbox::{ChargedChunk, Usage};
 use crate::base::{ConnId, Part};
 use crate::io::driver::{Driver, SEND_BATCH_BYTES_MAX};
 use crate::shard::member::Member;
@@ -14,14 +14,14 @@ use crate::shard::tally::Tally;
 struct Offer<'a> {
     part: &'a Part,
     /// Made when the first subscriber has to wait.
-    charged: Option<Charged>,
+    charged: Option<ChargedChunk>,
     usage: &'a Usage,
     outbox_bytes_max: usize,
 }
 
 /// What became of an offer to one subscriber.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Taken {
+enum OfferOutcome {
     /// It was sent, or waits.
     Queued,
     /// The subscriber has too much waiting.
@@ -47,7 +47,7 @@ impl Conns {
             let conn = &mut self.slab[member.conn.index()];
             if member.from > first {
                 offer.tail(driver, conn, *member, &mut tally);
-            } else if offer.to(driver, conn, member.conn, 0, &mut tally) == Taken::Queued {
+            } else if offer.to(driver, conn, member.conn, 0, &mut tally) == OfferOutcome::Queued {
                 tally.whole += 1;
             } else {
                 tally.dropped += 1;
@@ -106,7 +106,7 @@ impl<'a> Offer<'a> {
         if frames == 0 {
             return;
         }
-        if self.to(driver, conn, member.conn, start, tally) == Taken::TooSlow {
+        if self.to(driver, conn, member.conn, start, tally) == OfferOutcome::TooSlow {
             conn.push(self.charged(), start);
         }
         tally.tails.push(frames);
@@ -138,23 +138,23 @@ impl<'a> Offer<'a> {
         id: ConnId,
         start: u32,
         tally: &mut Tally,
-    ) -> Taken {
+    ) -> OfferOutcome {
         debug_assert_eq!(
             conn.state,
-            State::Open,
+            ConnectionState::Open,
             "only open connections are subscribed"
         );
         let len = (self.part.len() - start) as usize;
         if conn.is_clear() && len <= SEND_BATCH_BYTES_MAX {
             self.send(driver, conn, id, start, tally);
-            return Taken::Queued;
+            return OfferOutcome::Queued;
         }
         self.make_room(driver, conn, id, len, tally);
         if self.is_too_much(conn, len) {
-            return Taken::TooSlow;
+            return OfferOutcome::TooSlow;
         }
         conn.push(self.charged(), start);
-        Taken::Queued
+        OfferOutcome::Queued
     }
 
     /// An empty outbox takes one chunk, whatever its size.
@@ -224,7 +224,7 @@ impl<'a> Offer<'a> {
         }
     }
 
-    fn charged(&mut self) -> Charged {
+    fn charged(&mut self) -> ChargedChunk {
         let part = self.part;
         let usage = self.usage;
         self.charged

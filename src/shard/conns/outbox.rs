@@ -22,9 +22,9 @@ impl Usage {
     }
 
     /// Charges a chunk, once, for as long as outboxes hold it.
-    pub(crate) fn charge(&self, chunk: Chunk) -> Charged {
+    pub(crate) fn charge(&self, chunk: Chunk) -> ChargedChunk {
         self.0.set(self.0.get() + chunk.bytes().len());
-        Charged(Rc::new(Charge {
+        ChargedChunk(Rc::new(ChunkCharge {
             chunk,
             usage: self.clone(),
         }))
@@ -33,21 +33,21 @@ impl Usage {
 
 /// A chunk whose memory is charged to a shard's usage.
 #[derive(Clone, Debug)]
-pub(crate) struct Charged(Rc<Charge>);
+pub(crate) struct ChargedChunk(Rc<ChunkCharge>);
 
 #[derive(Debug)]
-struct Charge {
+struct ChunkCharge {
     chunk: Chunk,
     usage: Usage,
 }
 
-impl Charged {
+impl ChargedChunk {
     pub(crate) fn chunk(&self) -> &Chunk {
         &self.0.chunk
     }
 }
 
-impl Drop for Charge {
+impl Drop for ChunkCharge {
     fn drop(&mut self) {
         self.usage
             .0
@@ -59,7 +59,7 @@ impl Drop for Charge {
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
     /// Invariant: each entry has `start < end`; only the first may start inside a frame.
-    queue: VecDeque<Queued>,
+    queue: VecDeque<QueuedPart>,
     /// Invariant: the sum of `end - start`.
     pending: usize,
     /// How many of the first bytes leave before a pause; the others wait until it is over.
@@ -68,15 +68,15 @@ pub(crate) struct Outbox {
 }
 
 #[derive(Debug)]
-struct Queued {
-    charged: Charged,
+struct QueuedPart {
+    charged: ChargedChunk,
     /// The first byte that is not sent.
     start: u32,
     /// The first byte that is not to be sent.
     end: u32,
 }
 
-impl Queued {
+impl QueuedPart {
     fn part(&self, bytes_max: u32) -> Part {
         let end = self.end.min(self.start.saturating_add(bytes_max));
         Part {
@@ -89,11 +89,11 @@ impl Queued {
 
 impl Outbox {
     /// Puts the bytes of a chunk from `start` on behind all others.
-    pub(crate) fn push(&mut self, charged: Charged, start: u32) {
+    pub(crate) fn push(&mut self, charged: ChargedChunk, start: u32) {
         let end = charged.chunk().len();
         debug_assert!(start < end, "an empty entry");
         self.pending += (end - start) as usize;
-        self.queue.push_back(Queued {
+        self.queue.push_back(QueuedPart {
             charged,
             start,
             end,
@@ -201,7 +201,7 @@ impl Outbox {
 
     /// How many publications wait, the one partly sent included.
     pub(crate) fn publications(&self) -> u64 {
-        let of = |q: &Queued| {
+        let of = |q: &QueuedPart| {
             let frames = q.charged.chunk().frames().iter();
             frames.filter(|f| f.end > q.start && f.end <= q.end).count()
         };

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use super::Conns;
 use super::census;
-use super::connection::State;
+use super::connection::ConnectionState;
 use super::speaker::Speaker;
 use crate::base::ConnId;
 use crate::io::Peer;
@@ -70,7 +70,8 @@ impl Conns {
 
     /// Whether bytes go both ways.
     pub(crate) fn is_open(&self, id: ConnId) -> bool {
-        self.get(id).is_some_and(|conn| conn.state == State::Open)
+        self.get(id)
+            .is_some_and(|conn| conn.state == ConnectionState::Open)
     }
 
     pub(crate) fn membership(&self, id: ConnId) -> Option<Membership> {

@@ -20,14 +20,14 @@ pub(super) enum Speaker {
 /// What a trusted proxy has said.
 #[derive(Debug)]
 pub(super) struct Relay {
-    source: Source,
+    source: RelaySource,
     /// Whom the last request's headers named. A proxy sends requests of many on one connection.
     client: Option<SocketAddr>,
 }
 
 /// For whom a proxy has made a connection, by its PROXY header.
 #[derive(Clone, Copy, Debug)]
-enum Source {
+enum RelaySource {
     /// For itself, or there was no such header.
     Proxy(Peer),
     /// For this client.
@@ -39,7 +39,7 @@ enum Source {
 impl Speaker {
     /// This peer is a proxy that is believed.
     pub(super) fn trusted(peer: Peer) -> Self {
-        let (source, client) = (Source::Proxy(peer), None);
+        let (source, client) = (RelaySource::Proxy(peer), None);
         Self::Proxy(Box::new(Relay { source, client }))
     }
 
@@ -47,8 +47,8 @@ impl Speaker {
     pub(super) fn relayed(&mut self, client: Option<SocketAddr>) {
         let Self::Proxy(relay) = self else { return };
         relay.source = match (client, relay.source) {
-            (Some(client), _) => Source::Client(client),
-            (None, Source::Proxy(peer)) => Source::Hidden(peer),
+            (Some(client), _) => RelaySource::Client(client),
+            (None, RelaySource::Proxy(peer)) => RelaySource::Hidden(peer),
             (None, source) => source,
         };
     }
@@ -67,7 +67,7 @@ impl Speaker {
         };
         Some(Proxy {
             address: relay.source.address().ip(),
-            hides: matches!(relay.source, Source::Hidden(_)),
+            hides: matches!(relay.source, RelaySource::Hidden(_)),
         })
     }
 
@@ -80,7 +80,7 @@ impl Speaker {
     }
 }
 
-impl Source {
+impl RelaySource {
     fn address(self) -> SocketAddr {
         match self {
             Self::Client(address)

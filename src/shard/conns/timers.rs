@@ -1,7 +1,7 @@
 //! The deadlines of connections, and whose has come.
 
 use super::Conns;
-use super::connection::State;
+use super::connection::ConnectionState;
 use crate::base::{ConnId, Time};
 use crate::io::Close;
 
@@ -52,10 +52,10 @@ impl Conns {
             };
             *left -= 1;
             match state {
-                State::Open => return Some(id),
+                ConnectionState::Open => return Some(id),
                 // Its peer took too long over the close.
-                State::Finishing => self.close(id, Close::Reset),
-                State::Closed => {}
+                ConnectionState::Finishing => self.close(id, Close::Reset),
+                ConnectionState::Closed => {}
             }
             self.arm(id);
         }
@@ -63,7 +63,7 @@ impl Conns {
     }
 
     /// In what state it is, if its deadline has come.
-    fn pop_deadline(&mut self, id: ConnId, now: Time) -> Option<State> {
+    fn pop_deadline(&mut self, id: ConnId, now: Time) -> Option<ConnectionState> {
         let conn = self.get_mut(id)?;
         if now < conn.wakes_at {
             // An older entry: the one that counts is still to come.

@@ -1,6 +1,6 @@
 //! What arrived and the session cannot take yet: it is kept, and the peer is held back.
 
-use super::connection::{Connection, State, Unread};
+use super::connection::{Connection, ConnectionState, UnreadBytes};
 use super::{Command, Conns};
 use crate::base::ConnId;
 use crate::config::Limits;
@@ -23,7 +23,7 @@ impl Conns {
         let Some(conn) = self.get_mut(id) else {
             return false;
         };
-        let is_open = conn.state == State::Open;
+        let is_open = conn.state == ConnectionState::Open;
         if is_open && conn.unread.is_some() {
             self.keep_unread(id, bytes);
             return false;
@@ -33,7 +33,7 @@ impl Conns {
 
     pub(crate) fn hearing(&self, id: ConnId, limits: &Limits) -> Hearing {
         match self.get(id) {
-            Some(conn) if conn.state != State::Open => Hearing::NoMore,
+            Some(conn) if conn.state != ConnectionState::Open => Hearing::NoMore,
             Some(conn) if may_read(conn, limits) => Hearing::Now,
             Some(_) => Hearing::Later,
             None => Hearing::NoMore,
@@ -45,7 +45,7 @@ impl Conns {
         let Some(conn) = self.get_mut(id) else {
             return;
         };
-        if conn.state == State::Open {
+        if conn.state == ConnectionState::Open {
             conn.unread.get_or_insert_default().extend_from_slice(bytes);
             self.set_receiving(id, false);
         }
@@ -68,12 +68,12 @@ impl Conns {
         std::mem::take(&mut self.resumable)
     }
 
-    pub(crate) fn take_unread(&mut self, id: ConnId) -> Option<Unread> {
+    pub(crate) fn take_unread(&mut self, id: ConnId) -> Option<UnreadBytes> {
         self.get_mut(id)?.unread.take()
     }
 
     /// Some are still left.
-    pub(crate) fn put_back_unread(&mut self, id: ConnId, unread: Unread) {
+    pub(crate) fn put_back_unread(&mut self, id: ConnId, unread: UnreadBytes) {
         if let Some(conn) = self.get_mut(id) {
             conn.unread = Some(unread);
         }
@@ -100,7 +100,7 @@ impl Conns {
 /// Whether a session may be given bytes: it takes some, and what it has caused before is
 /// mostly sent.
 fn may_read(conn: &Connection, limits: &Limits) -> bool {
-    conn.state == State::Open
+    conn.state == ConnectionState::Open
         && conn.session.takes_bytes(limits)
         && conn.pending() <= limits.outbox_bytes_max / 2
 }

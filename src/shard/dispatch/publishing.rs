@@ -3,10 +3,10 @@
 
 use super::Core;
 use crate::hub::PublishOutcome;
-use crate::mesh::{Answer, Delivered, Origin, Request};
+use crate::mesh::{Answer, DeliveryResult, Origin, Request};
 use crate::metrics::RefuseReason;
 use crate::shard::delivery::Delivery;
-use crate::shard::home::Published;
+use crate::shard::home::HomeOutcome;
 use crate::wire::prepared::Draft;
 
 impl<S> Core<S> {
@@ -33,10 +33,10 @@ impl<S> Core<S> {
         } = self;
         let backlog = |topic: &_| readers.backlog(topic);
         match home.publish(around, mesh, (origin, draft), backlog) {
-            Published::OnItsWay(Some(delivery)) => self.deliver(delivery),
-            Published::OnItsWay(None) => {}
-            Published::Done(outcome) => self.answer(origin, outcome),
-            Published::Refused(reason) => self.refuse(origin, reason),
+            HomeOutcome::OnItsWay(Some(delivery)) => self.deliver(delivery),
+            HomeOutcome::OnItsWay(None) => {}
+            HomeOutcome::Done(outcome) => self.answer(origin, outcome),
+            HomeOutcome::Refused(reason) => self.refuse(origin, reason),
         }
     }
 
@@ -62,7 +62,7 @@ impl<S> Core<S> {
     }
 
     /// One shard has reported.
-    pub(super) fn count(&mut self, delivered: Delivered) {
+    pub(super) fn count(&mut self, delivered: DeliveryResult) {
         if let Some((origin, outcome)) = self.home.count(delivered) {
             self.answer(origin, outcome);
         }

@@ -6,13 +6,13 @@ use slab::Slab;
 
 use crate::base::{Position, Time};
 use crate::hub::{Interest, PublishOutcome};
-use crate::mesh::{Delivered, Origin};
+use crate::mesh::{DeliveryResult, Origin};
 use crate::shard::slot::slot_number;
 
 /// Publications of this home that are not counted on every shard yet.
 #[derive(Debug, Default)]
 pub(super) struct Publications {
-    open: Slab<Open>,
+    open: Slab<OpenPublication>,
     /// Which origin is told by when that the count is not complete; the oldest first.
     deadlines: VecDeque<(Time, u64, u32)>,
     /// Tells one use of a slot from the next.
@@ -21,7 +21,7 @@ pub(super) struct Publications {
 
 /// One publication on its way.
 #[derive(Debug)]
-pub(super) struct Open {
+pub(super) struct OpenPublication {
     serial: u64,
     origin: Origin,
     position: Position,
@@ -44,7 +44,7 @@ impl Publications {
     }
 
     /// Gives it a number, by which shards report. The origin is told by that time at the latest.
-    pub(super) fn insert(&mut self, mut open: Open, by: Option<Time>) -> u32 {
+    pub(super) fn insert(&mut self, mut open: OpenPublication, by: Option<Time>) -> u32 {
         self.serial += 1;
         open.serial = self.serial;
         let number = slot_number(self.open.insert(open));
@@ -55,7 +55,7 @@ impl Publications {
     }
 
     /// One shard has reported. Whoever waits for the outcome is named when all have.
-    pub(super) fn count(&mut self, delivered: Delivered) -> Option<(Origin, PublishOutcome)> {
+    pub(super) fn count(&mut self, delivered: DeliveryResult) -> Option<(Origin, PublishOutcome)> {
         let number = delivered.delivery as usize;
         let Some(open) = self.open.get_mut(number) else {
             debug_assert!(false, "a count for a publication that is complete");
@@ -90,7 +90,7 @@ impl Publications {
     }
 }
 
-impl Open {
+impl OpenPublication {
     pub(super) fn new(origin: Origin, position: Position, interest: &[Interest]) -> Self {
         Self {
             serial: 0,

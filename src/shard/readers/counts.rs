@@ -3,7 +3,7 @@
 use slab::Slab;
 
 use crate::base::ShardId;
-use crate::mesh::Delivered;
+use crate::mesh::DeliveryResult;
 use crate::shard::slot::slot_number;
 
 /// The counts of publications that are being given to this shard's subscribers.
@@ -11,22 +11,22 @@ use crate::shard::slot::slot_number;
 pub(super) struct Counts {
     open: Slab<Count>,
     /// Those that are complete and not reported.
-    done: Vec<Done>,
+    done: Vec<CompleteCount>,
 }
 
 #[derive(Debug)]
 struct Count {
     home: ShardId,
-    delivered: Delivered,
+    delivered: DeliveryResult,
     /// Groups that have not been given the publication.
     groups: u32,
 }
 
 /// A count that is complete, and where to report it.
 #[derive(Debug)]
-pub(crate) struct Done {
+pub(crate) struct CompleteCount {
     pub(crate) home: ShardId,
-    pub(crate) delivered: Delivered,
+    pub(crate) delivered: DeliveryResult,
 }
 
 impl Counts {
@@ -34,7 +34,7 @@ impl Counts {
     /// it is [closed](Counts::close) once, and once more for each group that
     /// [waits](Counts::wait_for).
     pub(super) fn begin(&mut self, home: ShardId, delivery: u32) -> u32 {
-        let delivered = Delivered {
+        let delivered = DeliveryResult {
             delivery,
             queued: 0,
             dropped: 0,
@@ -66,18 +66,18 @@ impl Counts {
             let Count {
                 home, delivered, ..
             } = self.open.remove(count as usize);
-            self.done.push(Done { home, delivered });
+            self.done.push(CompleteCount { home, delivered });
         }
     }
 
     /// What is complete, sorted by its home; give the memory back with [`Counts::give_back`].
-    pub(super) fn take_done(&mut self) -> Vec<Done> {
+    pub(super) fn take_done(&mut self) -> Vec<CompleteCount> {
         let mut done = std::mem::take(&mut self.done);
         done.sort_by_key(|done| done.home);
         done
     }
 
-    pub(super) fn give_back(&mut self, mut done: Vec<Done>) {
+    pub(super) fn give_back(&mut self, mut done: Vec<CompleteCount>) {
         done.clear();
         if self.done.is_empty() {
             self.done = done;
@@ -106,7 +106,7 @@ mod tests {
         counts.add(count, 2, 0);
         counts.close(count);
         let done = counts.take_done();
-        let delivered = Delivered {
+        let delivered = DeliveryResult {
             delivery: 7,
             queued: 5,
             dropped: 1,

@@ -66,7 +66,7 @@ impl UnderWay {
 }
 
 /// What a subscriber leaves behind.
-pub(crate) struct Left {
+pub(crate) struct MemberRemains {
     pub(crate) topic: TopicName,
     /// Members that took another place, and which.
     pub(crate) moved: [Option<(ConnId, Membership)>; 2],

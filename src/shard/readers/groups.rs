@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use slab::Slab;
 
-use super::group::{Group, Left, Pending, UnderWay};
+use super::group::{Group, MemberRemains, Pending, UnderWay};
 use crate::base::{ConnId, HashKey, Map, Time, TimerWheel, TopicName};
 use crate::session::Manner;
 use crate::shard::member::{Member, Membership};
@@ -70,7 +70,7 @@ impl Groups {
 
     /// Removes a subscriber. Others may take another place, none of them across the line between
     /// those who were given what is under way and those who were not.
-    pub(crate) fn leave(&mut self, at: Membership) -> Left {
+    pub(crate) fn leave(&mut self, at: Membership) -> MemberRemains {
         let group = &mut self.groups[at.group as usize];
         let mut gap = at.index as usize;
         let mut moved = [None; 2];
@@ -87,7 +87,7 @@ impl Groups {
         let topic = group.topic.clone();
         self.members -= 1;
         self.settle(at.group);
-        Left { topic, moved }
+        MemberRemains { topic, moved }
     }
 
     /// Takes all members out of a group whose publications are being answered.
@@ -418,7 +418,7 @@ mod tests {
     }
 
     fn pending() -> Pending {
-        let message = PreparedMessage::new(crate::wire::prepared::Sequenced {
+        let message = PreparedMessage::new(crate::wire::prepared::Publication {
             epoch: crate::base::Epoch::new(1),
             offset: Offset(1),
             kind: crate::wire::prepared::PayloadKind::Text,

@@ -31,9 +31,9 @@ impl GreedyDriver {
     }
 }
 
-struct Nobody;
+struct NoWaker;
 
-impl Wake for Nobody {
+impl Wake for NoWaker {
     fn wake(&self) {}
 }
 
@@ -75,7 +75,7 @@ impl Driver for GreedyDriver {
     }
 
     fn waker(&self) -> Box<dyn Wake> {
-        Box::new(Nobody)
+        Box::new(NoWaker)
     }
 
     fn poll(

@@ -18,7 +18,7 @@ const NAP: Duration = Duration::from_millis(2);
 
 /// What the rig knows of a connection.
 #[derive(Debug)]
-pub(super) struct Conn {
+pub(super) struct RigConnection {
     pub(super) id: ConnId,
     pub(super) connected: bool,
     pub(super) received: Vec<u8>,
@@ -39,7 +39,7 @@ pub(super) struct Conn {
 pub(super) struct Rig<H: Harness> {
     pub(super) harness: H,
     pub(super) peers: Vec<H::Peer>,
-    pub(super) conns: Vec<Conn>,
+    pub(super) conns: Vec<RigConnection>,
     pub(super) sockets: VecDeque<<H::Driver as Driver>::Socket>,
     pub(super) woken: usize,
     /// Connections accepted in the last `poll`.
@@ -107,7 +107,7 @@ impl<H: Harness> Rig<H> {
     }
 
     fn add(&mut self, id: ConnId, connected: bool) {
-        self.conns.push(Conn {
+        self.conns.push(RigConnection {
             id,
             connected,
             received: Vec::new(),
@@ -127,7 +127,7 @@ impl<H: Harness> Rig<H> {
         self.harness.driver()
     }
 
-    pub(super) fn conn(&mut self, id: ConnId) -> &mut Conn {
+    pub(super) fn conn(&mut self, id: ConnId) -> &mut RigConnection {
         find(&mut self.conns, id)
     }
 
@@ -241,12 +241,12 @@ impl<H: Harness> Rig<H> {
     }
 }
 
-fn find(conns: &mut [Conn], id: ConnId) -> &mut Conn {
+fn find(conns: &mut [RigConnection], id: ConnId) -> &mut RigConnection {
     let found = conns.iter_mut().find(|conn| conn.id == id);
     found.unwrap_or_else(|| panic!("there was never a connection {id}"))
 }
 
-impl Conn {
+impl RigConnection {
     /// Bytes that were not taken.
     pub(super) fn unsent_bytes(&self) -> usize {
         self.outgoing.iter().map(|part| part.len() as usize).sum()
@@ -310,8 +310,8 @@ impl Conn {
 }
 
 /// Sends of the connection what the contract allows to be sent now.
-fn flush<D: Driver>(driver: &mut D, conn: &mut Conn) {
-    let can_send = |conn: &Conn| {
+fn flush<D: Driver>(driver: &mut D, conn: &mut RigConnection) {
+    let can_send = |conn: &RigConnection| {
         let ended = conn.closed.is_some() || conn.close_called || conn.gone;
         conn.connected && !ended && !conn.blocked && conn.pending.is_none()
     };

@@ -37,14 +37,14 @@ fn run_alone(name: &str) {
     assert!(text.contains("1 passed"), "{text}");
 }
 
-struct Shard<D: Driver> {
+struct ScarceShard<D: Driver> {
     driver: D,
     sockets: Vec<D::Socket>,
     failures: usize,
     polls: usize,
 }
 
-impl<D: Driver<Listener = ListenSocket>> Shard<D> {
+impl<D: Driver<Listener = ListenSocket>> ScarceShard<D> {
     fn new(mut driver: D, listener: ListenSocket) -> Self {
         driver.listen(listener).expect("listen");
         Self {
@@ -116,7 +116,7 @@ fn descriptors_run_out_in_this_process() {
         unreachable!("bound to TCP");
     };
     let driver = EpollDriver::new(EpollOptions::default()).expect("driver");
-    let mut shard = Shard::new(driver, listener);
+    let mut shard = ScarceShard::new(driver, listener);
 
     let id = ConnId {
         slot: 0,
@@ -154,10 +154,10 @@ fn descriptors_run_out_over_io_uring() {
         unreachable!("bound to TCP");
     };
     let driver = || UringDriver::new(UringOptions::default()).expect("driver");
-    let mut over_tcp = Shard::new(driver(), tcp);
+    let mut over_tcp = ScarceShard::new(driver(), tcp);
     let path = std::env::temp_dir().join(format!("altavoz-scarce-{}.sock", std::process::id()));
     let unix = sys::bind(&Address::Unix(path.clone()), &options).expect("bind");
-    let mut over_unix = Shard::new(driver(), unix);
+    let mut over_unix = ScarceShard::new(driver(), unix);
 
     let _tcp = [0; 3].map(|_| TcpStream::connect(address).expect("connect"));
     let _unix = [0; 3].map(|_| UnixStream::connect(&path).expect("connect"));

@@ -11,15 +11,15 @@ use super::kernel::{KernelHarness, on_uring};
 use super::rig::{DEADLINE, Rig, pattern};
 use super::{Harness, RawPeer};
 
-type Uring = Rig<KernelHarness<UringDriver, true>>;
+type UringRig = Rig<KernelHarness<UringDriver, true>>;
 
 /// Runs on a driver with these options, over TCP.
-fn with(options: &UringOptions, script: impl FnOnce(Uring)) {
+fn with(options: &UringOptions, script: impl FnOnce(UringRig)) {
     on_uring::<true>(options, |harness| script(Rig::new(harness)));
 }
 
 /// Peers that connect all at once, and their connections.
-fn crowd(rig: &mut Uring, count: usize) -> Vec<ConnId> {
+fn crowd(rig: &mut UringRig, count: usize) -> Vec<ConnId> {
     for _ in 0..count {
         let peer = rig.harness.connect();
         rig.peers.push(peer);
@@ -30,11 +30,11 @@ fn crowd(rig: &mut Uring, count: usize) -> Vec<ConnId> {
 }
 
 /// Every peer says something of its own at the same time, and it arrives whole.
-fn everybody_speaks(rig: &mut Uring, ids: &[ConnId], bytes: usize) {
+fn everybody_speaks(rig: &mut UringRig, ids: &[ConnId], bytes: usize) {
     for (peer, number) in rig.peers.iter_mut().zip(0..) {
         peer.write(&pattern(bytes + number));
     }
-    let whole = |rig: &mut Uring, (id, number): (&ConnId, usize)| {
+    let whole = |rig: &mut UringRig, (id, number): (&ConnId, usize)| {
         rig.conn(*id).received.len() == bytes + number
     };
     rig.until("all received", |rig| {
@@ -118,7 +118,7 @@ fn beyond_one_table_there_is_another_ring_and_nobody_is_dropped() {
     });
 }
 
-fn wakes_end_the_wait_for_several_rings(rig: &mut Uring) {
+fn wakes_end_the_wait_for_several_rings(rig: &mut UringRig) {
     for round in rig.woken..rig.woken + 20 {
         let waker = rig.driver().waker();
         let waking = std::thread::spawn(move || waker.wake());
@@ -176,7 +176,7 @@ fn a_full_table_leaves_newcomers_in_the_backlog_until_somebody_goes() {
 }
 
 /// Sends small pieces until the driver takes no more; all that was said.
-fn fill(rig: &mut Uring, id: ConnId) -> Vec<u8> {
+fn fill(rig: &mut UringRig, id: ConnId) -> Vec<u8> {
     rig.peers[0].set_reading(false);
     let mut said = Vec::new();
     while !rig.is_held_up(id) {

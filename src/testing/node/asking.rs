@@ -3,7 +3,7 @@
 
 use fastrand::Rng;
 
-use super::line::Cx;
+use super::line::ClientContext;
 use super::plan::{percent, pick};
 
 /// A life that no topic has.
@@ -22,16 +22,16 @@ const TAGS_AROUND: [(&str, &str); 4] = [
 
 /// From where a reader wants to begin.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) enum Asked {
+pub(super) enum AskedPosition {
     Next,
     Earliest,
     Position(String, u64),
 }
 
-impl Asked {
+impl AskedPosition {
     /// Nowhere in particular, or a position that some reader was told: of the newest publication,
     /// of an older one, of an older life, of the future, or of nothing that ever was.
-    pub(super) fn draw(cx: &mut Cx<'_>, topic: usize) -> Self {
+    pub(super) fn draw(cx: &mut ClientContext<'_>, topic: usize) -> Self {
         let position = cx.model.some_position(topic, cx.rng);
         match (cx.rng.u8(0..10), position) {
             (0..3, _) => Self::Next,
@@ -55,7 +55,7 @@ impl Asked {
 
 /// The words in which it is said.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Words {
+pub(super) struct AskedHeaders {
     /// For the query.
     pub(super) query: Vec<String>,
     pub(super) headers: Vec<(String, String)>,
@@ -63,20 +63,22 @@ pub(super) struct Words {
     pub(super) conditional: bool,
 }
 
-impl Words {
-    pub(super) fn draw(rng: &mut Rng, asked: &Asked) -> Self {
+impl AskedHeaders {
+    pub(super) fn draw(rng: &mut Rng, asked: &AskedPosition) -> Self {
         let Some(text) = asked.text() else {
             return Self::default();
         };
         let mut words = Self::default();
         match (rng.u8(0..5), asked) {
             // As good as a position of another life.
-            (0, Asked::Position(epoch, _)) if epoch == STRANGE_EPOCH && percent(rng, 50) => {
+            (0, AskedPosition::Position(epoch, _))
+                if epoch == STRANGE_EPOCH && percent(rng, 50) =>
+            {
                 let id = *pick(rng, &STRANGE_IDS);
                 words.say("Last-Event-ID", id);
             }
             (0, _) => words.say("Last-Event-ID", &text),
-            (1, Asked::Position(..)) => {
+            (1, AskedPosition::Position(..)) => {
                 let (before, behind) = *pick(rng, &TAGS_AROUND);
                 if percent(rng, 20) {
                     words.say("If-None-Match", "W/\"foo\"");

@@ -4,7 +4,7 @@
 
 /// The body of an answer that does not end by itself.
 #[derive(Debug)]
-pub(super) struct Body {
+pub(super) struct StreamBody {
     chunked: bool,
     /// What was read and is no whole line yet.
     text: Vec<u8>,
@@ -12,7 +12,7 @@ pub(super) struct Body {
     ended: bool,
 }
 
-impl Body {
+impl StreamBody {
     pub(super) fn new(chunked: bool) -> Self {
         Self {
             chunked,
@@ -85,7 +85,7 @@ impl Body {
 
 /// A block of lines, as a client dispatches it.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub(super) struct Event {
+pub(super) struct BodyEvent {
     pub(super) id: Option<String>,
     pub(super) name: Option<String>,
     pub(super) data: Option<String>,
@@ -94,8 +94,8 @@ pub(super) struct Event {
 
 /// What a line has completed.
 #[derive(PartialEq, Eq, Debug)]
-pub(super) enum Piece {
-    Event(Event),
+pub(super) enum BodyPiece {
+    Event(BodyEvent),
     /// A comment between two events.
     Comment,
 }
@@ -103,19 +103,19 @@ pub(super) enum Piece {
 /// Reads server-sent events line by line.
 #[derive(Debug, Default)]
 pub(super) struct Events {
-    current: Event,
+    current: BodyEvent,
 }
 
 impl Events {
-    pub(super) fn take(&mut self, line: &str) -> Option<Piece> {
+    pub(super) fn take(&mut self, line: &str) -> Option<BodyPiece> {
         assert!(!line.contains('\r'), "a carriage return ends a line");
         if line.is_empty() {
             assert!(!self.is_whole(), "an empty event");
-            return Some(Piece::Event(std::mem::take(&mut self.current)));
+            return Some(BodyPiece::Event(std::mem::take(&mut self.current)));
         }
         if line == ":" {
             assert!(self.is_whole(), "a comment inside an event");
-            return Some(Piece::Comment);
+            return Some(BodyPiece::Comment);
         }
         let (field, value) = line.split_once(": ").expect("a field and its value");
         let current = &mut self.current;
@@ -138,7 +138,7 @@ impl Events {
 
     /// Whether no event has begun.
     pub(super) fn is_whole(&self) -> bool {
-        self.current == Event::default()
+        self.current == BodyEvent::default()
     }
 }
 
@@ -154,7 +154,7 @@ mod tests {
     fn chunks_become_lines_wherever_they_are_cut() {
         let bytes = b"4\r\nab\n\n\r\n2\r\nc\n\r\n0\r\n\r\n";
         for cut in 0..bytes.len() {
-            let (mut body, mut incoming) = (Body::new(true), bytes[..cut].to_vec());
+            let (mut body, mut incoming) = (StreamBody::new(true), bytes[..cut].to_vec());
             body.take(&mut incoming);
             incoming.extend_from_slice(&bytes[cut..]);
             body.take(&mut incoming);
@@ -170,14 +170,14 @@ mod tests {
         for line in ["event: base64", "data: x", "data: ", "id: a:1"] {
             assert_eq!(events.take(line), None);
         }
-        let event = Event {
+        let event = BodyEvent {
             id: Some("a:1".to_owned()),
             name: Some("base64".to_owned()),
             data: Some("x\n".to_owned()),
             retry: None,
         };
-        assert_eq!(events.take(""), Some(Piece::Event(event)));
-        assert_eq!(events.take(":"), Some(Piece::Comment));
+        assert_eq!(events.take(""), Some(BodyPiece::Event(event)));
+        assert_eq!(events.take(":"), Some(BodyPiece::Comment));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use fastrand::Rng;
 
 use super::model::Model;
-use super::plan::{Plan, millis, percent};
+use super::plan::{RunPlan, millis, percent};
 use super::report::Report;
 use crate::base::Time;
 use crate::testing::sim::SimPeer;
@@ -16,9 +16,9 @@ use crate::testing::sim::SimPeer;
 pub(super) const BACKLOG_MAX: usize = 4_000;
 
 /// The moment in which a client has its turn.
-pub(super) struct Cx<'a> {
+pub(super) struct ClientContext<'a> {
     pub(super) now: Time,
-    pub(super) plan: &'a Plan,
+    pub(super) plan: &'a RunPlan,
     pub(super) rng: &'a mut Rng,
     pub(super) model: &'a mut Model,
     pub(super) report: &'a mut Report,
@@ -31,7 +31,7 @@ pub(super) struct Cx<'a> {
     pub(super) trace: bool,
 }
 
-impl Cx<'_> {
+impl ClientContext<'_> {
     /// Prints a line of the trace, if there is one.
     #[expect(
         clippy::print_stderr,
@@ -47,21 +47,21 @@ impl Cx<'_> {
 /// A client of the simulation.
 pub(super) trait Client {
     /// Reads, thinks, writes.
-    fn step(&mut self, cx: &mut Cx<'_>);
+    fn step(&mut self, cx: &mut ClientContext<'_>);
 
     /// When it wants its next turn, if nothing arrives before.
     fn wakes_at(&self) -> Time;
 
     /// The run comes to its end: go, one way or another.
-    fn leave(&mut self, cx: &mut Cx<'_>);
+    fn leave(&mut self, cx: &mut ClientContext<'_>);
 
     /// Asserts that its connection has come to a proper end.
-    fn check_end(&self, cx: &Cx<'_>);
+    fn check_end(&self, cx: &ClientContext<'_>);
 }
 
 /// A client's end of a connection.
 #[derive(Debug)]
-pub(super) struct Line {
+pub(super) struct ClientLine {
     peer: SimPeer,
     outgoing: Vec<u8>,
     /// What was read and not understood yet.
@@ -74,7 +74,7 @@ pub(super) struct Line {
     pub(super) cut: bool,
 }
 
-impl Line {
+impl ClientLine {
     pub(super) fn new(peer: SimPeer) -> Self {
         Self {
             peer,
@@ -179,14 +179,14 @@ impl Line {
 
 /// The head of an HTTP answer.
 #[derive(Debug)]
-pub(super) struct Head {
+pub(super) struct ResponseHead {
     pub(super) status: u16,
     pub(super) text: String,
     /// Bytes of the head, the empty line included.
     pub(super) len: usize,
 }
 
-impl Head {
+impl ResponseHead {
     /// Reads the head of an answer, if it is whole.
     pub(super) fn read(bytes: &[u8]) -> Option<Self> {
         let len = bytes.windows(4).position(|w| w == b"\r\n\r\n")? + 4;

@@ -9,15 +9,15 @@ use std::time::Duration;
 use fastrand::Rng;
 use serde::Deserialize;
 
-pub(super) use super::asking::Asked;
+pub(super) use super::asking::AskedPosition;
 use crate::base::Time;
 use crate::wire::prepared::{PayloadKind, WireForm};
 
 /// Everything that clients know together.
 #[derive(Debug, Default)]
 pub(super) struct Model {
-    pub(super) publications: Vec<Publication>,
-    pub(super) subscriptions: Vec<Subscription>,
+    pub(super) publications: Vec<ModelPublication>,
+    pub(super) subscriptions: Vec<ModelSubscription>,
     pub(super) polls: Vec<Poll>,
     /// Positions that somebody was told, by topic, in the order of the telling.
     told: BTreeMap<usize, Vec<(String, u64)>>,
@@ -25,13 +25,13 @@ pub(super) struct Model {
 
 /// A message that a client has begun to publish.
 #[derive(Debug)]
-pub(super) struct Publication {
+pub(super) struct ModelPublication {
     pub(super) topic: usize,
     pub(super) client: usize,
     pub(super) payload: Vec<u8>,
     pub(super) kind: PayloadKind,
     pub(super) sent: Time,
-    pub(super) outcome: Outcome,
+    pub(super) outcome: PostOutcome,
     /// When somebody knew that it was sequenced.
     pub(super) known: Option<Time>,
     /// It must have been sequenced, though nobody was told.
@@ -40,18 +40,18 @@ pub(super) struct Publication {
 
 /// What its publisher was told.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) enum Outcome {
+pub(super) enum PostOutcome {
     /// Nothing: on a WebSocket, or not yet, or the connection was lost.
     Unknown,
     /// 503, or 403.
     Refused,
     /// 200.
-    Answered(Answer),
+    Answered(PostAnswer),
 }
 
 /// A POST's answer.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Answer {
+pub(super) struct PostAnswer {
     pub(super) epoch: String,
     pub(super) offset: u64,
     pub(super) subscribers: u64,
@@ -63,28 +63,28 @@ pub(super) struct Answer {
 
 /// What a client wants that reads one publication behind the other.
 #[derive(Clone, Debug)]
-pub(super) struct Wish {
+pub(super) struct ReadingWish {
     pub(super) client: usize,
     pub(super) topic: usize,
     pub(super) form: WireForm,
     /// Of each such interval the newest one.
     pub(super) conflate: Option<Duration>,
-    pub(super) asked: Asked,
+    pub(super) asked: AskedPosition,
     /// It reads at once, and nothing on its way takes time but the node itself.
     pub(super) prompt: bool,
 }
 
 /// A client that has asked to subscribe: a WebSocket or a stream.
 #[derive(Debug)]
-pub(super) struct Subscription {
-    pub(super) wish: Wish,
+pub(super) struct ModelSubscription {
+    pub(super) wish: ReadingWish,
     pub(super) requested: Time,
     /// When the head of the answer was read.
     pub(super) opened: Option<Time>,
     /// It was answered, and not by 101 or 200.
     pub(super) refused: bool,
-    pub(super) greeting: Option<Greeting>,
-    pub(super) seen: Vec<Seen>,
+    pub(super) greeting: Option<ModelGreeting>,
+    pub(super) seen: Vec<SeenPublication>,
     /// When it began to go, by itself.
     pub(super) left: Option<Time>,
     pub(super) ended: Option<Time>,
@@ -94,7 +94,7 @@ pub(super) struct Subscription {
 
 /// What comes before the first publication.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Greeting {
+pub(super) struct ModelGreeting {
     pub(super) epoch: String,
     /// From where the reader goes on, if it is said.
     pub(super) begins: Option<u64>,
@@ -106,7 +106,7 @@ pub(super) struct Greeting {
 
 /// A publication that was read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Seen {
+pub(super) struct SeenPublication {
     pub(super) publication: usize,
     /// Its offset, where the form says it.
     pub(super) offset: Option<u64>,
@@ -119,7 +119,7 @@ pub(super) struct Seen {
 #[derive(Debug)]
 pub(super) struct Poll {
     pub(super) topic: usize,
-    pub(super) asked: Asked,
+    pub(super) asked: AskedPosition,
     pub(super) conditional: bool,
     /// How long it is held at most; `None` if it is not.
     pub(super) held: Option<Duration>,
@@ -141,7 +141,7 @@ pub(super) struct PollAnswer {
     pub(super) epoch: String,
     pub(super) last: u64,
     pub(super) recovered: bool,
-    pub(super) seen: Vec<Seen>,
+    pub(super) seen: Vec<SeenPublication>,
     pub(super) not_modified: bool,
     /// The node was going away.
     pub(super) draining: bool,
@@ -172,21 +172,21 @@ impl Model {
     ) -> usize {
         let id = self.publications.len();
         let payload = payload(id, kind, bytes);
-        self.publications.push(Publication {
+        self.publications.push(ModelPublication {
             topic,
             client,
             payload,
             kind,
             sent: now,
-            outcome: Outcome::Unknown,
+            outcome: PostOutcome::Unknown,
             known: None,
             certain: false,
         });
         id
     }
 
-    pub(super) fn subscribe(&mut self, wish: Wish, now: Time) -> usize {
-        self.subscriptions.push(Subscription {
+    pub(super) fn subscribe(&mut self, wish: ReadingWish, now: Time) -> usize {
+        self.subscriptions.push(ModelSubscription {
             wish,
             requested: now,
             opened: None,
@@ -215,11 +215,11 @@ impl Model {
             "the position is epoch and offset"
         );
         let publication = &mut self.publications[id];
-        assert_eq!(publication.outcome, Outcome::Unknown, "answered twice");
+        assert_eq!(publication.outcome, PostOutcome::Unknown, "answered twice");
         publication.known = publication.known.or(Some(now));
         let topic = publication.topic;
         self.told(topic, &answer.epoch, answer.offset);
-        self.publications[id].outcome = Outcome::Answered(Answer {
+        self.publications[id].outcome = PostOutcome::Answered(PostAnswer {
             epoch: answer.epoch,
             offset: answer.offset,
             subscribers: answer.subscribers,
@@ -233,9 +233,9 @@ impl Model {
     /// A publish was refused, so nobody may ever read it.
     pub(super) fn refused(&mut self, id: usize) {
         let publication = &mut self.publications[id];
-        assert_eq!(publication.outcome, Outcome::Unknown, "answered twice");
+        assert_eq!(publication.outcome, PostOutcome::Unknown, "answered twice");
         assert_eq!(publication.known, None, "refused, and read by somebody");
-        publication.outcome = Outcome::Refused;
+        publication.outcome = PostOutcome::Refused;
     }
 
     /// All that a client has published was taken.
@@ -263,7 +263,7 @@ impl Model {
     }
 }
 
-impl Subscription {
+impl ModelSubscription {
     /// Which publication is the first that what was read stands for, if that is known without
     /// anybody's help.
     pub(super) fn first(&self) -> Option<u64> {
@@ -276,7 +276,7 @@ impl Subscription {
 pub(super) fn epochs(model: &Model) -> usize {
     let mut of_topic: BTreeMap<usize, Vec<&str>> = BTreeMap::new();
     for publication in &model.publications {
-        if let Outcome::Answered(answer) = &publication.outcome {
+        if let PostOutcome::Answered(answer) = &publication.outcome {
             of_topic
                 .entry(publication.topic)
                 .or_default()

@@ -19,7 +19,7 @@ const BEGUN: Time = Time::from_nanos(1_000_000_000);
 
 /// One run.
 #[derive(Debug)]
-pub(super) struct Plan {
+pub(super) struct RunPlan {
     pub(super) shards: usize,
     pub(super) limits: Limits,
     pub(super) coalesce: Duration,
@@ -66,7 +66,7 @@ impl DrainPlan {
     }
 }
 
-impl Plan {
+impl RunPlan {
     pub(super) fn draw(rng: &mut Rng) -> Self {
         let busy = millis(rng, 3_000..10_000);
         let restless = percent(rng, 20);

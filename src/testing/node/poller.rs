@@ -8,9 +8,9 @@ mod request;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::line::{Client, Cx, Head, Line};
+use super::line::{Client, ClientContext, ClientLine, ResponseHead};
 use super::plan::{millis, percent, pick};
-use super::report::Seen;
+use super::report::SeenPublication;
 use super::temper::{Goodbye, Temper};
 use crate::base::Time;
 use crate::testing::sim::SimPeer;
@@ -22,10 +22,10 @@ const WAITING_MAX: usize = 8;
 pub(super) struct Poller {
     name: usize,
     topic: usize,
-    line: Line,
+    line: ClientLine,
     temper: Temper,
     /// Requests without an answer, in their order.
-    waiting: VecDeque<Request>,
+    waiting: VecDeque<PollerRequest>,
     /// Several requests at once.
     pipelines: bool,
     /// How far it came.
@@ -46,8 +46,8 @@ pub(super) struct Poller {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Request {
-    what: What,
+struct PollerRequest {
+    what: PollKind,
     /// It was written while another one waited.
     piped: bool,
     written: Time,
@@ -57,7 +57,7 @@ struct Request {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum What {
+enum PollKind {
     /// Its number in the model.
     Poll(usize),
     Health,
@@ -67,7 +67,7 @@ enum What {
 
 impl Poller {
     pub(super) fn new(
-        cx: &mut Cx<'_>,
+        cx: &mut ClientContext<'_>,
         (name, topic): (usize, usize),
         peer: SimPeer,
         temper: Temper,
@@ -76,7 +76,7 @@ impl Poller {
         Self {
             name,
             topic,
-            line: Line::new(peer),
+            line: ClientLine::new(peer),
             waiting: VecDeque::new(),
             pipelines: !temper.witness && percent(cx.rng, 40),
             temper,
@@ -92,11 +92,11 @@ impl Poller {
         }
     }
 
-    fn understand(&mut self, cx: &mut Cx<'_>) {
-        while let Some(head) = Head::read(&self.line.incoming) {
+    fn understand(&mut self, cx: &mut ClientContext<'_>) {
+        while let Some(head) = ResponseHead::read(&self.line.incoming) {
             if head.status == 100 {
                 self.line.incoming.drain(..head.len);
-                cx.report.count(Seen::Continued);
+                cx.report.count(SeenPublication::Continued);
                 continue;
             }
             let end = head.len + self.body_len(cx, &head);
@@ -109,11 +109,11 @@ impl Poller {
         }
     }
 
-    fn body_len(&self, cx: &Cx<'_>, head: &Head) -> usize {
+    fn body_len(&self, cx: &ClientContext<'_>, head: &ResponseHead) -> usize {
         let without = match self.waiting.front().map(|request| request.what) {
-            Some(What::Poll(id)) => cx.model.polls[id].head_only,
-            Some(What::StreamHead) => true,
-            Some(What::Health) | None => false,
+            Some(PollKind::Poll(id)) => cx.model.polls[id].head_only,
+            Some(PollKind::StreamHead) => true,
+            Some(PollKind::Health) | None => false,
         };
         // A head's timeout is answered whatever the head would have said.
         if without && head.status != 408 {
@@ -123,7 +123,7 @@ impl Poller {
         }
     }
 
-    fn answer(&mut self, cx: &mut Cx<'_>, head: &Head, body: &[u8]) {
+    fn answer(&mut self, cx: &mut ClientContext<'_>, head: &ResponseHead, body: &[u8]) {
         assert!(!self.closing, "an answer behind the last one");
         self.closing = head.closes();
         let request = self.waiting.pop_front();
@@ -141,32 +141,39 @@ impl Poller {
         self.check_closing(cx, head, request);
         if let Some(next) = self.waiting.front_mut() {
             next.begun_by = next.begun_by.max(cx.now);
-            if let What::Poll(id) = next.what {
+            if let PollKind::Poll(id) = next.what {
                 cx.model.polls[id].begun_by = next.begun_by;
             }
         }
         match (request.what, head.status) {
-            (What::Poll(id), 200 | 304) => self.polled(cx, id, request, head, body),
-            (What::Poll(id), 503 | 408) => self.refused(cx, id, request, head, body),
-            (What::Health | What::StreamHead, 200) => self.other(cx, request.what, head),
-            (What::StreamHead, 503) => {}
-            (What::Health | What::StreamHead, 408) => Self::check_late(cx, request),
+            (PollKind::Poll(id), 200 | 304) => self.polled(cx, id, request, head, body),
+            (PollKind::Poll(id), 503 | 408) => self.refused(cx, id, request, head, body),
+            (PollKind::Health | PollKind::StreamHead, 200) => self.other(cx, request.what, head),
+            (PollKind::StreamHead, 503) => {}
+            (PollKind::Health | PollKind::StreamHead, 408) => Self::check_late(cx, request),
             (_, status) => panic!("{request:?} was answered with {status}: {}", head.text),
         }
     }
 
-    fn other(&self, cx: &mut Cx<'_>, what: What, head: &Head) {
-        if what == What::StreamHead {
+    fn other(&self, cx: &mut ClientContext<'_>, what: PollKind, head: &ResponseHead) {
+        if what == PollKind::StreamHead {
             let kind = head.header("content-type");
             assert_eq!(kind, Some("text/event-stream; charset=utf-8"));
             assert_eq!(head.header("transfer-encoding"), Some("chunked"));
-            cx.report.count(Seen::HeadsOnly);
+            cx.report.count(SeenPublication::HeadsOnly);
         } else {
-            cx.report.count(Seen::HealthChecks);
+            cx.report.count(SeenPublication::HealthChecks);
         }
     }
 
-    fn polled(&mut self, cx: &mut Cx<'_>, id: usize, request: Request, head: &Head, body: &[u8]) {
+    fn polled(
+        &mut self,
+        cx: &mut ClientContext<'_>,
+        id: usize,
+        request: PollerRequest,
+        head: &ResponseHead,
+        body: &[u8],
+    ) {
         Self::check_head(head);
         let tag = head.header("etag").and_then(|tag| tag.strip_prefix('"'));
         let tag = tag.and_then(|tag| tag.strip_suffix('"'));
@@ -187,29 +194,39 @@ impl Poller {
         self.count(cx, id, request);
     }
 
-    fn count(&self, cx: &mut Cx<'_>, id: usize, request: Request) {
+    fn count(&self, cx: &mut ClientContext<'_>, id: usize, request: PollerRequest) {
         let poll = &cx.model.polls[id];
         let Some(answer) = &poll.answer else { return };
         let news = !answer.seen.is_empty();
         let what = match (poll.held, news) {
-            _ if poll.head_only => Seen::HeadsOnly,
-            _ if !answer.recovered => Seen::PollsNotRecovered,
-            (Some(_), true) => Seen::LongPollNews,
-            (Some(_), false) if answer.draining => Seen::LongPollsDrained,
-            (Some(_), false) if answer.not_modified => Seen::LongPollsNotModified,
-            (Some(_), false) => Seen::LongPollsEmpty,
-            (None, true) => Seen::PollNews,
-            (None, false) if answer.not_modified => Seen::PollsNotModified,
-            (None, false) => Seen::PollsEmpty,
+            _ if poll.head_only => SeenPublication::HeadsOnly,
+            _ if !answer.recovered => SeenPublication::PollsNotRecovered,
+            (Some(_), true) => SeenPublication::LongPollNews,
+            (Some(_), false) if answer.draining => SeenPublication::LongPollsDrained,
+            (Some(_), false) if answer.not_modified => SeenPublication::LongPollsNotModified,
+            (Some(_), false) => SeenPublication::LongPollsEmpty,
+            (None, true) => SeenPublication::PollNews,
+            (None, false) if answer.not_modified => SeenPublication::PollsNotModified,
+            (None, false) => SeenPublication::PollsEmpty,
         };
         cx.report.count(what);
-        cx.report.add(Seen::PipedPolls, u64::from(request.piped));
+        cx.report
+            .add(SeenPublication::PipedPolls, u64::from(request.piped));
         let fin = self.line.has_finned();
-        cx.report.add(Seen::PollsBeforeFin, u64::from(fin));
-        cx.report.add(Seen::PollReads, answer.seen.len() as u64);
+        cx.report
+            .add(SeenPublication::PollsBeforeFin, u64::from(fin));
+        cx.report
+            .add(SeenPublication::PollReads, answer.seen.len() as u64);
     }
 
-    fn refused(&self, cx: &mut Cx<'_>, id: usize, request: Request, head: &Head, body: &[u8]) {
+    fn refused(
+        &self,
+        cx: &mut ClientContext<'_>,
+        id: usize,
+        request: PollerRequest,
+        head: &ResponseHead,
+        body: &[u8],
+    ) {
         let poll = &mut cx.model.polls[id];
         poll.refused = true;
         poll.ended = Some(cx.now);
@@ -229,10 +246,10 @@ impl Poller {
             None => poll.head_only,
         };
         assert!(deserved, "{request:?} was refused: {body}");
-        cx.report.count(Seen::PollsRefused);
+        cx.report.count(SeenPublication::PollsRefused);
     }
 
-    fn act(&mut self, cx: &mut Cx<'_>) {
+    fn act(&mut self, cx: &mut ClientContext<'_>) {
         self.next = cx.now + self.pause(cx);
         if self.left || self.closing || self.asked_to_close || self.line.is_over() {
             return;
@@ -248,7 +265,7 @@ impl Poller {
         }
     }
 
-    fn pause(&self, cx: &mut Cx<'_>) -> Duration {
+    fn pause(&self, cx: &mut ClientContext<'_>) -> Duration {
         match () {
             () if cx.is_quiet => millis(cx.rng, 300..2_000),
             () if self.temper.witness || cx.plan.crowd => millis(cx.rng, 1..10),
@@ -257,15 +274,15 @@ impl Poller {
         }
     }
 
-    fn go(&mut self, cx: &mut Cx<'_>) {
+    fn go(&mut self, cx: &mut ClientContext<'_>) {
         cx.trace(|| format!("client {}: goes by {:?}", self.name, self.temper.goodbye));
         for request in &self.waiting {
-            if let What::Poll(id) = request.what {
+            if let PollKind::Poll(id) = request.what {
                 cx.model.polls[id].prompt = false;
             }
         }
         if self.is_held(cx) {
-            cx.report.count(Seen::LongPollsLeft);
+            cx.report.count(SeenPublication::LongPollsLeft);
             let fins = matches!(self.temper.goodbye, Goodbye::Close | Goodbye::Fin);
             let alone = self.waiting.len() == 1 && !self.temper.may_be_reset();
             self.gave_up = (fins && alone).then_some(cx.now);
@@ -283,16 +300,16 @@ impl Poller {
     }
 
     /// Whether the request whose turn it is may be held.
-    fn is_held(&self, cx: &Cx<'_>) -> bool {
+    fn is_held(&self, cx: &ClientContext<'_>) -> bool {
         let what = self.waiting.front().map(|request| request.what);
-        matches!(what, Some(What::Poll(id)) if cx.model.polls[id].held.is_some())
+        matches!(what, Some(PollKind::Poll(id)) if cx.model.polls[id].held.is_some())
     }
 
-    fn note_end(&mut self, cx: &mut Cx<'_>) {
+    fn note_end(&mut self, cx: &mut ClientContext<'_>) {
         if self.ended.is_none() && (self.line.is_over() || self.line.cut) {
             self.ended = Some(cx.now);
             for request in &self.waiting {
-                if let What::Poll(id) = request.what {
+                if let PollKind::Poll(id) = request.what {
                     cx.model.polls[id].ended = Some(cx.now);
                 }
             }
@@ -301,7 +318,7 @@ impl Poller {
 }
 
 impl Client for Poller {
-    fn step(&mut self, cx: &mut Cx<'_>) {
+    fn step(&mut self, cx: &mut ClientContext<'_>) {
         if cx.is_quiet && !self.left {
             self.line.deaf_until = self.line.deaf_until.min(cx.now);
         }
@@ -326,13 +343,13 @@ impl Client for Poller {
         if asleep { Time::NEVER } else { self.next }
     }
 
-    fn leave(&mut self, cx: &mut Cx<'_>) {
+    fn leave(&mut self, cx: &mut ClientContext<'_>) {
         self.temper.leaves = cx.now;
         self.temper.goodbye = *pick(cx.rng, &Goodbye::ALL);
         self.next = cx.now;
     }
 
-    fn check_end(&self, cx: &Cx<'_>) {
+    fn check_end(&self, cx: &ClientContext<'_>) {
         let name = self.name;
         assert!(self.line.is_over(), "client {name} is still connected");
         if self.line.is_reset() {

@@ -3,9 +3,9 @@
 
 use std::collections::VecDeque;
 
-use super::line::{BACKLOG_MAX, Client, Cx, Head, Line};
+use super::line::{BACKLOG_MAX, Client, ClientContext, ClientLine, ResponseHead};
 use super::plan::{millis, percent, pick};
-use super::report::Seen;
+use super::report::SeenPublication;
 use super::temper::Goodbye;
 use crate::base::Time;
 use crate::config::Anonymous;
@@ -15,9 +15,9 @@ use crate::wire::prepared::PayloadKind;
 /// A client that posts.
 pub(super) struct Poster {
     name: usize,
-    line: Line,
+    line: ClientLine,
     /// Requests without an answer, in their order.
-    waiting: VecDeque<Request>,
+    waiting: VecDeque<PosterRequest>,
     /// Several requests at once.
     pipelines: bool,
     leaves: Time,
@@ -34,17 +34,22 @@ pub(super) struct Poster {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Request {
+struct PosterRequest {
     publication: usize,
     /// It was written while another one waited.
     piped: bool,
 }
 
 impl Poster {
-    pub(super) fn new(cx: &mut Cx<'_>, name: usize, peer: SimPeer, leaves: Time) -> Self {
+    pub(super) fn new(
+        cx: &mut ClientContext<'_>,
+        name: usize,
+        peer: SimPeer,
+        leaves: Time,
+    ) -> Self {
         Self {
             name,
-            line: Line::new(peer),
+            line: ClientLine::new(peer),
             waiting: VecDeque::new(),
             pipelines: percent(cx.rng, 50),
             leaves,
@@ -58,8 +63,8 @@ impl Poster {
         }
     }
 
-    fn understand(&mut self, cx: &mut Cx<'_>) {
-        while let Some(head) = Head::read(&self.line.incoming) {
+    fn understand(&mut self, cx: &mut ClientContext<'_>) {
+        while let Some(head) = ResponseHead::read(&self.line.incoming) {
             let end = head.len + head.content_length();
             if self.line.incoming.len() < end {
                 return;
@@ -70,7 +75,7 @@ impl Poster {
         }
     }
 
-    fn answer(&mut self, cx: &mut Cx<'_>, head: &Head, body: &[u8]) {
+    fn answer(&mut self, cx: &mut ClientContext<'_>, head: &ResponseHead, body: &[u8]) {
         if head.status == 100 {
             return;
         }
@@ -82,7 +87,7 @@ impl Poster {
                 self.dawdles || self.is_late(cx),
                 "too slow, though all was written"
             );
-            cx.report.count(Seen::RequestTimeouts);
+            cx.report.count(SeenPublication::RequestTimeouts);
             return;
         }
         if self.waiting.is_empty() && self.dawdles {
@@ -99,26 +104,32 @@ impl Poster {
         self.told(cx, request, head, body);
     }
 
-    fn told(&self, cx: &mut Cx<'_>, request: Request, head: &Head, body: &[u8]) {
+    fn told(
+        &self,
+        cx: &mut ClientContext<'_>,
+        request: PosterRequest,
+        head: &ResponseHead,
+        body: &[u8],
+    ) {
         let id = request.publication;
         match head.status {
             200 => self.published(cx, request, body),
             503 => {
                 cx.model.refused(id);
-                cx.report.count(Seen::PostsRefused);
+                cx.report.count(SeenPublication::PostsRefused);
                 count_refusal(cx, body);
             }
             403 => {
                 assert_ne!(cx.plan.anonymous, Anonymous::Publish);
                 cx.model.refused(id);
-                cx.report.count(Seen::NotAllowed);
+                cx.report.count(SeenPublication::NotAllowed);
             }
             status => panic!("a POST was answered with {status}: {}", head.text),
         }
     }
 
     /// The network may take longer over a request than the node waits.
-    fn is_late(&self, cx: &Cx<'_>) -> bool {
+    fn is_late(&self, cx: &ClientContext<'_>) -> bool {
         let limits = &cx.plan.limits;
         let patience = limits.handshake_timeout.min(limits.body_timeout);
         let sent = self
@@ -128,18 +139,20 @@ impl Poster {
         sent.is_some_and(|sent| cx.now.since(sent) >= patience)
     }
 
-    fn published(&self, cx: &mut Cx<'_>, request: Request, body: &[u8]) {
+    fn published(&self, cx: &mut ClientContext<'_>, request: PosterRequest, body: &[u8]) {
         let id = request.publication;
         let topic = &cx.plan.topics[cx.model.publications[id].topic];
         cx.model.answered(id, topic, body, cx.now);
-        cx.report.count(Seen::PostsAnswered);
+        cx.report.count(SeenPublication::PostsAnswered);
         cx.report
-            .add(Seen::PipelinedPosts, u64::from(request.piped));
-        cx.report
-            .add(Seen::PostsBeforeFin, u64::from(self.line.has_finned()));
+            .add(SeenPublication::PipelinedPosts, u64::from(request.piped));
+        cx.report.add(
+            SeenPublication::PostsBeforeFin,
+            u64::from(self.line.has_finned()),
+        );
     }
 
-    fn act(&mut self, cx: &mut Cx<'_>) {
+    fn act(&mut self, cx: &mut ClientContext<'_>) {
         self.next = cx.now + millis(cx.rng, 5..600);
         if self.left || self.dawdles || self.closing || self.line.is_over() {
             return;
@@ -155,7 +168,7 @@ impl Poster {
         }
     }
 
-    fn post(&mut self, cx: &mut Cx<'_>) {
+    fn post(&mut self, cx: &mut ClientContext<'_>) {
         if self.line.backlog() > BACKLOG_MAX {
             return;
         }
@@ -188,7 +201,7 @@ impl Poster {
             )
         });
         let piped = !self.waiting.is_empty();
-        self.waiting.push_back(Request {
+        self.waiting.push_back(PosterRequest {
             publication: id,
             piped,
         });
@@ -202,7 +215,7 @@ impl Poster {
             .write(b"POST /topics/t/0 HTTP/1.1\r\nHost: node.test\r\nContent-Length: 9\r\n\r\nabc");
     }
 
-    fn go(&mut self, cx: &mut Cx<'_>) {
+    fn go(&mut self, cx: &mut ClientContext<'_>) {
         cx.trace(|| format!("client {}: goes by {:?}", self.name, self.goodbye));
         self.left = true;
         match self.goodbye {
@@ -233,7 +246,7 @@ const TYPES: [(PayloadKind, &str); 4] = [
 ];
 
 impl Client for Poster {
-    fn step(&mut self, cx: &mut Cx<'_>) {
+    fn step(&mut self, cx: &mut ClientContext<'_>) {
         let more = self.line.pump(cx.now, cx.rng);
         self.understand(cx);
         if self.line.is_over() {
@@ -252,12 +265,12 @@ impl Client for Poster {
         if asleep { Time::NEVER } else { self.next }
     }
 
-    fn leave(&mut self, cx: &mut Cx<'_>) {
+    fn leave(&mut self, cx: &mut ClientContext<'_>) {
         self.leaves = cx.now;
         self.next = cx.now;
     }
 
-    fn check_end(&self, cx: &Cx<'_>) {
+    fn check_end(&self, cx: &ClientContext<'_>) {
         let name = self.name;
         assert!(self.line.is_over(), "client {name} is still connected");
         if self.line.is_reset() {
@@ -281,12 +294,12 @@ impl Client for Poster {
     }
 }
 
-fn count_refusal(cx: &mut Cx<'_>, body: &[u8]) {
+fn count_refusal(cx: &mut ClientContext<'_>, body: &[u8]) {
     let body = String::from_utf8_lossy(body);
     if body.contains("topics_full") {
-        cx.report.count(Seen::TopicRefusals);
+        cx.report.count(SeenPublication::TopicRefusals);
     } else if body.contains("\"full\"") {
-        cx.report.count(Seen::FullRefusals);
+        cx.report.count(SeenPublication::FullRefusals);
     }
 }
 

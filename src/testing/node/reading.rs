@@ -6,8 +6,8 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::body::Event;
-use super::model::{Greeting, Model, Outcome, PollAnswer, Seen};
+use super::body::BodyEvent;
+use super::model::{Model, ModelGreeting, PollAnswer, PostOutcome, SeenPublication};
 use crate::base::Time;
 use crate::wire::form::Content;
 use crate::wire::prepared::PayloadKind;
@@ -21,7 +21,7 @@ struct JsonGreeting {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct JsonPublication<'a> {
+struct ReadPublication<'a> {
     offset: u64,
     #[serde(borrow)]
     data: Option<&'a RawValue>,
@@ -36,7 +36,7 @@ struct JsonPoll<'a> {
     position: String,
     recovered: bool,
     #[serde(borrow)]
-    publications: Vec<JsonPublication<'a>>,
+    publications: Vec<ReadPublication<'a>>,
 }
 
 impl Model {
@@ -54,7 +54,7 @@ impl Model {
     }
 
     /// A subscriber has read an event of a publication, or the one before all of them.
-    pub(super) fn read_event(&mut self, id: usize, event: &Event, now: Time) {
+    pub(super) fn read_event(&mut self, id: usize, event: &BodyEvent, now: Time) {
         let position = event.id.as_deref().expect("an event has an id");
         let (epoch, offset) = split_position(position);
         let subscription = &self.subscriptions[id];
@@ -153,7 +153,7 @@ impl Model {
         self.note(id, publication, (Some(offset), stands_for), now);
     }
 
-    fn read_first_event(&mut self, id: usize, event: &Event, at: (String, u64), now: Time) {
+    fn read_first_event(&mut self, id: usize, event: &BodyEvent, at: (String, u64), now: Time) {
         let (epoch, begins) = at;
         let (Some(name @ ("position" | "reset")), Some(data)) =
             (event.name.as_deref(), event.data.as_deref())
@@ -176,7 +176,7 @@ impl Model {
             serde_json::from_slice(payload).expect("the first message is the greeting");
         let (epoch, last) = split_position(&greeting.position);
         self.told(self.subscriptions[id].wish.topic, &epoch, last);
-        self.subscriptions[id].greeting = Some(Greeting {
+        self.subscriptions[id].greeting = Some(ModelGreeting {
             epoch,
             begins,
             last: Some(last),
@@ -186,7 +186,7 @@ impl Model {
     }
 
     fn read_json(&mut self, id: usize, payload: &[u8], now: Time) {
-        let json: JsonPublication<'_> =
+        let json: ReadPublication<'_> =
             serde_json::from_slice(payload).expect("a publication in JSON");
         let topic = self.subscriptions[id].wish.topic;
         let is_conflated = self.subscriptions[id].wish.conflate.is_some();
@@ -200,7 +200,7 @@ impl Model {
     }
 
     /// Holds a publication in JSON against what was published.
-    fn take_json(&mut self, topic: usize, json: JsonPublication<'_>, now: Time) -> Seen {
+    fn take_json(&mut self, topic: usize, json: ReadPublication<'_>, now: Time) -> SeenPublication {
         let (kind, payload) = match (json.data, json.text, json.base64) {
             (Some(data), None, None) => (PayloadKind::Json, data.get().as_bytes().to_vec()),
             (None, Some(text), None) => (PayloadKind::Text, text.into_bytes()),
@@ -226,7 +226,7 @@ impl Model {
             json.offset
         );
         self.note_known(topic, publication, now);
-        Seen {
+        SeenPublication {
             publication,
             offset: Some(json.offset),
             stands_for: Some(stands_for),
@@ -248,7 +248,7 @@ impl Model {
         now: Time,
     ) {
         self.note_known(self.subscriptions[id].wish.topic, publication, now);
-        self.subscriptions[id].seen.push(Seen {
+        self.subscriptions[id].seen.push(SeenPublication {
             publication,
             offset,
             stands_for,
@@ -261,7 +261,7 @@ impl Model {
         assert_eq!(read.topic, topic, "a publication of another topic");
         assert_ne!(
             read.outcome,
-            Outcome::Refused,
+            PostOutcome::Refused,
             "read, though it was refused"
         );
         read.known = read.known.or(Some(now));

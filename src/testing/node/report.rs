@@ -5,7 +5,7 @@ use std::fmt;
 /// Counts of one run, or of many.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Report {
-    counts: [u64; Seen::ALL.len()],
+    counts: [u64; SeenPublication::ALL.len()],
     /// All that happened, as one number; of many runs their sum.
     history: u64,
 }
@@ -15,9 +15,9 @@ macro_rules! seen {
     ($($(#[$doc:meta])* $name:ident = $text:literal,)*) => {
         /// Something that must happen in a batch of runs, or the batch proves nothing about it.
         #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-        pub(super) enum Seen { $($(#[$doc])* $name,)* }
+        pub(super) enum SeenPublication { $($(#[$doc])* $name,)* }
 
-        impl Seen {
+        impl SeenPublication {
             const ALL: &'static [Self] = &[$(Self::$name,)*];
 
             const fn text(self) -> &'static str {
@@ -106,18 +106,18 @@ seen! {
 
 impl Default for Report {
     fn default() -> Self {
-        let counts = [0; Seen::ALL.len()];
+        let counts = [0; SeenPublication::ALL.len()];
         let history = 0;
         Self { counts, history }
     }
 }
 
 impl Report {
-    pub(super) fn count(&mut self, what: Seen) {
+    pub(super) fn count(&mut self, what: SeenPublication) {
         self.add(what, 1);
     }
 
-    pub(super) fn add(&mut self, what: Seen, n: u64) {
+    pub(super) fn add(&mut self, what: SeenPublication, n: u64) {
         self.counts[what as usize] += n;
     }
 
@@ -137,8 +137,8 @@ impl Report {
     /// What never happened.
     #[must_use]
     pub fn missing(&self) -> Vec<&'static str> {
-        let never = |what: &&Seen| self.counts[**what as usize] == 0;
-        Seen::ALL
+        let never = |what: &&SeenPublication| self.counts[**what as usize] == 0;
+        SeenPublication::ALL
             .iter()
             .filter(never)
             .map(|what| what.text())
@@ -148,7 +148,7 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for what in Seen::ALL {
+        for what in SeenPublication::ALL {
             writeln!(f, "{:>9}  {}", self.counts[*what as usize], what.text())?;
         }
         writeln!(f, "history {:016x}", self.history)

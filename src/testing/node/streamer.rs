@@ -8,12 +8,12 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use self::request::{check_head, opened, request};
-use super::asking::{Asked, Words};
-use super::body::{Body, Event, Events, Piece};
-use super::line::{Client, Cx, Head, Line};
-use super::model::Wish;
+use super::asking::{AskedHeaders, AskedPosition};
+use super::body::{BodyEvent, BodyPiece, Events, StreamBody};
+use super::line::{Client, ClientContext, ClientLine, ResponseHead};
+use super::model::ReadingWish;
 use super::plan::{SLACK, millis, percent, pick};
-use super::report::Seen;
+use super::report::SeenPublication;
 use super::temper::{Goodbye, Temper};
 use crate::base::Time;
 use crate::testing::sim::SimPeer;
@@ -35,13 +35,13 @@ const FORMS: [WireForm; 6] = [
 /// A reader of one topic.
 pub(super) struct Streamer {
     name: usize,
-    line: Line,
+    line: ClientLine,
     temper: Temper,
     form: WireForm,
     /// Its number in the model.
     subscription: usize,
-    stage: Stage,
-    body: Body,
+    stage: StreamerStage,
+    body: StreamBody,
     events: Events,
     /// Signs of life that came, and when the last one did.
     signs: u32,
@@ -54,7 +54,7 @@ pub(super) struct Streamer {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Stage {
+enum StreamerStage {
     Head,
     Body,
     /// It was refused, or the end was read.
@@ -71,20 +71,20 @@ struct JsonClose {
 
 impl Streamer {
     pub(super) fn new(
-        cx: &mut Cx<'_>,
+        cx: &mut ClientContext<'_>,
         (name, topic): (usize, usize),
         peer: SimPeer,
         temper: Temper,
         conflate: Option<Duration>,
     ) -> Self {
         let form = *pick(cx.rng, &FORMS);
-        let asked = Asked::draw(cx, topic);
-        let words = Words::draw(cx.rng, &asked);
-        let mut line = Line::new(peer);
+        let asked = AskedPosition::draw(cx, topic);
+        let words = AskedHeaders::draw(cx.rng, &asked);
+        let mut line = ClientLine::new(peer);
         let request = request(cx, form, conflate, topic, &words);
         line.write(request.as_bytes());
         cx.trace(|| format!("client {name}: {request:?}, {temper:?}"));
-        let wish = Wish {
+        let wish = ReadingWish {
             client: name,
             topic,
             form,
@@ -99,8 +99,8 @@ impl Streamer {
             temper,
             form,
             subscription,
-            stage: Stage::Head,
-            body: Body::new(form.is_chunked()),
+            stage: StreamerStage::Head,
+            body: StreamBody::new(form.is_chunked()),
             events: Events::default(),
             signs: 0,
             last_sign: cx.now,
@@ -111,11 +111,11 @@ impl Streamer {
         }
     }
 
-    fn understand(&mut self, cx: &mut Cx<'_>) {
-        if self.stage == Stage::Head {
+    fn understand(&mut self, cx: &mut ClientContext<'_>) {
+        if self.stage == StreamerStage::Head {
             self.read_head(cx);
         }
-        if self.stage != Stage::Body {
+        if self.stage != StreamerStage::Body {
             return;
         }
         self.body.take(&mut self.line.incoming);
@@ -128,12 +128,12 @@ impl Streamer {
             }
         }
         if self.body.is_over() {
-            self.stage = Stage::Done;
+            self.stage = StreamerStage::Done;
         }
     }
 
-    fn read_head(&mut self, cx: &mut Cx<'_>) {
-        let Some(head) = Head::read(&self.line.incoming) else {
+    fn read_head(&mut self, cx: &mut ClientContext<'_>) {
+        let Some(head) = ResponseHead::read(&self.line.incoming) else {
             return;
         };
         cx.trace(|| format!("client {}: {}", self.name, head.status));
@@ -143,7 +143,7 @@ impl Streamer {
             cx.model.subscriptions[self.subscription].opened = Some(cx.now);
             cx.report.count(opened(self.form));
             self.last_sign = cx.now;
-            self.stage = Stage::Body;
+            self.stage = StreamerStage::Body;
             return;
         }
         let asked = cx.model.subscriptions[self.subscription].requested;
@@ -155,12 +155,13 @@ impl Streamer {
         );
         cx.model.subscriptions[self.subscription].refused = true;
         let is_refusal = head.status == 503;
-        cx.report.add(Seen::StreamsRefused, u64::from(is_refusal));
-        self.stage = Stage::Done;
+        cx.report
+            .add(SeenPublication::StreamsRefused, u64::from(is_refusal));
+        self.stage = StreamerStage::Done;
         self.line.fin();
     }
 
-    fn read_line(&mut self, cx: &mut Cx<'_>, line: &str) {
+    fn read_line(&mut self, cx: &mut ClientContext<'_>, line: &str) {
         if line == "{}" {
             self.sign_of_life(cx);
         } else if line.starts_with("{\"code\"") {
@@ -174,19 +175,19 @@ impl Streamer {
         }
     }
 
-    fn read_piece(&mut self, cx: &mut Cx<'_>, piece: &Piece) {
+    fn read_piece(&mut self, cx: &mut ClientContext<'_>, piece: &BodyPiece) {
         match piece {
-            Piece::Comment => self.sign_of_life(cx),
-            Piece::Event(event) if event.name.as_deref() == Some("close") => {
+            BodyPiece::Comment => self.sign_of_life(cx),
+            BodyPiece::Event(event) if event.name.as_deref() == Some("close") => {
                 assert_eq!(event.id, None, "a close is nowhere");
                 let data = event.data.as_deref().expect("a close says why");
                 self.close(cx, data, event.retry);
             }
-            Piece::Event(event) => self.read_event(cx, event),
+            BodyPiece::Event(event) => self.read_event(cx, event),
         }
     }
 
-    fn read_event(&self, cx: &mut Cx<'_>, event: &Event) {
+    fn read_event(&self, cx: &mut ClientContext<'_>, event: &BodyEvent) {
         cx.trace(|| format!("client {}: reads the event {:?}", self.name, event.id));
         assert_eq!(event.retry, None, "retry without a close");
         let before = cx.model.subscriptions[self.subscription].seen.len();
@@ -194,14 +195,14 @@ impl Streamer {
         self.count_read(cx, before);
     }
 
-    fn count_read(&self, cx: &mut Cx<'_>, before: usize) {
+    fn count_read(&self, cx: &mut ClientContext<'_>, before: usize) {
         let seen = &cx.model.subscriptions[self.subscription].seen;
         cx.report
-            .add(Seen::StreamReads, (seen.len() - before) as u64);
+            .add(SeenPublication::StreamReads, (seen.len() - before) as u64);
     }
 
     /// They come at their time, whatever else is read, and no earlier.
-    fn sign_of_life(&mut self, cx: &mut Cx<'_>) {
+    fn sign_of_life(&mut self, cx: &mut ClientContext<'_>) {
         let subscription = &cx.model.subscriptions[self.subscription];
         assert!(
             subscription.greeting.is_some(),
@@ -213,11 +214,11 @@ impl Streamer {
         self.check_life(cx);
         self.signs += 1;
         self.last_sign = cx.now;
-        cx.report.count(Seen::SignsOfLife);
+        cx.report.count(SeenPublication::SignsOfLife);
     }
 
     /// Whoever reads at once hears something in each interval.
-    fn check_life(&self, cx: &Cx<'_>) {
+    fn check_life(&self, cx: &ClientContext<'_>) {
         let silence = cx.now.since(self.last_sign);
         let is_late = silence > cx.plan.limits.ping_interval + SLACK;
         assert!(
@@ -227,7 +228,7 @@ impl Streamer {
         );
     }
 
-    fn close(&mut self, cx: &mut Cx<'_>, json: &str, retry: Option<u64>) {
+    fn close(&mut self, cx: &mut ClientContext<'_>, json: &str, retry: Option<u64>) {
         let JsonClose { code, reason } = serde_json::from_str(json).expect("a close is JSON");
         cx.trace(|| format!("client {}: ends with {code} {reason}", self.name));
         match code {
@@ -238,24 +239,24 @@ impl Streamer {
                 assert!((1_000..=5_000).contains(&milliseconds), "{milliseconds} ms");
                 let is_event = self.form.content() != Content::Line;
                 assert_eq!(retry, is_event.then_some(milliseconds), "retry");
-                cx.report.count(Seen::StreamsDrained);
+                cx.report.count(SeenPublication::StreamsDrained);
             }
             4008 => {
                 assert_eq!(retry, None, "retry is for who is sent away");
                 assert!(!self.temper.witness, "too slow: {:?}", self.temper);
-                cx.report.count(Seen::SlowStreams);
+                cx.report.count(SeenPublication::SlowStreams);
             }
             other => panic!("ended with {other}: {reason}"),
         }
         self.closed = Some(code);
     }
 
-    fn act(&mut self, cx: &mut Cx<'_>) {
+    fn act(&mut self, cx: &mut ClientContext<'_>) {
         self.next = cx.now + millis(cx.rng, 5..400);
         if cx.now >= self.dies_at {
             self.line.reset();
         }
-        if self.left || self.line.is_over() || self.stage == Stage::Done {
+        if self.left || self.line.is_over() || self.stage == StreamerStage::Done {
             return;
         }
         if cx.now >= self.temper.leaves {
@@ -270,7 +271,7 @@ impl Streamer {
         }
     }
 
-    fn go(&mut self, cx: &mut Cx<'_>) {
+    fn go(&mut self, cx: &mut ClientContext<'_>) {
         cx.trace(|| format!("client {}: goes by {:?}", self.name, self.temper.goodbye));
         cx.model.subscriptions[self.subscription].left = Some(cx.now);
         match self.temper.goodbye {
@@ -288,18 +289,22 @@ impl Streamer {
         self.left = true;
     }
 
-    fn note_end(&self, cx: &mut Cx<'_>) {
+    fn note_end(&self, cx: &mut ClientContext<'_>) {
         let ended = &mut cx.model.subscriptions[self.subscription].ended;
         if ended.is_none() && (self.line.is_over() || self.line.cut) {
             *ended = Some(cx.now);
-            let broke = self.stage == Stage::Body && !self.line.cut && self.line.is_reset();
-            cx.report.add(Seen::StreamsBroken, u64::from(broke));
+            let broke = self.stage == StreamerStage::Body && !self.line.cut && self.line.is_reset();
+            cx.report
+                .add(SeenPublication::StreamsBroken, u64::from(broke));
             cx.trace(|| format!("client {}: over, reset {}", self.name, self.line.is_reset()));
         }
     }
 
     fn is_quiet(&self, now: Time) -> bool {
-        self.stage == Stage::Body && !self.left && self.line.hears(now) && !self.line.is_over()
+        self.stage == StreamerStage::Body
+            && !self.left
+            && self.line.hears(now)
+            && !self.line.is_over()
     }
 
     /// At the end of its direction the node has said all that there was to say: whole lines, why
@@ -318,7 +323,7 @@ impl Streamer {
 }
 
 impl Client for Streamer {
-    fn step(&mut self, cx: &mut Cx<'_>) {
+    fn step(&mut self, cx: &mut ClientContext<'_>) {
         if cx.is_quiet && !self.left {
             self.line.deaf_until = self.line.deaf_until.min(cx.now);
         }
@@ -351,13 +356,13 @@ impl Client for Streamer {
         }
     }
 
-    fn leave(&mut self, cx: &mut Cx<'_>) {
+    fn leave(&mut self, cx: &mut ClientContext<'_>) {
         self.temper.leaves = cx.now;
         self.temper.goodbye = *pick(cx.rng, &Goodbye::ALL);
         self.next = cx.now;
     }
 
-    fn check_end(&self, cx: &Cx<'_>) {
+    fn check_end(&self, cx: &ClientContext<'_>) {
         let name = self.name;
         assert!(
             self.line.is_over(),
@@ -370,14 +375,14 @@ impl Client for Streamer {
             return;
         }
         match self.stage {
-            Stage::Head => {
+            StreamerStage::Head => {
                 let met_full = cx.plan.connections_max < 1_000;
                 let explained = self.line.has_finned() || met_full || cx.is_draining;
                 assert!(explained, "client {name} has no answer: {:?}", self.temper);
             }
-            Stage::Body => self.check_whole(),
-            Stage::Done if cx.model.subscriptions[self.subscription].refused => {}
-            Stage::Done => self.check_whole(),
+            StreamerStage::Body => self.check_whole(),
+            StreamerStage::Done if cx.model.subscriptions[self.subscription].refused => {}
+            StreamerStage::Done => self.check_whole(),
         }
     }
 }

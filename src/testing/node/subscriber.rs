@@ -6,11 +6,11 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::asking::{Asked, Words};
-use super::line::{BACKLOG_MAX, Client, Cx, Head, Line};
-use super::model::Wish;
+use super::asking::{AskedHeaders, AskedPosition};
+use super::line::{BACKLOG_MAX, Client, ClientContext, ClientLine, ResponseHead};
+use super::model::ReadingWish;
 use super::plan::{SLACK, millis, percent, pick};
-use super::report::Seen;
+use super::report::SeenPublication;
 use super::temper::{Goodbye, Temper};
 use crate::base::Time;
 use crate::config::Anonymous;
@@ -22,7 +22,7 @@ use crate::wire::prepared::{PayloadKind, WireForm};
 
 /// What a subscriber is like.
 #[derive(Clone, Debug)]
-pub(super) struct Manner {
+pub(super) struct SubscriberManner {
     pub(super) temper: Temper,
     /// Only the newest publication of each such interval.
     pub(super) conflate: Option<Duration>,
@@ -40,12 +40,12 @@ pub(super) struct Manner {
 pub(super) struct Subscriber {
     name: usize,
     topic: usize,
-    line: Line,
-    manner: Manner,
+    line: ClientLine,
+    manner: SubscriberManner,
     /// Its number in the model.
     subscription: usize,
     key: [u8; 16],
-    stage: Stage,
+    stage: SubscriberStage,
     next: Time,
     /// Payloads of its pings without an answer.
     pings: VecDeque<Vec<u8>>,
@@ -61,7 +61,7 @@ pub(super) struct Subscriber {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Stage {
+enum SubscriberStage {
     Handshake,
     Open,
     /// It was refused, or the close was read.
@@ -70,29 +70,29 @@ enum Stage {
 
 impl Subscriber {
     pub(super) fn new(
-        cx: &mut Cx<'_>,
+        cx: &mut ClientContext<'_>,
         (name, topic): (usize, usize),
         peer: SimPeer,
-        manner: Manner,
+        manner: SubscriberManner,
     ) -> Self {
         let form = *pick(cx.rng, &[WireForm::PLAIN, WireForm::JSON]);
         let (form, asked) = if manner.temper.witness {
-            (WireForm::JSON, Asked::Next)
+            (WireForm::JSON, AskedPosition::Next)
         } else {
-            (form, Asked::draw(cx, topic))
+            (form, AskedPosition::draw(cx, topic))
         };
-        let words = Words::draw(cx.rng, &asked);
+        let words = AskedHeaders::draw(cx.rng, &asked);
         let target = words.target(&cx.plan.topics[topic], &parameters(form, manner.conflate));
         let behind_proxy = percent(cx.rng, 40);
         let by_proxy = behind_proxy.then(|| ("Via".to_owned(), "1.1 proxy.test".to_owned()));
         let headers: Vec<_> = words.headers.into_iter().chain(by_proxy).collect();
         let mut key = [0; 16];
         cx.rng.fill(&mut key);
-        let (mut line, mut bytes) = (Line::new(peer), Vec::new());
+        let (mut line, mut bytes) = (ClientLine::new(peer), Vec::new());
         request(&mut bytes, &target, "node.test", key, &headers);
         line.write(&bytes);
         cx.trace(|| format!("client {name}: GET {target} {headers:?}, {manner:?}"));
-        let wish = Wish {
+        let wish = ReadingWish {
             client: name,
             topic,
             form,
@@ -108,7 +108,7 @@ impl Subscriber {
             manner,
             subscription,
             key,
-            stage: Stage::Handshake,
+            stage: SubscriberStage::Handshake,
             next: cx.now,
             pings: VecDeque::new(),
             own: Vec::new(),
@@ -121,11 +121,11 @@ impl Subscriber {
         }
     }
 
-    fn understand(&mut self, cx: &mut Cx<'_>) {
-        if self.stage == Stage::Handshake {
+    fn understand(&mut self, cx: &mut ClientContext<'_>) {
+        if self.stage == SubscriberStage::Handshake {
             self.read_head(cx);
         }
-        while self.stage == Stage::Open
+        while self.stage == SubscriberStage::Open
             && let Some(frame) = Frame::read(&self.line.incoming)
         {
             let rest = self.line.incoming.split_off(frame.end);
@@ -137,8 +137,8 @@ impl Subscriber {
         }
     }
 
-    fn read_head(&mut self, cx: &mut Cx<'_>) {
-        let Some(head) = Head::read(&self.line.incoming) else {
+    fn read_head(&mut self, cx: &mut ClientContext<'_>) {
+        let Some(head) = ResponseHead::read(&self.line.incoming) else {
             let len = self.line.incoming.len().min(9);
             assert_eq!(
                 self.line.incoming[..len],
@@ -156,7 +156,7 @@ impl Subscriber {
                 "the wrong accept key"
             );
             cx.model.subscriptions[self.subscription].opened = Some(cx.now);
-            self.stage = Stage::Open;
+            self.stage = SubscriberStage::Open;
             return;
         }
         // The network may take longer over a handshake than the node waits.
@@ -168,18 +168,18 @@ impl Subscriber {
             head.text
         );
         cx.model.subscriptions[self.subscription].refused = true;
-        self.stage = Stage::Done;
+        self.stage = SubscriberStage::Done;
         let body = String::from_utf8_lossy(&self.line.incoming);
         if body.contains("topics_full") {
-            cx.report.count(Seen::TopicRefusals);
+            cx.report.count(SeenPublication::TopicRefusals);
         } else if body.contains("\"full\"") {
-            cx.report.count(Seen::FullRefusals);
+            cx.report.count(SeenPublication::FullRefusals);
         }
         // Where the connection is kept, it has no further use.
         self.line.fin();
     }
 
-    fn frame(&mut self, cx: &mut Cx<'_>, opcode: Opcode, payload: &[u8]) {
+    fn frame(&mut self, cx: &mut ClientContext<'_>, opcode: Opcode, payload: &[u8]) {
         cx.trace(|| {
             format!(
                 "client {}: reads a {opcode:?} of {}",
@@ -198,7 +198,7 @@ impl Subscriber {
             }
             Opcode::Ping => {}
             Opcode::Pong => {
-                cx.report.count(Seen::PongsRead);
+                cx.report.count(SeenPublication::PongsRead);
                 let expected = self.pings.pop_front();
                 assert_eq!(expected.as_deref(), Some(payload), "a pong for each ping");
             }
@@ -207,18 +207,21 @@ impl Subscriber {
         }
     }
 
-    fn note_own(&mut self, cx: &mut Cx<'_>) {
+    fn note_own(&mut self, cx: &mut ClientContext<'_>) {
         let seen = cx.model.subscriptions[self.subscription].seen.last();
         let before = self.own.len();
         self.own
             .retain(|id| Some(*id) != seen.map(|seen| seen.publication));
+        cx.report.add(
+            SeenPublication::OwnMessages,
+            (before - self.own.len()) as u64,
+        );
         cx.report
-            .add(Seen::OwnMessages, (before - self.own.len()) as u64);
-        cx.report.add(Seen::Deliveries, u64::from(seen.is_some()));
+            .add(SeenPublication::Deliveries, u64::from(seen.is_some()));
     }
 
     /// Only codes that this client's manner can have earned.
-    fn close(&mut self, cx: &mut Cx<'_>, payload: &[u8]) {
+    fn close(&mut self, cx: &mut ClientContext<'_>, payload: &[u8]) {
         let code = payload
             .first_chunk::<2>()
             .map_or(1005, |code| u16::from_be_bytes(*code));
@@ -239,7 +242,7 @@ impl Subscriber {
             cx.model.certain(self.name);
         }
         self.read_close = Some(code);
-        self.stage = Stage::Done;
+        self.stage = SubscriberStage::Done;
         if self.speaks() {
             self.send_close(cx, CloseCode(code));
         }
@@ -247,21 +250,21 @@ impl Subscriber {
 
     /// What follows a 101 behind a proxy waits for a moment, and what waits may be cut for the
     /// node's memory, however fast its reader is.
-    fn is_held_back(&self, cx: &Cx<'_>) -> bool {
+    fn is_held_back(&self, cx: &ClientContext<'_>) -> bool {
         let opened = cx.model.subscriptions[self.subscription].opened;
         let until = opened.map(|at| at + cx.plan.limits.upgrade_pause + SLACK);
         self.behind_proxy && until.is_some_and(|until| cx.now <= until)
     }
 
-    fn act(&mut self, cx: &mut Cx<'_>) {
+    fn act(&mut self, cx: &mut ClientContext<'_>) {
         self.next = cx.now + millis(cx.rng, 5..400);
-        if self.stage == Stage::Handshake {
+        if self.stage == SubscriberStage::Handshake {
             if self.left_early(cx.now) {
                 self.go(cx);
             }
             return;
         }
-        if self.stage == Stage::Done || !self.speaks() {
+        if self.stage == SubscriberStage::Done || !self.speaks() {
             return;
         }
         if cx.now >= self.manner.temper.leaves {
@@ -286,7 +289,7 @@ impl Subscriber {
         now >= self.manner.temper.leaves && !polite
     }
 
-    fn go(&mut self, cx: &mut Cx<'_>) {
+    fn go(&mut self, cx: &mut ClientContext<'_>) {
         cx.trace(|| {
             format!(
                 "client {}: goes by {:?}",
@@ -308,7 +311,7 @@ impl Subscriber {
         self.left = true;
     }
 
-    fn hurry(&mut self, cx: &mut Cx<'_>) {
+    fn hurry(&mut self, cx: &mut ClientContext<'_>) {
         if self.manner.publishes && !cx.is_quiet {
             (0..cx.rng.usize(1..20)).for_each(|_| self.publish(cx));
         }
@@ -322,20 +325,20 @@ impl Subscriber {
         !self.left && self.broke.is_none() && !self.line.is_reset()
     }
 
-    fn send(&mut self, cx: &mut Cx<'_>, opcode: Opcode, payload: &[u8]) {
+    fn send(&mut self, cx: &mut ClientContext<'_>, opcode: Opcode, payload: &[u8]) {
         let mut bytes = Vec::new();
         encode_masked(&mut bytes, opcode, mask(cx), payload);
         self.line.write(&bytes);
     }
 
-    fn send_close(&mut self, cx: &mut Cx<'_>, code: CloseCode) {
+    fn send_close(&mut self, cx: &mut ClientContext<'_>, code: CloseCode) {
         let mut bytes = Vec::new();
         encode_close_masked(&mut bytes, code, "", mask(cx));
         self.line.write(&bytes);
         self.left = true;
     }
 
-    fn publish(&mut self, cx: &mut Cx<'_>) {
+    fn publish(&mut self, cx: &mut ClientContext<'_>) {
         if self.line.backlog() > BACKLOG_MAX {
             return;
         }
@@ -360,8 +363,8 @@ impl Subscriber {
     }
 
     /// Fragments of any length, none too; perhaps with a ping among them.
-    fn send_fragments(&mut self, cx: &mut Cx<'_>, opcode: Opcode, payload: &[u8]) {
-        cx.report.count(Seen::Fragmented);
+    fn send_fragments(&mut self, cx: &mut ClientContext<'_>, opcode: Opcode, payload: &[u8]) {
+        cx.report.count(SeenPublication::Fragmented);
         let (mut rest, mut opcode) = (payload, opcode);
         let mut bytes = Vec::new();
         for _ in 0..cx.rng.usize(1..5) {
@@ -380,7 +383,7 @@ impl Subscriber {
         self.line.write(&bytes);
     }
 
-    fn break_the_protocol(&mut self, cx: &mut Cx<'_>) {
+    fn break_the_protocol(&mut self, cx: &mut ClientContext<'_>) {
         let mut bytes = Vec::new();
         let code = match cx.rng.u8(0..3) {
             // Without a mask.
@@ -403,7 +406,7 @@ impl Subscriber {
         self.broke = Some(code);
     }
 
-    fn note_end(&self, cx: &mut Cx<'_>) {
+    fn note_end(&self, cx: &mut ClientContext<'_>) {
         let ended = &mut cx.model.subscriptions[self.subscription].ended;
         if ended.is_none() && (self.line.is_over() || self.line.cut) {
             *ended = Some(cx.now);
@@ -419,12 +422,15 @@ impl Subscriber {
     }
 
     fn is_quiet(&self, now: Time) -> bool {
-        self.stage == Stage::Open && self.speaks() && self.line.hears(now) && !self.line.is_over()
+        self.stage == SubscriberStage::Open
+            && self.speaks()
+            && self.line.hears(now)
+            && !self.line.is_over()
     }
 }
 
 impl Client for Subscriber {
-    fn step(&mut self, cx: &mut Cx<'_>) {
+    fn step(&mut self, cx: &mut ClientContext<'_>) {
         if cx.is_quiet && !self.left {
             self.line.deaf_until = self.line.deaf_until.min(cx.now);
         }
@@ -454,13 +460,13 @@ impl Client for Subscriber {
         }
     }
 
-    fn leave(&mut self, cx: &mut Cx<'_>) {
+    fn leave(&mut self, cx: &mut ClientContext<'_>) {
         self.manner.temper.leaves = cx.now;
         self.manner.temper.goodbye = *pick(cx.rng, &Goodbye::ALL);
         self.next = cx.now;
     }
 
-    fn check_end(&self, cx: &Cx<'_>) {
+    fn check_end(&self, cx: &ClientContext<'_>) {
         let name = self.name;
         assert!(
             self.line.is_over(),
@@ -476,15 +482,15 @@ impl Client for Subscriber {
             return;
         }
         assert!(
-            self.line.incoming.is_empty() || self.stage == Stage::Done,
+            self.line.incoming.is_empty() || self.stage == SubscriberStage::Done,
             "half a frame at the end"
         );
         let met_full = cx.plan.connections_max < 1_000;
         let explained = match self.stage {
             // A drain may come before the first byte of the request.
-            Stage::Handshake => self.line.has_finned() || met_full || cx.is_draining,
-            Stage::Open => self.line.has_finned() && !self.said_close,
-            Stage::Done => true,
+            SubscriberStage::Handshake => self.line.has_finned() || met_full || cx.is_draining,
+            SubscriberStage::Open => self.line.has_finned() && !self.said_close,
+            SubscriberStage::Done => true,
         };
         assert!(
             explained,
@@ -494,19 +500,19 @@ impl Client for Subscriber {
     }
 }
 
-fn count_close(cx: &mut Cx<'_>, code: u16) {
+fn count_close(cx: &mut ClientContext<'_>, code: u16) {
     cx.report.count(match code {
-        1000 => Seen::PeerCloses,
-        1001 => Seen::Drained,
-        1008 => Seen::PolicyCloses,
-        1013 => Seen::TryAgainCloses,
-        4008 => Seen::SlowCloses,
-        4012 => Seen::PingTimeouts,
-        _ => Seen::ProtocolCloses,
+        1000 => SeenPublication::PeerCloses,
+        1001 => SeenPublication::Drained,
+        1008 => SeenPublication::PolicyCloses,
+        1013 => SeenPublication::TryAgainCloses,
+        4008 => SeenPublication::SlowCloses,
+        4012 => SeenPublication::PingTimeouts,
+        _ => SeenPublication::ProtocolCloses,
     });
 }
 
-fn mask(cx: &mut Cx<'_>) -> [u8; 4] {
+fn mask(cx: &mut ClientContext<'_>) -> [u8; 4] {
     cx.rng.u32(..).to_be_bytes()
 }
 

@@ -3,7 +3,7 @@
 
 use fastrand::Rng;
 
-use super::line::Cx;
+use super::line::ClientContext;
 use super::plan::{SLACK, millis, percent, pick};
 use crate::base::Time;
 
@@ -78,7 +78,7 @@ impl Temper {
     }
 
     /// Whoever hears at once that the node goes away is gone soon after everybody was told.
-    pub(super) fn check_drained(&self, cx: &Cx<'_>, came: Time, listens: bool) {
+    pub(super) fn check_drained(&self, cx: &ClientContext<'_>, came: Time, listens: bool) {
         let Some(drain) = cx.plan.drain.filter(|_| cx.is_draining) else {
             return;
         };

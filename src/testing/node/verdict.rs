@@ -13,24 +13,24 @@ mod walks;
 
 use std::collections::BTreeMap;
 
-use super::model::{Model, Outcome, Subscription};
-use super::plan::Plan;
-use super::report::{Report, Seen as Happened};
+use super::model::{Model, ModelSubscription, PostOutcome};
+use super::plan::RunPlan;
+use super::report::{Report, SeenPublication as Happened};
 
 /// One life of a topic.
-type Life = (usize, String);
+type TopicLife = (usize, String);
 
 /// The order of all publications, as far as somebody knows it.
-struct Order<'a> {
+struct PublicationOrder<'a> {
     model: &'a Model,
-    plan: &'a Plan,
-    lives: BTreeMap<Life, BTreeMap<u64, usize>>,
-    places: Vec<Option<(Life, u64)>>,
+    plan: &'a RunPlan,
+    lives: BTreeMap<TopicLife, BTreeMap<u64, usize>>,
+    places: Vec<Option<(TopicLife, u64)>>,
 }
 
 /// Asserts every promise.
-pub(super) fn judge(model: &Model, plan: &Plan, report: &mut Report) {
-    let mut order = Order {
+pub(super) fn judge(model: &Model, plan: &RunPlan, report: &mut Report) {
+    let mut order = PublicationOrder {
         model,
         plan,
         lives: BTreeMap::new(),
@@ -50,7 +50,7 @@ pub(super) fn judge(model: &Model, plan: &Plan, report: &mut Report) {
         order.check_poll(poll, report);
     }
     for (id, publication) in model.publications.iter().enumerate() {
-        if let Outcome::Answered(answer) = &publication.outcome {
+        if let PostOutcome::Answered(answer) = &publication.outcome {
             order.check_counts(id, publication, answer, report);
         }
     }
@@ -58,11 +58,11 @@ pub(super) fn judge(model: &Model, plan: &Plan, report: &mut Report) {
     report.add(Happened::Publications, placed as u64);
 }
 
-impl Order<'_> {
+impl PublicationOrder<'_> {
     fn learn_from_answers(&mut self) {
         let model = self.model;
         for (id, publication) in model.publications.iter().enumerate() {
-            if let Outcome::Answered(answer) = &publication.outcome {
+            if let PostOutcome::Answered(answer) = &publication.outcome {
                 self.learn(id, (publication.topic, answer.epoch.clone()), answer.offset);
             }
         }
@@ -94,7 +94,7 @@ impl Order<'_> {
     /// of its places. Again and again, since what one run tells may be the known place of another.
     fn learn_from_runs(&mut self) {
         let model = self.model;
-        let is_run = |s: &&Subscription| s.greeting.is_none() && s.wish.conflate.is_none();
+        let is_run = |s: &&ModelSubscription| s.greeting.is_none() && s.wish.conflate.is_none();
         loop {
             let before = self.places.iter().flatten().count();
             for subscription in model.subscriptions.iter().filter(is_run) {
@@ -110,7 +110,7 @@ impl Order<'_> {
         }
     }
 
-    fn learn(&mut self, id: usize, life: Life, offset: u64) {
+    fn learn(&mut self, id: usize, life: TopicLife, offset: u64) {
         let slots = self.lives.entry(life.clone()).or_default();
         let there = *slots.entry(offset).or_insert(id);
         assert_eq!(there, id, "{life:?}: offset {offset} is two publications");
@@ -121,7 +121,7 @@ impl Order<'_> {
 
     /// Where the first publication is that a subscriber has read, or for which what it has read
     /// first stands.
-    fn first_place(&self, subscription: &Subscription) -> Option<(Life, u64)> {
+    fn first_place(&self, subscription: &ModelSubscription) -> Option<(TopicLife, u64)> {
         if let (Some(greeting), Some(first)) = (&subscription.greeting, subscription.first()) {
             let life = (subscription.wish.topic, greeting.epoch.clone());
             return Some((life, first));
@@ -159,14 +159,14 @@ impl Order<'_> {
     fn lost(&self, topic: usize) -> impl Iterator<Item = usize> {
         let publications = self.model.publications.iter().zip(&self.places).enumerate();
         let lost = publications.filter(move |(_, (publication, place))| {
-            let untold = publication.outcome == Outcome::Unknown;
+            let untold = publication.outcome == PostOutcome::Unknown;
             publication.topic == topic && untold && place.is_none()
         });
         lost.map(|(id, _)| id)
     }
 
     fn check_own_order(&self) {
-        let mut newest: BTreeMap<(usize, Life), u64> = BTreeMap::new();
+        let mut newest: BTreeMap<(usize, TopicLife), u64> = BTreeMap::new();
         for (publication, place) in self.model.publications.iter().zip(&self.places) {
             let Some((life, offset)) = place else {
                 continue;

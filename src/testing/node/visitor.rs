@@ -1,9 +1,9 @@
 //! A simulated client that does not stay: a health check, or somebody who vanishes in the middle
 //! of a handshake or sends what is no request.
 
-use super::line::{Client, Cx, Head, Line};
+use super::line::{Client, ClientContext, ClientLine, ResponseHead};
 use super::plan::pick;
-use super::report::Seen;
+use super::report::SeenPublication;
 use super::temper::Goodbye;
 use crate::base::Time;
 use crate::testing::sim::SimPeer;
@@ -42,7 +42,7 @@ const VISITS: [(&[u8], &[u16]); 9] = [
 /// A short-lived client.
 pub(super) struct Visitor {
     name: usize,
-    line: Line,
+    line: ClientLine,
     expected: &'static [u16],
     answered: bool,
     goodbye: Goodbye,
@@ -51,9 +51,14 @@ pub(super) struct Visitor {
 }
 
 impl Visitor {
-    pub(super) fn new(cx: &mut Cx<'_>, name: usize, peer: SimPeer, leaves: Time) -> Self {
+    pub(super) fn new(
+        cx: &mut ClientContext<'_>,
+        name: usize,
+        peer: SimPeer,
+        leaves: Time,
+    ) -> Self {
         let (bytes, expected) = *pick(cx.rng, &VISITS);
-        let mut line = Line::new(peer);
+        let mut line = ClientLine::new(peer);
         line.write(bytes);
         cx.trace(|| {
             format!(
@@ -72,8 +77,8 @@ impl Visitor {
         }
     }
 
-    fn understand(&mut self, cx: &mut Cx<'_>) {
-        let Some(head) = Head::read(&self.line.incoming) else {
+    fn understand(&mut self, cx: &mut ClientContext<'_>) {
+        let Some(head) = ResponseHead::read(&self.line.incoming) else {
             return;
         };
         assert!(!self.answered, "two answers to one request");
@@ -86,15 +91,15 @@ impl Visitor {
         self.answered = true;
         self.line.incoming.clear();
         match head.status {
-            200 => cx.report.count(Seen::HealthChecks),
-            408 => cx.report.count(Seen::RequestTimeouts),
+            200 => cx.report.count(SeenPublication::HealthChecks),
+            408 => cx.report.count(SeenPublication::RequestTimeouts),
             _ => {}
         }
     }
 }
 
 impl Client for Visitor {
-    fn step(&mut self, cx: &mut Cx<'_>) {
+    fn step(&mut self, cx: &mut ClientContext<'_>) {
         let more = self.line.pump(cx.now, cx.rng);
         self.understand(cx);
         self.next = more.unwrap_or(self.leaves);
@@ -117,12 +122,12 @@ impl Client for Visitor {
         }
     }
 
-    fn leave(&mut self, cx: &mut Cx<'_>) {
+    fn leave(&mut self, cx: &mut ClientContext<'_>) {
         self.leaves = self.leaves.min(cx.now);
         self.next = cx.now;
     }
 
-    fn check_end(&self, _cx: &Cx<'_>) {
+    fn check_end(&self, _cx: &ClientContext<'_>) {
         assert!(
             self.line.is_over(),
             "client {} is still connected",

@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
-use super::line::{Client, Cx};
+use super::line::{Client, ClientContext};
 use super::model::{self, Model};
-use super::plan::{Plan, millis, percent, profile};
+use super::plan::{RunPlan, millis, percent, profile};
 use super::poller::Poller;
 use super::poster::Poster;
-use super::report::{Report, Seen};
+use super::report::{Report, SeenPublication};
 use super::streamer::Streamer;
-use super::subscriber::{Manner, Subscriber};
+use super::subscriber::{Subscriber, SubscriberManner};
 use super::temper::Temper;
 use super::verdict;
 use super::visitor::Visitor;
@@ -38,22 +38,22 @@ const STALL_MILLIS: u64 = 120;
 
 /// One run.
 struct World {
-    plan: Plan,
+    plan: RunPlan,
     rng: Rng,
     net: SimNet,
     listener: SimListener,
-    node: Node,
+    node: WorldNode,
     model: Model,
     report: Report,
     clients: Vec<Box<dyn Client>>,
     /// When the clients that are still to come do; the latest first.
     arrivals: Vec<Time>,
-    phase: Phase,
+    phase: WorldPhase,
     trace: bool,
 }
 
 /// The shards, and what is needed to drive them.
-struct Node {
+struct WorldNode {
     shards: Vec<Shard<SimDriver>>,
     /// No turn for a shard before this.
     stalled: Vec<Time>,
@@ -63,7 +63,7 @@ struct Node {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Phase {
+enum WorldPhase {
     /// Clients come, go and publish.
     Busy,
     /// Nobody publishes; everybody reads.
@@ -82,10 +82,10 @@ pub fn run(seed: u64, trace: bool) -> Report {
     let mut world = World::new(seed, trace);
     let begun = world.net.now();
     world.let_pass(begun + world.plan.busy);
-    world.phase = Phase::Quiet;
+    world.phase = WorldPhase::Quiet;
     world.let_pass(begun + world.plan.busy + QUIET);
     world.check_drain();
-    world.phase = Phase::End;
+    world.phase = WorldPhase::End;
     world.everybody_leaves();
     world.let_pass(begun + world.plan.busy + QUIET + END);
     world.check_end();
@@ -95,10 +95,10 @@ pub fn run(seed: u64, trace: bool) -> Report {
 impl World {
     fn new(seed: u64, trace: bool) -> Self {
         let mut rng = Rng::with_seed(seed);
-        let plan = Plan::draw(&mut rng);
+        let plan = RunPlan::draw(&mut rng);
         let net = SimNet::new(rng.u64(..), Profile::smooth());
         let listener = net.listener();
-        let node = Node::new(&plan, &net, listener, &mut rng);
+        let node = WorldNode::new(&plan, &net, listener, &mut rng);
         let now = net.now();
         let mut arrivals: Vec<Time> = (0..plan.clients)
             .map(|_| now + plan.busy.mul_f64(rng.f64() * 0.9))
@@ -114,7 +114,7 @@ impl World {
             report: Report::default(),
             clients: Vec::new(),
             arrivals,
-            phase: Phase::Busy,
+            phase: WorldPhase::Busy,
             trace,
         };
         world.cx().0.trace(|| format!("seed {seed}"));
@@ -149,7 +149,7 @@ impl World {
                 self.begin(|cx, name, peer| Box::new(Poller::new(cx, (name, topic), peer, temper)))
             }
             _ => {
-                let manner = Manner {
+                let manner = SubscriberManner {
                     temper,
                     conflate,
                     publishes: false,
@@ -166,7 +166,11 @@ impl World {
 
     fn begin(
         &mut self,
-        make: impl FnOnce(&mut Cx<'_>, usize, crate::testing::sim::SimPeer) -> Box<dyn Client>,
+        make: impl FnOnce(
+            &mut ClientContext<'_>,
+            usize,
+            crate::testing::sim::SimPeer,
+        ) -> Box<dyn Client>,
     ) {
         let peer = self.net.connect(self.listener);
         let name = self.clients.len();
@@ -175,15 +179,15 @@ impl World {
         self.clients.push(client);
     }
 
-    fn cx(&mut self) -> (Cx<'_>, &mut Vec<Box<dyn Client>>) {
-        let cx = Cx {
+    fn cx(&mut self) -> (ClientContext<'_>, &mut Vec<Box<dyn Client>>) {
+        let cx = ClientContext {
             now: self.net.now(),
             plan: &self.plan,
             rng: &mut self.rng,
             model: &mut self.model,
             report: &mut self.report,
-            is_quiet: self.phase != Phase::Busy,
-            is_judged: self.phase == Phase::Quiet,
+            is_quiet: self.phase != WorldPhase::Busy,
+            is_judged: self.phase == WorldPhase::Quiet,
             is_draining: self.node.state.is_draining(),
             trace: self.trace,
         };
@@ -318,9 +322,11 @@ impl World {
                 .expect("the simulator works");
             self.node.check(&self.plan);
             let (fan_outs, answers) = self.node.shards[shard].flushes_under_way();
-            self.report.add(Seen::LongFanOuts, fan_outs as u64);
-            self.report.add(Seen::LongAnswers, answers as u64);
-            if self.phase == Phase::Busy && percent(&mut self.rng, self.plan.stalls_percent) {
+            self.report
+                .add(SeenPublication::LongFanOuts, fan_outs as u64);
+            self.report
+                .add(SeenPublication::LongAnswers, answers as u64);
+            if self.phase == WorldPhase::Busy && percent(&mut self.rng, self.plan.stalls_percent) {
                 self.node.stalled[shard] = now + millis(&mut self.rng, 0..STALL_MILLIS);
             }
         }
@@ -354,27 +360,30 @@ impl World {
         let counts = self.net.counts();
         let report = &mut self.report;
         report.note_history(self.net.history());
-        report.add(Seen::ShortSends, counts.short_sends);
-        report.add(Seen::PendingSends, counts.pending_sends);
-        report.add(Seen::Broken, counts.resets);
-        report.add(Seen::Epochs, model::epochs(&self.model) as u64);
+        report.add(SeenPublication::ShortSends, counts.short_sends);
+        report.add(SeenPublication::PendingSends, counts.pending_sends);
+        report.add(SeenPublication::Broken, counts.resets);
+        report.add(SeenPublication::Epochs, model::epochs(&self.model) as u64);
         for metrics in &self.node.metrics {
             report.add(
-                Seen::CreditRefusals,
+                SeenPublication::CreditRefusals,
                 metrics.publish_refusals.get(RefuseReason::NoCredit),
             );
-            report.add(Seen::BudgetDrops, metrics.drops.get(DropReason::NodeBudget));
+            report.add(
+                SeenPublication::BudgetDrops,
+                metrics.drops.get(DropReason::NodeBudget),
+            );
             let handed = self.plan.shared_door && self.plan.shards > 1;
             report.add(
-                Seen::Adopted,
+                SeenPublication::Adopted,
                 u64::from(handed) * metrics.connections_opened.get(),
             );
         }
     }
 }
 
-impl Node {
-    fn new(plan: &Plan, net: &SimNet, listener: SimListener, rng: &mut Rng) -> Self {
+impl WorldNode {
+    fn new(plan: &RunPlan, net: &SimNet, listener: SimListener, rng: &mut Rng) -> Self {
         let limits = &plan.limits;
         let state = NodeState::new(
             plan.connections_max,
@@ -412,7 +421,7 @@ impl Node {
     }
 
     /// What holds between any two turns.
-    fn check(&self, plan: &Plan) {
+    fn check(&self, plan: &RunPlan) {
         let credits = plan.limits.mesh_credits_per_pair as usize;
         // The drain is outside the credits.
         let backlog_max = 2 * plan.shards * credits + 1;
@@ -456,7 +465,7 @@ fn listening(net: &SimNet, listener: SimListener) -> SimDriver {
     driver
 }
 
-fn settings(plan: &Plan, rng: &mut Rng) -> Settings {
+fn settings(plan: &RunPlan, rng: &mut Rng) -> Settings {
     let policy = Policy {
         publish_key: None,
         anonymous: plan.anonymous,
@@ -490,8 +499,13 @@ fn settings(plan: &Plan, rng: &mut Rng) -> Settings {
     }
 }
 
-fn manner(rng: &mut Rng, temper: Temper, conflate: Option<Duration>, lags: bool) -> Manner {
-    Manner {
+fn manner(
+    rng: &mut Rng,
+    temper: Temper,
+    conflate: Option<Duration>,
+    lags: bool,
+) -> SubscriberManner {
+    SubscriberManner {
         temper,
         conflate,
         publishes: percent(rng, 50),

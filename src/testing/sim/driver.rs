@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::base::{ConnId, ListenerId, Part};
 use crate::io::{Close, Driver, Event, Peer, SendStatus, Wake};
 
-use super::happening::Happening;
+use super::event::OwnedEvent;
 use super::net::{SimListener, SimNet, SimTarget};
 use super::socket::SimSocket;
 
@@ -113,17 +113,17 @@ impl Driver for SimDriver {
     }
 }
 
-fn hand_out(happening: Happening, on_event: &mut impl FnMut(Event<'_, SimSocket>)) {
+fn hand_out(happening: OwnedEvent, on_event: &mut impl FnMut(Event<'_, SimSocket>)) {
     on_event(match happening {
-        Happening::Accepted(listener, socket) => Event::Accepted { listener, socket },
-        Happening::AcceptFailed(listener, error) => Event::AcceptFailed { listener, error },
-        Happening::Connected(id) => Event::Connected { id },
-        Happening::Sent(id, bytes) => Event::Sent { id, bytes },
-        Happening::Writable(id) => Event::Writable { id },
-        Happening::Eof(id) => Event::Eof { id },
-        Happening::Closed(id, error) => Event::Closed { id, error },
-        Happening::Woken => Event::Woken,
-        Happening::Received(id, mut bytes) => {
+        OwnedEvent::Accepted(listener, socket) => Event::Accepted { listener, socket },
+        OwnedEvent::AcceptFailed(listener, error) => Event::AcceptFailed { listener, error },
+        OwnedEvent::Connected(id) => Event::Connected { id },
+        OwnedEvent::Sent(id, bytes) => Event::Sent { id, bytes },
+        OwnedEvent::Writable(id) => Event::Writable { id },
+        OwnedEvent::Eof(id) => Event::Eof { id },
+        OwnedEvent::Closed(id, error) => Event::Closed { id, error },
+        OwnedEvent::Woken => Event::Woken,
+        OwnedEvent::Received(id, mut bytes) => {
             let bytes = &mut bytes;
             return on_event(Event::Received { id, bytes });
         }

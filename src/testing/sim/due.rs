@@ -5,7 +5,7 @@ use crate::base::ListenerId;
 
 /// What happens at a moment.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Due {
+pub(super) enum DueEvent {
     Accept(ListenerId, LinkId),
     Connected(LinkId),
     Deliver(LinkId),
@@ -17,7 +17,7 @@ pub(super) enum Due {
     Arrive(LinkId),
 }
 
-impl Due {
+impl DueEvent {
     /// A number for its kind, and whom it concerns.
     pub(super) fn told(self) -> (u8, LinkId) {
         match self {

@@ -7,14 +7,14 @@ use std::hash::Hasher;
 
 use siphasher::sip::SipHasher13;
 
-use super::link::{Link, LinkId};
+use super::link::{LinkId, SimLink};
 use crate::base::Time;
 
 /// A running hash of what happens.
 #[derive(Clone, Debug, Default)]
-pub(super) struct History(SipHasher13);
+pub(super) struct RunHistory(SipHasher13);
 
-impl History {
+impl RunHistory {
     /// Something happens at a driver's end: its kind is told by a number.
     pub(super) fn happens(&mut self, now: Time, kind: u8, id: LinkId) {
         self.0.write_u64(now.as_nanos());
@@ -23,7 +23,7 @@ impl History {
     }
 
     /// So many bytes reach a peer, or the end does if nothing is on its way.
-    pub(super) fn arrives(&mut self, now: Time, id: LinkId, link: &Link, count: usize) {
+    pub(super) fn arrives(&mut self, now: Time, id: LinkId, link: &SimLink, count: usize) {
         self.happens(now, u8::MAX, id);
         let (front, back) = link.outbound.as_slices();
         let of_front = count.min(front.len());

@@ -16,7 +16,7 @@ pub(super) struct LinkId(pub(super) usize);
 
 /// Where the driver's end is in its life.
 #[derive(Clone, Debug)]
-pub(super) enum End {
+pub(super) enum LinkEnd {
     /// Not accepted yet.
     Backlog,
     /// Accepted, and not opened yet; the handle dies with the socket.
@@ -40,9 +40,9 @@ pub(super) struct Place {
 
 /// Both ends of a connection and what is between them.
 #[derive(Debug)]
-pub(super) struct Link {
+pub(super) struct SimLink {
     pub(super) profile: Profile,
-    pub(super) end: End,
+    pub(super) end: LinkEnd,
     /// Towards the driver: written by the peer, not handed out yet.
     pub(super) inbound: VecDeque<u8>,
     /// The peer ends its direction after `inbound`.
@@ -79,8 +79,8 @@ pub(super) struct Link {
     pub(super) peer_reset: bool,
 }
 
-impl Link {
-    pub(super) fn new(profile: Profile, end: End) -> Self {
+impl SimLink {
+    pub(super) fn new(profile: Profile, end: LinkEnd) -> Self {
         Self {
             profile,
             end,
@@ -107,7 +107,7 @@ impl Link {
     /// The place of a connection for which commands still do something.
     pub(super) fn open(&self) -> Option<Place> {
         match self.end {
-            End::Open(place) if self.broken.is_none() => Some(place),
+            LinkEnd::Open(place) if self.broken.is_none() => Some(place),
             _ => None,
         }
     }
@@ -115,8 +115,10 @@ impl Link {
     /// The place of a connection whose `Closed` is not handed out.
     pub(super) fn place(&self) -> Option<Place> {
         match self.end {
-            End::Connecting(place) | End::Open(place) | End::Closing(place) => Some(place),
-            End::Backlog | End::Accepted(_) | End::Gone => None,
+            LinkEnd::Connecting(place) | LinkEnd::Open(place) | LinkEnd::Closing(place) => {
+                Some(place)
+            }
+            LinkEnd::Backlog | LinkEnd::Accepted(_) | LinkEnd::Gone => None,
         }
     }
 

@@ -17,10 +17,10 @@ use rustix::io::Errno;
 use crate::base::{ConnId, ListenerId, Part, Time};
 use crate::io::{Close, SendStatus};
 
-use super::due::Due;
-use super::happening::Happening;
-use super::history::History;
-use super::link::{End, Link, LinkId, Place, offered};
+use super::due::DueEvent;
+use super::event::OwnedEvent;
+use super::history::RunHistory;
+use super::link::{LinkEnd, LinkId, Place, SimLink, offered};
 use super::peer::SimPeer;
 use super::profile::{Profile, chance};
 use super::socket::SimSocket;
@@ -129,7 +129,7 @@ impl SimNet {
     #[must_use]
     pub fn connections(&self) -> usize {
         let net = self.0.borrow();
-        let alive = |link: &&Link| !matches!(link.end, End::Gone);
+        let alive = |link: &&SimLink| !matches!(link.end, LinkEnd::Gone);
         net.links.iter().filter(alive).count()
     }
 
@@ -158,12 +158,12 @@ pub struct SimCounts {
 }
 
 /// Moment, then chance, then the order of scheduling.
-type Key = (Time, u32, u64);
+type DueKey = (Time, u32, u64);
 
 /// A driver's side of the net.
 #[derive(Debug)]
-struct Desk {
-    due: BTreeMap<Key, Due>,
+struct DriverDesk {
+    due: BTreeMap<DueKey, DueEvent>,
     /// Connections by slot; the link knows the generation.
     slots: Vec<Option<LinkId>>,
     listeners: u16,
@@ -176,8 +176,8 @@ pub(super) struct Net {
     now: Time,
     rng: Rng,
     profile: Profile,
-    links: Vec<Link>,
-    desks: Vec<Desk>,
+    links: Vec<SimLink>,
+    desks: Vec<DriverDesk>,
     /// Who listens, by address.
     listeners: Vec<Vec<(usize, ListenerId)>>,
     /// Peers nobody asked for, by address.
@@ -185,12 +185,12 @@ pub(super) struct Net {
     /// Accepted sockets that are not opened.
     loose: Vec<LinkId>,
     /// What happens at the peers' ends.
-    due: BTreeMap<Key, Due>,
+    due: BTreeMap<DueKey, DueEvent>,
     scheduled: u64,
     /// What drivers say that they hold.
     pub(super) held: usize,
     counts: SimCounts,
-    history: History,
+    history: RunHistory,
 }
 
 impl Net {
@@ -208,13 +208,13 @@ impl Net {
             scheduled: 0,
             held: 0,
             counts: SimCounts::default(),
-            history: History::default(),
+            history: RunHistory::default(),
         }
     }
 
     pub(super) fn add_driver(&mut self) -> (usize, Arc<AtomicBool>) {
         let woken = Arc::new(AtomicBool::new(false));
-        self.desks.push(Desk {
+        self.desks.push(DriverDesk {
             due: BTreeMap::new(),
             slots: Vec::new(),
             listeners: 0,
@@ -237,43 +237,43 @@ impl Net {
         }
         let links = &mut self.links;
         self.desks[driver].due.retain(|_, due| {
-            let Due::Accept(_, id) = due else {
+            let DueEvent::Accept(_, id) = due else {
                 return true;
             };
             links[id.0].cut();
-            links[id.0].end = End::Gone;
+            links[id.0].end = LinkEnd::Gone;
             false
         });
     }
 
     fn connect_peer(&mut self, listener: usize) -> LinkId {
-        let id = self.begin(End::Backlog);
+        let id = self.begin(LinkEnd::Backlog);
         let listening = &self.listeners[listener];
         if listening.is_empty() {
             self.links[id.0].cut();
-            self.links[id.0].end = End::Gone;
+            self.links[id.0].end = LinkEnd::Gone;
             return id;
         }
         let (driver, listener) = listening[self.rng.usize(..listening.len())];
-        self.schedule_for(driver, id, Due::Accept(listener, id));
+        self.schedule_for(driver, id, DueEvent::Accept(listener, id));
         id
     }
 
     /// A new link, which the network may already mean to reset.
-    fn begin(&mut self, end: End) -> LinkId {
+    fn begin(&mut self, end: LinkEnd) -> LinkId {
         let id = LinkId(self.links.len());
-        self.links.push(Link::new(self.profile.clone(), end));
+        self.links.push(SimLink::new(self.profile.clone(), end));
         id
     }
 
     pub(super) fn connect(&mut self, driver: usize, id: ConnId, target: SimTarget) {
         let place = Place { driver, id };
-        let link = self.begin(End::Connecting(place));
+        let link = self.begin(LinkEnd::Connecting(place));
         self.occupy(place, link);
         match target.0 {
             Some(target) => {
                 self.targets[target].push(link);
-                self.schedule_for(driver, link, Due::Connected(link));
+                self.schedule_for(driver, link, DueEvent::Connected(link));
             }
             None => self.break_link(link, io::ErrorKind::ConnectionRefused),
         }
@@ -282,11 +282,11 @@ impl Net {
     pub(super) fn open(&mut self, driver: usize, id: ConnId, link: LinkId) {
         let place = Place { driver, id };
         self.loose.retain(|l| *l != link);
-        self.links[link.0].end = End::Open(place);
+        self.links[link.0].end = LinkEnd::Open(place);
         self.occupy(place, link);
         self.opened(link);
         if self.links[link.0].broken.is_some() {
-            self.schedule_for(driver, link, Due::Broken(link));
+            self.schedule_for(driver, link, DueEvent::Broken(link));
         }
     }
 
@@ -305,7 +305,7 @@ impl Net {
         let link = &self.links[id.0];
         if let Some((place, after)) = link.open().zip(link.profile.reset_after(&mut self.rng)) {
             let at = self.now + after;
-            self.schedule_at(at, Some(place.driver), Due::Broken(id));
+            self.schedule_at(at, Some(place.driver), DueEvent::Broken(id));
         }
         self.kick_delivery(id);
     }
@@ -338,7 +338,7 @@ impl Net {
         if chance(&mut self.rng, end.profile.pending_sends_percent) {
             end.pending = Some(parts.to_vec());
             self.counts.pending_sends += 1;
-            self.schedule_for(driver, link, Due::Complete(link));
+            self.schedule_for(driver, link, DueEvent::Complete(link));
             return SendStatus::Pending;
         }
         SendStatus::Sent(self.take(link, parts))
@@ -377,18 +377,18 @@ impl Net {
             return;
         };
         let link = &mut self.links[id.0];
-        let (End::Open(place) | End::Connecting(place)) = link.end else {
+        let (LinkEnd::Open(place) | LinkEnd::Connecting(place)) = link.end else {
             return;
         };
         if link.broken.is_some() {
             return;
         }
-        link.end = End::Closing(place);
+        link.end = LinkEnd::Closing(place);
         match how {
             Close::Graceful => link.outbound_fin = true,
             Close::Reset => link.cut(),
         }
-        self.schedule_for(driver, id, Due::Closed(id));
+        self.schedule_for(driver, id, DueEvent::Closed(id));
         self.kick_arrival(id);
     }
 
@@ -402,11 +402,11 @@ impl Net {
         self.live(driver, id).map(|link| link.0)
     }
 
-    pub(super) fn link(&self, id: LinkId) -> &Link {
+    pub(super) fn link(&self, id: LinkId) -> &SimLink {
         &self.links[id.0]
     }
 
-    pub(super) fn link_mut(&mut self, id: LinkId) -> &mut Link {
+    pub(super) fn link_mut(&mut self, id: LinkId) -> &mut SimLink {
         &mut self.links[id.0]
     }
 
@@ -428,12 +428,12 @@ impl Net {
             return;
         }
         match link.end {
-            End::Open(place) | End::Connecting(place) => {
+            LinkEnd::Open(place) | LinkEnd::Connecting(place) => {
                 link.broken = Some(why);
-                self.schedule_for(place.driver, id, Due::Broken(id));
+                self.schedule_for(place.driver, id, DueEvent::Broken(id));
             }
-            End::Backlog | End::Accepted(_) => link.broken = Some(why),
-            End::Closing(_) | End::Gone => {}
+            LinkEnd::Backlog | LinkEnd::Accepted(_) => link.broken = Some(why),
+            LinkEnd::Closing(_) | LinkEnd::Gone => {}
         }
     }
 
@@ -444,7 +444,7 @@ impl Net {
             && !link.deliver_scheduled
         {
             link.deliver_scheduled = true;
-            self.schedule_for(place.driver, id, Due::Deliver(id));
+            self.schedule_for(place.driver, id, DueEvent::Deliver(id));
         }
     }
 
@@ -453,7 +453,7 @@ impl Net {
         if link.has_arrival() && !link.arrive_scheduled {
             link.arrive_scheduled = true;
             let at = self.now + self.links[id.0].profile.delay(&mut self.rng);
-            self.schedule_at(at, None, Due::Arrive(id));
+            self.schedule_at(at, None, DueEvent::Arrive(id));
         }
     }
 
@@ -465,17 +465,17 @@ impl Net {
             && !link.writable_scheduled
         {
             link.writable_scheduled = true;
-            self.schedule_for(place.driver, id, Due::Writable(id));
+            self.schedule_for(place.driver, id, DueEvent::Writable(id));
         }
     }
 
     /// Schedules for a driver, after a delay of the link's own.
-    fn schedule_for(&mut self, driver: usize, link: LinkId, due: Due) {
+    fn schedule_for(&mut self, driver: usize, link: LinkId, due: DueEvent) {
         let at = self.now + self.links[link.0].profile.delay(&mut self.rng);
         self.schedule_at(at, Some(driver), due);
     }
 
-    fn schedule_at(&mut self, at: Time, driver: Option<usize>, due: Due) {
+    fn schedule_at(&mut self, at: Time, driver: Option<usize>, due: DueEvent) {
         self.scheduled += 1;
         let key = (at, self.rng.u32(..), self.scheduled);
         let queue = match driver {
@@ -488,7 +488,7 @@ impl Net {
     fn next_event(&mut self) -> Option<Time> {
         self.end_dropped_sockets();
         // Pairs with the release in `SimWaker::wake`.
-        let woken = |desk: &Desk| desk.woken.load(Ordering::Acquire);
+        let woken = |desk: &DriverDesk| desk.woken.load(Ordering::Acquire);
         if self.desks.iter().any(woken) {
             return Some(self.now);
         }
@@ -507,7 +507,7 @@ impl Net {
         {
             let ((at, ..), due) = entry.remove_entry();
             self.now = self.now.max(at);
-            if let Due::Arrive(id) = due {
+            if let DueEvent::Arrive(id) = due {
                 self.arrive(id);
             }
         }
@@ -532,7 +532,7 @@ impl Net {
         let mut dropped = Vec::new();
         self.loose.retain(|id| {
             let alive = match &links[id.0].end {
-                End::Accepted(socket) => socket.strong_count() > 0,
+                LinkEnd::Accepted(socket) => socket.strong_count() > 0,
                 _ => false,
             };
             if !alive {
@@ -542,20 +542,20 @@ impl Net {
         });
         for id in dropped {
             let link = &mut self.links[id.0];
-            link.end = End::Gone;
+            link.end = LinkEnd::Gone;
             link.outbound_fin = true;
             self.kick_arrival(id);
         }
     }
 
     /// What the driver hands out next, if anything is due; `first` in its poll or not.
-    pub(super) fn next_happening(&mut self, driver: usize, first: bool) -> Option<Happening> {
+    pub(super) fn next_happening(&mut self, driver: usize, first: bool) -> Option<OwnedEvent> {
         if first {
             let now = self.now;
             self.run_until(now);
             // Acquire pairs with the release in `SimWaker::wake`.
             if self.desks[driver].woken.swap(false, Ordering::AcqRel) {
-                return Some(Happening::Woken);
+                return Some(OwnedEvent::Woken);
             }
         } else if chance(&mut self.rng, self.profile.early_returns_percent) {
             return None;
@@ -571,82 +571,82 @@ impl Net {
         None
     }
 
-    fn happen(&mut self, driver: usize, due: Due) -> Option<Happening> {
+    fn happen(&mut self, driver: usize, due: DueEvent) -> Option<OwnedEvent> {
         let (kind, link) = due.told();
         self.history.happens(self.now, kind, link);
         match due {
-            Due::Accept(listener, id) => self.accept(driver, listener, id),
-            Due::Connected(id) => self.connected(id),
-            Due::Deliver(id) => self.deliver(id),
-            Due::Complete(id) => self.complete(id),
-            Due::Writable(id) => self.writable(id),
-            Due::Broken(id) => self.broken(id),
-            Due::Closed(id) => self.closed(id, None),
-            Due::Arrive(_) => None,
+            DueEvent::Accept(listener, id) => self.accept(driver, listener, id),
+            DueEvent::Connected(id) => self.connected(id),
+            DueEvent::Deliver(id) => self.deliver(id),
+            DueEvent::Complete(id) => self.complete(id),
+            DueEvent::Writable(id) => self.writable(id),
+            DueEvent::Broken(id) => self.broken(id),
+            DueEvent::Closed(id) => self.closed(id, None),
+            DueEvent::Arrive(_) => None,
         }
     }
 
-    fn accept(&mut self, driver: usize, listener: ListenerId, id: LinkId) -> Option<Happening> {
+    fn accept(&mut self, driver: usize, listener: ListenerId, id: LinkId) -> Option<OwnedEvent> {
         let percent = self.links[id.0].profile.failed_accepts_percent;
         if chance(&mut self.rng, percent) {
             // Once a link: the next try is not left to chance again.
             self.links[id.0].profile.failed_accepts_percent = 0;
             let at = self.now + ACCEPT_RETRY;
-            self.schedule_at(at, Some(driver), Due::Accept(listener, id));
-            return Some(Happening::AcceptFailed(listener, Errno::MFILE.into()));
+            self.schedule_at(at, Some(driver), DueEvent::Accept(listener, id));
+            return Some(OwnedEvent::AcceptFailed(listener, Errno::MFILE.into()));
         }
         let alive = Arc::new(());
-        self.links[id.0].end = End::Accepted(Arc::downgrade(&alive));
+        self.links[id.0].end = LinkEnd::Accepted(Arc::downgrade(&alive));
         self.loose.push(id);
-        Some(Happening::Accepted(listener, SimSocket::new(id, alive)))
+        Some(OwnedEvent::Accepted(listener, SimSocket::new(id, alive)))
     }
 
-    fn connected(&mut self, id: LinkId) -> Option<Happening> {
+    fn connected(&mut self, id: LinkId) -> Option<OwnedEvent> {
         let link = &mut self.links[id.0];
-        let End::Connecting(place) = link.end else {
+        let LinkEnd::Connecting(place) = link.end else {
             return None;
         };
         if link.broken.is_some() {
             return None;
         }
-        link.end = End::Open(place);
+        link.end = LinkEnd::Open(place);
         self.opened(id);
-        Some(Happening::Connected(place.id))
+        Some(OwnedEvent::Connected(place.id))
     }
 
-    fn deliver(&mut self, id: LinkId) -> Option<Happening> {
+    fn deliver(&mut self, id: LinkId) -> Option<OwnedEvent> {
         let link = &mut self.links[id.0];
         link.deliver_scheduled = false;
         let place = link.open().filter(|_| link.has_delivery())?;
         if link.inbound.is_empty() {
             link.eof = true;
-            return Some(Happening::Eof(place.id));
+            return Some(OwnedEvent::Eof(place.id));
         }
         let count = link.profile.segment(&mut self.rng, link.inbound.len());
         let bytes = link.inbound.drain(..count).collect();
         self.kick_delivery(id);
-        Some(Happening::Received(place.id, bytes))
+        Some(OwnedEvent::Received(place.id, bytes))
     }
 
-    fn complete(&mut self, id: LinkId) -> Option<Happening> {
+    fn complete(&mut self, id: LinkId) -> Option<OwnedEvent> {
         let place = self.links[id.0].open()?;
         let parts = self.links[id.0].pending.take()?;
         let taken = self.take(id, &parts);
-        Some(Happening::Sent(place.id, taken))
+        Some(OwnedEvent::Sent(place.id, taken))
     }
 
-    fn writable(&mut self, id: LinkId) -> Option<Happening> {
+    fn writable(&mut self, id: LinkId) -> Option<OwnedEvent> {
         let link = &mut self.links[id.0];
         link.writable_scheduled = false;
         let place = link.open()?;
         link.blocked = false;
-        Some(Happening::Writable(place.id))
+        Some(OwnedEvent::Writable(place.id))
     }
 
     /// The connection's end without a `close`: noticed by the system, or now made by chance.
-    fn broken(&mut self, id: LinkId) -> Option<Happening> {
+    fn broken(&mut self, id: LinkId) -> Option<OwnedEvent> {
         let link = &mut self.links[id.0];
-        if matches!(link.end, End::Closing(_)) {
+        if matches!(link.end, LinkEnd::Closing(_)) {
             return None;
         }
         link.cut();
@@ -657,7 +657,7 @@ impl Net {
         self.closed(id, Some(why))
     }
 
-    fn closed(&mut self, id: LinkId, why: Option<io::ErrorKind>) -> Option<Happening> {
+    fn closed(&mut self, id: LinkId, why: Option<io::ErrorKind>) -> Option<OwnedEvent> {
         let link = &mut self.links[id.0];
         let place = link.place()?;
         if let Some(parts) = link.pending.take() {
@@ -668,9 +668,9 @@ impl Net {
                 link.put(&parts, taken);
             }
         }
-        link.end = End::Gone;
+        link.end = LinkEnd::Gone;
         self.desks[place.driver].slots[place.id.index()] = None;
         self.kick_arrival(id);
-        Some(Happening::Closed(place.id, why))
+        Some(OwnedEvent::Closed(place.id, why))
     }
 }

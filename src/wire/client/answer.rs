@@ -5,7 +5,7 @@
 //! so it is not for answers to HEAD.
 
 use super::error::AnswerError;
-use super::framing::Framing;
+use super::framing::BodyPlace;
 use super::{RESPONSE_HEAD_BYTES_MAX, RESPONSE_HEADERS_MAX, location, tokens, values};
 
 /// What is read of the head of an answer.
@@ -70,20 +70,20 @@ pub struct AnswerStep<'a> {
 /// # Ok::<(), altavoz::wire::client::AnswerError>(())
 /// ```
 #[derive(Debug)]
-pub struct AnswerReader(State);
+pub struct AnswerReader(AnswerState);
 
 #[derive(Debug)]
-enum State {
+enum AnswerState {
     /// Between answers, or within a head, of which this has come.
     /// Invariant: at most [`RESPONSE_HEAD_BYTES_MAX`] bytes.
-    Head(Option<Box<Partial>>),
+    Head(Option<Box<PartialHead>>),
     /// Within a body, or at its end.
-    Body(Framing),
+    Body(BodyPlace),
 }
 
 /// What has come of a head.
 #[derive(Debug, Default)]
-struct Partial {
+struct PartialHead {
     bytes: Vec<u8>,
 }
 
@@ -94,7 +94,7 @@ const _: () = assert!(
 
 impl Default for AnswerReader {
     fn default() -> Self {
-        Self(State::Head(None))
+        Self(AnswerState::Head(None))
     }
 }
 
@@ -106,31 +106,31 @@ impl AnswerReader {
     /// When it is no HTTP, or its body has no clear end. The connection is of no use behind it.
     pub fn handle_bytes<'a>(&mut self, bytes: &'a [u8]) -> Result<AnswerStep<'a>, AnswerError> {
         match &mut self.0 {
-            State::Head(partial) => {
+            AnswerState::Head(partial) => {
                 let (consumed, found) = take_head(partial, bytes)?;
                 let piece = found.map(|(head, framing)| {
-                    self.0 = State::Body(framing);
+                    self.0 = AnswerState::Body(framing);
                     Piece::Head(head)
                 });
                 Ok(AnswerStep { consumed, piece })
             }
-            State::Body(Framing::Done) => {
-                self.0 = State::Head(None);
+            AnswerState::Body(BodyPlace::Done) => {
+                self.0 = AnswerState::Head(None);
                 Ok(AnswerStep {
                     consumed: 0,
                     piece: Some(Piece::End),
                 })
             }
-            State::Body(framing) => {
+            AnswerState::Body(framing) => {
                 let (before, data) = framing.take(bytes)?;
                 let consumed = before + data;
                 let piece = if data > 0 {
                     Some(Piece::Body {
                         bytes: &bytes[before..consumed],
-                        is_last: *framing == Framing::Done,
+                        is_last: *framing == BodyPlace::Done,
                     })
-                } else if *framing == Framing::Done {
-                    self.0 = State::Head(None);
+                } else if *framing == BodyPlace::Done {
+                    self.0 = AnswerState::Head(None);
                     Some(Piece::End)
                 } else {
                     None
@@ -146,10 +146,10 @@ impl AnswerReader {
     /// # Errors
     /// When an answer had begun that is not whole now.
     pub fn handle_eof(&mut self) -> Result<bool, AnswerError> {
-        let was_open = match std::mem::replace(&mut self.0, State::Head(None)) {
-            State::Head(None) => return Ok(false),
-            State::Body(Framing::UntilClose | Framing::Done) => true,
-            State::Head(Some(_)) | State::Body(_) => return Err(AnswerError::Eof),
+        let was_open = match std::mem::replace(&mut self.0, AnswerState::Head(None)) {
+            AnswerState::Head(None) => return Ok(false),
+            AnswerState::Body(BodyPlace::UntilClose | BodyPlace::Done) => true,
+            AnswerState::Head(Some(_)) | AnswerState::Body(_) => return Err(AnswerError::Eof),
         };
         Ok(was_open)
     }
@@ -157,15 +157,18 @@ impl AnswerReader {
     /// Whether an answer has begun and is not whole.
     #[must_use]
     pub fn is_within(&self) -> bool {
-        !matches!(self.0, State::Head(None))
+        !matches!(self.0, AnswerState::Head(None))
     }
 }
 
 /// How many bytes were taken, and the head with the body that it announces, if it is whole.
-type Taken = (usize, Option<(AnswerHead, Framing)>);
+type TakenHead = (usize, Option<(AnswerHead, BodyPlace)>);
 
 /// Takes bytes up to the end of a head, and forgets interim ones (RFC 9110 §15.2).
-fn take_head(partial: &mut Option<Box<Partial>>, bytes: &[u8]) -> Result<Taken, AnswerError> {
+fn take_head(
+    partial: &mut Option<Box<PartialHead>>,
+    bytes: &[u8],
+) -> Result<TakenHead, AnswerError> {
     let mut consumed = 0;
     while consumed < bytes.len() {
         let rest = &bytes[consumed..];
@@ -179,15 +182,15 @@ fn take_head(partial: &mut Option<Box<Partial>>, bytes: &[u8]) -> Result<Taken, 
             }
         };
         match parse(head)? {
-            Some((length, Found::Interim)) => consumed += length - before,
-            Some((length, Found::Final(head, framing))) => {
+            Some((length, FoundHead::Interim)) => consumed += length - before,
+            Some((length, FoundHead::Final(head, framing))) => {
                 return Ok((consumed + length - before, Some((head, framing))));
             }
             None if head.len() == RESPONSE_HEAD_BYTES_MAX => return Err(AnswerError::TooLong),
             None => {
                 let begin = || {
                     let bytes = rest.to_vec();
-                    Box::new(Partial { bytes })
+                    Box::new(PartialHead { bytes })
                 };
                 *partial = Some(kept.unwrap_or_else(begin));
                 consumed = bytes.len();
@@ -202,13 +205,13 @@ fn most(bytes: &[u8]) -> &[u8] {
     &bytes[..bytes.len().min(RESPONSE_HEAD_BYTES_MAX)]
 }
 
-enum Found {
+enum FoundHead {
     Interim,
-    Final(AnswerHead, Framing),
+    Final(AnswerHead, BodyPlace),
 }
 
 /// The first head in these bytes, if it is whole, and its length.
-fn parse(bytes: &[u8]) -> Result<Option<(usize, Found)>, AnswerError> {
+fn parse(bytes: &[u8]) -> Result<Option<(usize, FoundHead)>, AnswerError> {
     let mut headers = [httparse::EMPTY_HEADER; RESPONSE_HEADERS_MAX];
     let mut response = httparse::Response::new(&mut headers);
     let httparse::Status::Complete(length) = response.parse(bytes)? else {
@@ -216,16 +219,16 @@ fn parse(bytes: &[u8]) -> Result<Option<(usize, Found)>, AnswerError> {
     };
     let found = match response.code.unwrap_or(0) {
         101 => return Err(AnswerError::UnaskedSwitch),
-        100..=199 => Found::Interim,
+        100..=199 => FoundHead::Interim,
         status => {
             let framing = framing(status, &response)?;
-            Found::Final(head(status, framing, &response), framing)
+            FoundHead::Final(head(status, framing, &response), framing)
         }
     };
     Ok(Some((length, found)))
 }
 
-fn head(status: u16, framing: Framing, response: &httparse::Response<'_, '_>) -> AnswerHead {
+fn head(status: u16, framing: BodyPlace, response: &httparse::Response<'_, '_>) -> AnswerHead {
     let first = |name| values(response, name).next().map(str::to_owned);
     let has_option = |option: &str| {
         let mut options = values(response, "Connection").flat_map(tokens);
@@ -233,7 +236,7 @@ fn head(status: u16, framing: Framing, response: &httparse::Response<'_, '_>) ->
     };
     // RFC 9112 §9.3: HTTP/1.0 keeps a connection only if it says so.
     let is_last = has_option("close")
-        || framing == Framing::UntilClose
+        || framing == BodyPlace::UntilClose
         || (response.version == Some(0) && !has_option("keep-alive"));
     let content_type = first("Content-Type").map(|value| {
         let bare = value.split(';').next().unwrap_or_default();
@@ -250,23 +253,23 @@ fn head(status: u16, framing: Framing, response: &httparse::Response<'_, '_>) ->
 }
 
 /// RFC 9112 §6.3, for answers to anything but HEAD and CONNECT.
-fn framing(status: u16, response: &httparse::Response<'_, '_>) -> Result<Framing, AnswerError> {
+fn framing(status: u16, response: &httparse::Response<'_, '_>) -> Result<BodyPlace, AnswerError> {
     if matches!(status, 204 | 304) {
-        return Ok(Framing::Done);
+        return Ok(BodyPlace::Done);
     }
     let mut codings = values(response, "Transfer-Encoding").flat_map(tokens);
     let mut lengths = values(response, "Content-Length");
     match (codings.next(), lengths.next()) {
-        (None, None) => Ok(Framing::UntilClose),
+        (None, None) => Ok(BodyPlace::UntilClose),
         (Some(coding), None) if coding.eq_ignore_ascii_case("chunked") => match codings.next() {
-            None => Ok(Framing::CHUNKED),
+            None => Ok(BodyPlace::CHUNKED),
             Some(_) => Err(AnswerError::UnknownFraming),
         },
         (None, Some(length)) => {
             let is_number = !length.is_empty() && length.bytes().all(|b| b.is_ascii_digit());
             let length = length.parse().ok().filter(|_| is_number);
             match (length, lengths.next()) {
-                (Some(length), None) => Ok(Framing::sized(length)),
+                (Some(length), None) => Ok(BodyPlace::sized(length)),
                 _ => Err(AnswerError::UnknownFraming),
             }
         }

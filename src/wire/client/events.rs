@@ -22,19 +22,19 @@ pub struct ServerEvent<'a> {
 #[derive(Debug, Default)]
 pub struct EventReader {
     /// The beginning of a block. Invariant: none, or at least one byte.
-    partial: Option<Box<Partial>>,
+    partial: Option<Box<PartialEvent>>,
     /// Whether a byte has come: in front of it there may be a byte order mark.
     begun: bool,
     /// Whether the block has a line that is no comment.
     has_line: bool,
     /// What the line under way is.
-    line: Line,
+    line: EventLine,
     /// Whether the last byte was a CR, to which an LF still belongs.
     after_cr: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-enum Line {
+enum EventLine {
     /// It has no byte yet.
     #[default]
     Empty,
@@ -45,7 +45,7 @@ enum Line {
 }
 
 #[derive(Debug, Default)]
-struct Partial {
+struct PartialEvent {
     bytes: Vec<u8>,
 }
 
@@ -110,18 +110,18 @@ impl EventReader {
             self.after_cr = *byte == b'\r';
             match (byte, self.line) {
                 (b'\n', _) if is_second_half => {}
-                (b'\n' | b'\r', Line::Field) => {
-                    self.line = Line::Empty;
+                (b'\n' | b'\r', EventLine::Field) => {
+                    self.line = EventLine::Empty;
                     self.has_line = true;
                 }
-                (b'\n' | b'\r', Line::Empty | Line::Comment) => {
-                    self.line = Line::Empty;
+                (b'\n' | b'\r', EventLine::Empty | EventLine::Comment) => {
+                    self.line = EventLine::Empty;
                     self.has_line = false;
                     return Some(at + 1);
                 }
-                (b':', Line::Empty) if !self.has_line => self.line = Line::Comment,
-                (_, Line::Empty) => self.line = Line::Field,
-                (_, Line::Comment | Line::Field) => {}
+                (b':', EventLine::Empty) if !self.has_line => self.line = EventLine::Comment,
+                (_, EventLine::Empty) => self.line = EventLine::Field,
+                (_, EventLine::Comment | EventLine::Field) => {}
             }
         }
         None
@@ -141,7 +141,7 @@ impl EventReader {
     }
 }
 
-impl Partial {
+impl PartialEvent {
     fn extend(&mut self, bytes: &[u8], bytes_max: usize) -> Result<(), TooLong> {
         if self.bytes.len() + bytes.len() > bytes_max {
             return Err(TooLong);

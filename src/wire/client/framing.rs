@@ -9,7 +9,7 @@ const EXTRA_BYTES_MAX: u16 = 16 * 1024;
 
 /// What the next byte of a body is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Framing {
+pub(super) enum BodyPlace {
     /// One of so many bytes that a sized body still has. Never 0.
     Sized(u64),
     /// A byte of a body that only the end of the connection ends.
@@ -72,7 +72,7 @@ pub(super) enum Framing {
     Done,
 }
 
-impl Framing {
+impl BodyPlace {
     /// A body in chunks.
     pub(super) const CHUNKED: Self = Self::size(0);
 
@@ -167,21 +167,21 @@ impl Framing {
     }
 }
 
-fn size_byte(value: u64, digits: u8, extra: u16, byte: u8) -> Result<Framing, AnswerError> {
+fn size_byte(value: u64, digits: u8, extra: u16, byte: u8) -> Result<BodyPlace, AnswerError> {
     if let Some(digit) = char::from(byte).to_digit(16) {
         // Sixteen digits hold 64 bits.
         if digits == 16 {
             return Err(AnswerError::WrongChunk);
         }
-        return Ok(Framing::Size {
+        return Ok(BodyPlace::Size {
             value: (value << 4) | u64::from(digit),
             digits: digits + 1,
             extra,
         });
     }
     match byte {
-        b'\r' if digits > 0 => Ok(Framing::SizeLf { value, extra }),
-        b';' | b' ' | b'\t' if digits > 0 => Ok(Framing::Extension { value, extra }),
+        b'\r' if digits > 0 => Ok(BodyPlace::SizeLf { value, extra }),
+        b';' | b' ' | b'\t' if digits > 0 => Ok(BodyPlace::Extension { value, extra }),
         _ => Err(AnswerError::WrongChunk),
     }
 }
@@ -200,7 +200,7 @@ mod tests {
     use super::*;
 
     /// The data of a body, and how many bytes are left behind it, if it is whole.
-    fn check(framing: Framing, body: &[u8]) -> Result<Option<(Vec<u8>, usize)>, AnswerError> {
+    fn check(framing: BodyPlace, body: &[u8]) -> Result<Option<(Vec<u8>, usize)>, AnswerError> {
         let whole = in_pieces(framing, body, body.len().max(1));
         for size in 1..body.len() {
             assert_eq!(in_pieces(framing, body, size), whole, "in pieces of {size}");
@@ -209,43 +209,43 @@ mod tests {
     }
 
     fn in_pieces(
-        mut framing: Framing,
+        mut framing: BodyPlace,
         body: &[u8],
         size: usize,
     ) -> Result<Option<(Vec<u8>, usize)>, AnswerError> {
         let (mut data, mut taken) = (Vec::new(), 0);
         for piece in body.chunks(size) {
             let mut rest = piece;
-            while !rest.is_empty() && framing != Framing::Done {
+            while !rest.is_empty() && framing != BodyPlace::Done {
                 let (before, count) = framing.take(rest)?;
                 data.extend_from_slice(&rest[before..before + count]);
                 taken += before + count;
                 rest = &rest[before + count..];
             }
         }
-        Ok((framing == Framing::Done).then_some((data, body.len() - taken)))
+        Ok((framing == BodyPlace::Done).then_some((data, body.len() - taken)))
     }
 
     #[test]
     fn a_sized_body_ends_with_its_last_byte() {
         let whole = |data: &[u8], left| Ok(Some((data.to_vec(), left)));
-        assert_eq!(check(Framing::sized(5), b"helloHTTP"), whole(b"hello", 4));
-        assert_eq!(check(Framing::sized(0), b"HTTP"), whole(b"", 4));
-        assert_eq!(check(Framing::sized(9), b"hello"), Ok(None));
-        assert_eq!(check(Framing::sized(u64::MAX), b"hello"), Ok(None));
+        assert_eq!(check(BodyPlace::sized(5), b"helloHTTP"), whole(b"hello", 4));
+        assert_eq!(check(BodyPlace::sized(0), b"HTTP"), whole(b"", 4));
+        assert_eq!(check(BodyPlace::sized(9), b"hello"), Ok(None));
+        assert_eq!(check(BodyPlace::sized(u64::MAX), b"hello"), Ok(None));
     }
 
     #[test]
     fn chunks_are_joined_and_what_surrounds_them_is_forgotten() {
         let whole = |data: &[u8], left| Ok(Some((data.to_vec(), left)));
         let body = b"5\r\nhello\r\n00b;a=\"b\"\r\n, wide world\r\n0\r\nDigest: x\r\n\r\nHTTP";
-        assert_eq!(check(Framing::CHUNKED, b"0\r\n\r\n"), whole(b"", 0));
+        assert_eq!(check(BodyPlace::CHUNKED, b"0\r\n\r\n"), whole(b"", 0));
         let body = String::from_utf8_lossy(body).replace("00b", "00c");
         assert_eq!(
-            check(Framing::CHUNKED, body.as_bytes()),
+            check(BodyPlace::CHUNKED, body.as_bytes()),
             whole(b"hello, wide world", 4)
         );
-        assert_eq!(check(Framing::CHUNKED, b"5\r\nhel"), Ok(None));
+        assert_eq!(check(BodyPlace::CHUNKED, b"5\r\nhel"), Ok(None));
     }
 
     #[test]
@@ -262,13 +262,13 @@ mod tests {
             "1;\n",
             &long,
         ] {
-            let found = in_pieces(Framing::CHUNKED, wrong.as_bytes(), wrong.len());
+            let found = in_pieces(BodyPlace::CHUNKED, wrong.as_bytes(), wrong.len());
             assert_eq!(found, Err(AnswerError::WrongChunk), "{wrong:?}");
         }
     }
 
     #[test]
     fn a_body_without_length_goes_on() {
-        assert_eq!(check(Framing::UntilClose, b"hello"), Ok(None));
+        assert_eq!(check(BodyPlace::UntilClose, b"hello"), Ok(None));
     }
 }

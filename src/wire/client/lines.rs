@@ -9,11 +9,11 @@ use std::fmt;
 #[derive(Debug, Default)]
 pub struct LineReader {
     /// The beginning of a line. Invariant: none, or at least one byte without a line feed.
-    partial: Option<Box<Partial>>,
+    partial: Option<Box<PartialLine>>,
 }
 
 #[derive(Debug, Default)]
-struct Partial {
+struct PartialLine {
     bytes: Vec<u8>,
 }
 
@@ -49,7 +49,7 @@ impl LineReader {
     }
 }
 
-impl Partial {
+impl PartialLine {
     fn extend(&mut self, bytes: &[u8], bytes_max: usize) -> Result<(), TooLong> {
         if self.bytes.len() + bytes.len() > bytes_max {
             return Err(TooLong);

@@ -30,14 +30,14 @@ pub struct BodyReader {
     bytes: usize,
     /// Those bytes; `None` where nobody wants them.
     body: Option<Vec<u8>>,
-    state: State,
+    state: BodyState,
     extension_bytes: usize,
     trailer_bytes: usize,
 }
 
 /// What the next byte is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum State {
+enum BodyState {
     /// One of this many bytes that a sized body still has. Never 0.
     Sized(usize),
     /// A digit of a chunk's size, or what ends them.
@@ -82,10 +82,10 @@ impl BodyReader {
 
     fn new(framing: Framing, bytes_max: usize, body: Option<Vec<u8>>) -> Result<Self, HttpError> {
         let state = match framing {
-            Framing::None | Framing::Sized(0) => State::Done,
+            Framing::None | Framing::Sized(0) => BodyState::Done,
             Framing::Sized(length) if length > bytes_max => return Err(too_large(bytes_max)),
-            Framing::Sized(length) => State::Sized(length),
-            Framing::Chunked => State::Size {
+            Framing::Sized(length) => BodyState::Sized(length),
+            Framing::Chunked => BodyState::Size {
                 value: 0,
                 digits: 0,
             },
@@ -108,7 +108,9 @@ impl BodyReader {
         let mut consumed = 0;
         while consumed < bytes.len() && !self.is_done() {
             consumed += match self.state {
-                State::Sized(left) | State::Data(left) => self.take_data(left, &bytes[consumed..]),
+                BodyState::Sized(left) | BodyState::Data(left) => {
+                    self.take_data(left, &bytes[consumed..])
+                }
                 _ => {
                     self.state = self.take_byte(bytes[consumed])?;
                     1
@@ -132,7 +134,7 @@ impl BodyReader {
     /// Whether the body is whole; an empty sized one is from the start.
     #[must_use]
     pub fn is_done(&self) -> bool {
-        self.state == State::Done
+        self.state == BodyState::Done
     }
 
     fn take_data(&mut self, left: usize, bytes: &[u8]) -> usize {
@@ -142,66 +144,66 @@ impl BodyReader {
             body.extend_from_slice(&bytes[..taken]);
         }
         self.state = match (self.state, left - taken) {
-            (State::Sized(_), 0) => State::Done,
-            (State::Sized(_), left) => State::Sized(left),
-            (_, 0) => State::DataCr,
-            (_, left) => State::Data(left),
+            (BodyState::Sized(_), 0) => BodyState::Done,
+            (BodyState::Sized(_), left) => BodyState::Sized(left),
+            (_, 0) => BodyState::DataCr,
+            (_, left) => BodyState::Data(left),
         };
         taken
     }
 
     /// RFC 9112 §7.1, one byte of everything that is not data.
-    fn take_byte(&mut self, byte: u8) -> Result<State, HttpError> {
+    fn take_byte(&mut self, byte: u8) -> Result<BodyState, HttpError> {
         match (self.state, byte) {
-            (State::Size { value, digits }, _) => size_byte(value, digits, byte),
-            (State::Blank { size }, b' ' | b'\t' | b';') => self.extension_byte(size, byte),
-            (State::Extension { size }, b'\r') => Ok(State::SizeLf { size }),
-            (State::Extension { size }, _) => self.extension_byte(size, byte),
-            (State::SizeLf { size }, b'\n') => self.begin_chunk(size),
-            (State::DataCr, b'\r') => Ok(State::DataLf),
-            (State::DataLf, b'\n') => Ok(State::Size {
+            (BodyState::Size { value, digits }, _) => size_byte(value, digits, byte),
+            (BodyState::Blank { size }, b' ' | b'\t' | b';') => self.extension_byte(size, byte),
+            (BodyState::Extension { size }, b'\r') => Ok(BodyState::SizeLf { size }),
+            (BodyState::Extension { size }, _) => self.extension_byte(size, byte),
+            (BodyState::SizeLf { size }, b'\n') => self.begin_chunk(size),
+            (BodyState::DataCr, b'\r') => Ok(BodyState::DataLf),
+            (BodyState::DataLf, b'\n') => Ok(BodyState::Size {
                 value: 0,
                 digits: 0,
             }),
-            (State::Trailer { line_bytes }, b'\r') => Ok(State::TrailerLf { line_bytes }),
-            (State::Trailer { line_bytes }, _) => self.trailer_byte(line_bytes, byte),
-            (State::TrailerLf { line_bytes: 0 }, b'\n') => Ok(State::Done),
-            (State::TrailerLf { .. }, b'\n') => Ok(State::Trailer { line_bytes: 0 }),
+            (BodyState::Trailer { line_bytes }, b'\r') => Ok(BodyState::TrailerLf { line_bytes }),
+            (BodyState::Trailer { line_bytes }, _) => self.trailer_byte(line_bytes, byte),
+            (BodyState::TrailerLf { line_bytes: 0 }, b'\n') => Ok(BodyState::Done),
+            (BodyState::TrailerLf { .. }, b'\n') => Ok(BodyState::Trailer { line_bytes: 0 }),
             _ => Err(malformed("a chunk of the body does not end with CRLF")),
         }
     }
 
-    fn begin_chunk(&self, size: usize) -> Result<State, HttpError> {
+    fn begin_chunk(&self, size: usize) -> Result<BodyState, HttpError> {
         if size == 0 {
-            return Ok(State::Trailer { line_bytes: 0 });
+            return Ok(BodyState::Trailer { line_bytes: 0 });
         }
         if size > self.bytes_max - self.bytes {
             return Err(too_large(self.bytes_max));
         }
-        Ok(State::Data(size))
+        Ok(BodyState::Data(size))
     }
 
-    fn extension_byte(&mut self, size: usize, byte: u8) -> Result<State, HttpError> {
+    fn extension_byte(&mut self, size: usize, byte: u8) -> Result<BodyState, HttpError> {
         self.extension_bytes += 1;
         if self.extension_bytes > EXTENSION_BYTES_MAX || is_control(byte) {
             return Err(malformed(
                 "a chunk extension of the body is wrong or too long",
             ));
         }
-        let is_before = matches!(self.state, State::Blank { .. }) && byte != b';';
+        let is_before = matches!(self.state, BodyState::Blank { .. }) && byte != b';';
         Ok(if is_before {
-            State::Blank { size }
+            BodyState::Blank { size }
         } else {
-            State::Extension { size }
+            BodyState::Extension { size }
         })
     }
 
-    fn trailer_byte(&mut self, line_bytes: usize, byte: u8) -> Result<State, HttpError> {
+    fn trailer_byte(&mut self, line_bytes: usize, byte: u8) -> Result<BodyState, HttpError> {
         self.trailer_bytes += 1;
         if self.trailer_bytes > TRAILER_BYTES_MAX || is_control(byte) {
             return Err(malformed("the trailers of the body are wrong or too long"));
         }
-        Ok(State::Trailer {
+        Ok(BodyState::Trailer {
             line_bytes: line_bytes + 1,
         })
     }
@@ -211,21 +213,21 @@ fn is_control(byte: u8) -> bool {
     byte != b'\t' && byte.is_ascii_control()
 }
 
-fn size_byte(value: usize, digits: u32, byte: u8) -> Result<State, HttpError> {
+fn size_byte(value: usize, digits: u32, byte: u8) -> Result<BodyState, HttpError> {
     if let Some(digit) = char::from(byte).to_digit(16) {
         if digits == SIZE_DIGITS_MAX {
             return Err(malformed("a chunk's size has too many digits"));
         }
-        return Ok(State::Size {
+        return Ok(BodyState::Size {
             value: (value << 4) | digit as usize,
             digits: digits + 1,
         });
     }
     match byte {
-        b'\r' if digits > 0 => Ok(State::SizeLf { size: value }),
-        b';' if digits > 0 => Ok(State::Extension { size: value }),
+        b'\r' if digits > 0 => Ok(BodyState::SizeLf { size: value }),
+        b';' if digits > 0 => Ok(BodyState::Extension { size: value }),
         // RFC 9112 §7.1.1: bad whitespace before an extension is to be read, and nowhere else.
-        b' ' | b'\t' if digits > 0 => Ok(State::Blank { size: value }),
+        b' ' | b'\t' if digits > 0 => Ok(BodyState::Blank { size: value }),
         _ => Err(malformed("a chunk's size is not hexadecimal digits")),
     }
 }

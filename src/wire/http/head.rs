@@ -75,13 +75,13 @@ pub struct RequestHead {
     bytes: Box<[u8]>,
     method: Method,
     version: Version,
-    target: Span,
-    headers: Box<[(Span, Span)]>,
+    target: HeadSpan,
+    headers: Box<[(HeadSpan, HeadSpan)]>,
 }
 
 /// A range of the head's bytes. Invariant: `start <= end <= bytes.len()`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Span {
+struct HeadSpan {
     start: u32,
     end: u32,
 }
@@ -96,11 +96,11 @@ impl RequestHead {
         let spans = headers
             .iter()
             .map(|h| {
-                let name = Span::of(bytes, h.name.as_bytes())?;
-                Some((name, Span::of_value(bytes, h.value)?))
+                let name = HeadSpan::of(bytes, h.name.as_bytes())?;
+                Some((name, HeadSpan::of_value(bytes, h.value)?))
             })
             .collect::<Option<Box<[_]>>>();
-        let (Some(target), Some(headers)) = (Span::of(bytes, target.as_bytes()), spans) else {
+        let (Some(target), Some(headers)) = (HeadSpan::of(bytes, target.as_bytes()), spans) else {
             return Err(super::error::malformed("the request head is too long"));
         };
         Ok(Self {
@@ -233,7 +233,7 @@ impl RequestHead {
         }
     }
 
-    fn slice(&self, span: Span) -> &[u8] {
+    fn slice(&self, span: HeadSpan) -> &[u8] {
         &self.bytes[span.start as usize..span.end as usize]
     }
 }
@@ -252,7 +252,7 @@ impl std::fmt::Debug for RequestHead {
     }
 }
 
-impl Span {
+impl HeadSpan {
     /// Where `part`, a slice of `bytes`, lies in it.
     fn of(bytes: &[u8], part: &[u8]) -> Option<Self> {
         let start = (part.as_ptr() as usize).checked_sub(bytes.as_ptr() as usize)?;

@@ -36,12 +36,12 @@ pub struct HeadStep {
 pub struct HeadParser {
     /// The beginning of a head that is not whole yet.
     partial: Vec<u8>,
-    scan: Scan,
+    scan: HeadScan,
 }
 
 /// How far the search for the empty line came.
 #[derive(Clone, Copy, Default, Debug)]
-struct Scan {
+struct HeadScan {
     /// Bytes of empty lines in front of the head.
     leading_bytes: usize,
     /// Whole lines of the head, the empty one not among them.
@@ -54,7 +54,7 @@ struct Scan {
 
 /// What one more byte makes of the search.
 #[derive(PartialEq, Eq)]
-enum Found {
+enum ScanStep {
     /// The byte belongs to an empty line before the head.
     Leading,
     /// The byte is within the head.
@@ -83,9 +83,9 @@ impl HeadParser {
         let mut start = 0;
         for (i, byte) in bytes.iter().enumerate() {
             match self.scan.take(*byte)? {
-                Found::Leading => start = i + 1,
-                Found::Within => self.check_bounds(limits, i + 1 - start)?,
-                Found::End => return self.finish(limits, &bytes[start..=i], i + 1),
+                ScanStep::Leading => start = i + 1,
+                ScanStep::Within => self.check_bounds(limits, i + 1 - start)?,
+                ScanStep::End => return self.finish(limits, &bytes[start..=i], i + 1),
             }
         }
         self.partial.extend_from_slice(&bytes[start..]);
@@ -110,7 +110,7 @@ impl HeadParser {
         self.check_bounds(limits, rest.len())?;
         let headers_len = self.scan.headers_len();
         let partial = std::mem::take(&mut self.partial);
-        self.scan = Scan::default();
+        self.scan = HeadScan::default();
         let head = if partial.is_empty() {
             parse(rest, headers_len)?
         } else {
@@ -142,8 +142,8 @@ impl HeadParser {
     }
 }
 
-impl Scan {
-    fn take(&mut self, byte: u8) -> Result<Found, HttpError> {
+impl HeadScan {
+    fn take(&mut self, byte: u8) -> Result<ScanStep, HttpError> {
         match byte {
             b'\n' if self.after_cr => Ok(self.end_line()?),
             b'\n' => Err(malformed("a line of the request ends without CR: use CRLF")),
@@ -151,15 +151,15 @@ impl Scan {
             b'\r' => {
                 self.after_cr = true;
                 Ok(if self.before_head() {
-                    Found::Leading
+                    ScanStep::Leading
                 } else {
-                    Found::Within
+                    ScanStep::Within
                 })
             }
             _ if self.before_head() => self.first_byte(byte),
             _ => {
                 self.line_bytes += 1;
-                Ok(Found::Within)
+                Ok(ScanStep::Within)
             }
         }
     }
@@ -174,25 +174,25 @@ impl Scan {
         self.lines == 0 && self.line_bytes == 0
     }
 
-    fn end_line(&mut self) -> Result<Found, HttpError> {
+    fn end_line(&mut self) -> Result<ScanStep, HttpError> {
         self.after_cr = false;
         if self.before_head() {
             self.leading_bytes += 2;
             if self.leading_bytes > LEADING_BYTES_MAX {
                 return Err(malformed("too many empty lines before a request"));
             }
-            return Ok(Found::Leading);
+            return Ok(ScanStep::Leading);
         }
         if self.line_bytes == 0 {
-            return Ok(Found::End);
+            return Ok(ScanStep::End);
         }
         self.lines += 1;
         self.line_bytes = 0;
-        Ok(Found::Within)
+        Ok(ScanStep::Within)
     }
 
     /// What cannot begin a request is refused at once, instead of when the client gives up.
-    fn first_byte(&mut self, byte: u8) -> Result<Found, HttpError> {
+    fn first_byte(&mut self, byte: u8) -> Result<ScanStep, HttpError> {
         // RFC 8446 §5.1: a TLS record of type handshake.
         if byte == 0x16 {
             return Err(malformed("this port speaks plain HTTP, not TLS"));
@@ -201,7 +201,7 @@ impl Scan {
             return Err(malformed("a request begins with its method"));
         }
         self.line_bytes = 1;
-        Ok(Found::Within)
+        Ok(ScanStep::Within)
     }
 }
 

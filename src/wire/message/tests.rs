@@ -154,7 +154,7 @@ fn a_mistake_frees_what_was_under_way() {
 #[test]
 fn no_bytes_are_no_step() {
     let mut decoder = Decoder::default();
-    let nothing = Step {
+    let nothing = DecoderStep {
         consumed: 0,
         incoming: None,
     };
@@ -167,7 +167,7 @@ fn no_bytes_are_no_step() {
     decoder
         .handle_bytes(Role::Client, &LIMITS, &mut half)
         .expect("half a header");
-    let nothing = Step {
+    let nothing = DecoderStep {
         consumed: 0,
         incoming: None,
     };
@@ -345,7 +345,7 @@ fn an_announced_length_allocates_nothing() {
         .partial
         .and_then(|it| it.message)
         .expect("a message under way");
-    assert!(matches!(message.body, Body::Binary(bytes) if bytes.capacity() < 64));
+    assert!(matches!(message.body, ArrivedPayload::Binary(bytes) if bytes.capacity() < 64));
 }
 
 #[test]

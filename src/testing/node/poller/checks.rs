@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::{Poller, Request, What};
-use crate::testing::node::line::{Cx, Head};
+use super::{PollKind, Poller, PollerRequest};
+use crate::testing::node::line::{ClientContext, ResponseHead};
 use crate::testing::node::plan::SLACK;
 
 /// Who reads, and has so long no answer when nobody publishes any more, has lost it.
@@ -11,7 +11,12 @@ const PATIENCE: Duration = Duration::from_secs(12);
 
 impl Poller {
     /// An answer is the last one of its connection only for a reason.
-    pub(super) fn check_closing(&self, cx: &Cx<'_>, head: &Head, request: Request) {
+    pub(super) fn check_closing(
+        &self,
+        cx: &ClientContext<'_>,
+        head: &ResponseHead,
+        request: PollerRequest,
+    ) {
         let met_full = cx.plan.connections_max < 1_000;
         let explained = self.asked_to_close && self.waiting.is_empty()
             || cx.is_draining
@@ -30,7 +35,7 @@ impl Poller {
     }
 
     /// A long poll is not held for a client that has gone.
-    pub(super) fn check_let_go(&self, cx: &Cx<'_>) {
+    pub(super) fn check_let_go(&self, cx: &ClientContext<'_>) {
         let Some(at) = self.gave_up.filter(|_| cx.plan.is_prompt()) else {
             return;
         };
@@ -39,13 +44,13 @@ impl Poller {
     }
 
     /// Whoever listens is answered: a witness in time, and everybody in the end.
-    pub(super) fn check_patience(&self, cx: &Cx<'_>) {
+    pub(super) fn check_patience(&self, cx: &ClientContext<'_>) {
         let Some(request) = self.waiting.front() else {
             return;
         };
         let held = match request.what {
-            What::Poll(id) => cx.model.polls[id].held.unwrap_or_default(),
-            What::Health | What::StreamHead => Duration::ZERO,
+            PollKind::Poll(id) => cx.model.polls[id].held.unwrap_or_default(),
+            PollKind::Health | PollKind::StreamHead => Duration::ZERO,
         };
         let waited = cx.now.since(request.begun_by);
         let listens = !self.left && !self.line.is_over() && self.line.hears(cx.now);
@@ -64,7 +69,7 @@ impl Poller {
     }
 
     /// Only who was slow is told so.
-    pub(super) fn check_late(cx: &Cx<'_>, request: Request) {
+    pub(super) fn check_late(cx: &ClientContext<'_>, request: PollerRequest) {
         let waited = cx.now.since(request.written);
         let limits = &cx.plan.limits;
         let is_late = waited >= limits.handshake_timeout.min(limits.body_timeout);
@@ -72,7 +77,7 @@ impl Poller {
     }
 
     /// Every answer says how long it is, what it is, and that nobody keeps it.
-    pub(super) fn check_head(head: &Head) {
+    pub(super) fn check_head(head: &ResponseHead) {
         assert_eq!(head.header("cache-control"), Some("no-store"));
         assert_eq!(head.header("x-accel-buffering"), Some("no"));
         let json = (head.status == 200).then_some("application/json");

@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use super::{Poller, Request, WAITING_MAX, What};
-use crate::testing::node::asking::{Asked, Words};
-use crate::testing::node::line::{BACKLOG_MAX, Cx};
+use super::{PollKind, Poller, PollerRequest, WAITING_MAX};
+use crate::testing::node::asking::{AskedHeaders, AskedPosition};
+use crate::testing::node::line::{BACKLOG_MAX, ClientContext};
 use crate::testing::node::model::Poll;
 use crate::testing::node::plan::{millis, percent};
-use crate::testing::node::report::Seen;
+use crate::testing::node::report::SeenPublication;
 
 impl Poller {
-    pub(super) fn ask(&mut self, cx: &mut Cx<'_>) {
+    pub(super) fn ask(&mut self, cx: &mut ClientContext<'_>) {
         let is_full = self.line.backlog() > BACKLOG_MAX || self.waiting.len() >= WAITING_MAX;
         if is_full || self.asked_to_close {
             return;
@@ -18,21 +18,21 @@ impl Poller {
         match cx.rng.u8(0..20) {
             0 if !self.temper.witness => {
                 let request = "GET /healthz HTTP/1.1\r\nHost: node.test\r\n\r\n";
-                self.send(cx, What::Health, request);
+                self.send(cx, PollKind::Health, request);
             }
             1 if !self.temper.witness => {
                 let topic = &cx.plan.topics[self.topic];
                 let request =
                     format!("HEAD /topics/{topic}?mode=sse HTTP/1.1\r\nHost: node.test\r\n\r\n");
-                self.send(cx, What::StreamHead, &request);
+                self.send(cx, PollKind::StreamHead, &request);
             }
             _ => self.poll(cx),
         }
     }
 
-    fn poll(&mut self, cx: &mut Cx<'_>) {
+    fn poll(&mut self, cx: &mut ClientContext<'_>) {
         let asked = self.asked(cx);
-        let words = Words::draw(cx.rng, &asked);
+        let words = AskedHeaders::draw(cx.rng, &asked);
         let (parameters, held) = self.parameters(cx);
         let head_only = !self.temper.witness && percent(cx.rng, 4);
         // Nobody waits for an answer without a body.
@@ -55,21 +55,21 @@ impl Poller {
             answer: None,
             ended: None,
         });
-        self.send(cx, What::Poll(id), &request);
+        self.send(cx, PollKind::Poll(id), &request);
     }
 
     /// Mostly from where it is.
-    fn asked(&self, cx: &mut Cx<'_>) -> Asked {
+    fn asked(&self, cx: &mut ClientContext<'_>) -> AskedPosition {
         match &self.reached {
             Some((epoch, offset)) if self.temper.witness || percent(cx.rng, 75) => {
-                Asked::Position(epoch.clone(), *offset)
+                AskedPosition::Position(epoch.clone(), *offset)
             }
-            _ => Asked::draw(cx, self.topic),
+            _ => AskedPosition::draw(cx, self.topic),
         }
     }
 
     /// How it wants to be answered, and how long it waits for that.
-    fn parameters(&self, cx: &mut Cx<'_>) -> (Vec<String>, Option<Duration>) {
+    fn parameters(&self, cx: &mut ClientContext<'_>) -> (Vec<String>, Option<Duration>) {
         let mut parameters = Vec::new();
         let mut held = None;
         let often = if cx.plan.crowd { 90 } else { 60 };
@@ -97,7 +97,7 @@ impl Poller {
     }
 
     /// The version, and whether it is the last request.
-    fn ending(&mut self, cx: &mut Cx<'_>) -> &'static str {
+    fn ending(&mut self, cx: &mut ClientContext<'_>) -> &'static str {
         if self.temper.witness {
             return "HTTP/1.1\r\n";
         }
@@ -115,7 +115,7 @@ impl Poller {
         }
     }
 
-    fn send(&mut self, cx: &mut Cx<'_>, what: What, request: &str) {
+    fn send(&mut self, cx: &mut ClientContext<'_>, what: PollKind, request: &str) {
         // A HEAD's 408 has a body or none, as it was late with its head or its body.
         let may_have_body = !self.temper.witness && request.starts_with("GET");
         let request = if may_have_body && percent(cx.rng, 15) {
@@ -124,7 +124,7 @@ impl Poller {
             request.to_owned()
         };
         cx.trace(|| format!("client {}: {what:?} {request:?}", self.name));
-        self.waiting.push_back(Request {
+        self.waiting.push_back(PollerRequest {
             what,
             piped: !self.waiting.is_empty(),
             written: cx.now,
@@ -136,7 +136,7 @@ impl Poller {
 }
 
 /// The request with a body that nobody asked for, and which looks like a request.
-fn with_body(cx: &mut Cx<'_>, request: &str) -> String {
+fn with_body(cx: &mut ClientContext<'_>, request: &str) -> String {
     const BODY: &str = "POST /topics/t/0 HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx";
     let head = request.strip_suffix("\r\n").expect("an empty line");
     let asks = percent(cx.rng, 20);
@@ -150,6 +150,6 @@ fn with_body(cx: &mut Cx<'_>, request: &str) -> String {
     } else {
         (format!("Content-Length: {}", BODY.len()), BODY.to_owned())
     };
-    cx.report.count(Seen::UnaskedBodies);
+    cx.report.count(SeenPublication::UnaskedBodies);
     format!("{head}{expect}{framing}\r\n\r\n{body}")
 }

@@ -2,20 +2,20 @@
 
 use std::time::Duration;
 
-use crate::testing::node::asking::Words;
-use crate::testing::node::line::{Cx, Head};
+use crate::testing::node::asking::AskedHeaders;
+use crate::testing::node::line::{ClientContext, ResponseHead};
 use crate::testing::node::plan::percent;
-use crate::testing::node::report::Seen;
+use crate::testing::node::report::SeenPublication;
 use crate::wire::form::Content;
 use crate::wire::prepared::WireForm;
 
 /// The request for a stream, in one of the ways to ask for it.
 pub(super) fn request(
-    cx: &mut Cx<'_>,
+    cx: &mut ClientContext<'_>,
     form: WireForm,
     conflate: Option<Duration>,
     topic: usize,
-    words: &Words,
+    words: &AskedHeaders,
 ) -> String {
     let mut parameters = Vec::new();
     let mut accept = "";
@@ -36,7 +36,7 @@ pub(super) fn request(
     format!("GET {target} HTTP/{version}\r\nHost: node.test\r\n{accept}{said}\r\n")
 }
 
-pub(super) fn check_head(head: &Head, form: WireForm) {
+pub(super) fn check_head(head: &ResponseHead, form: WireForm) {
     let media_type = match form.content() {
         Content::Line => "application/x-ndjson",
         _ => "text/event-stream; charset=utf-8",
@@ -54,11 +54,11 @@ pub(super) fn check_head(head: &Head, form: WireForm) {
     }
 }
 
-pub(super) fn opened(form: WireForm) -> Seen {
+pub(super) fn opened(form: WireForm) -> SeenPublication {
     match form {
-        WireForm::EVENTS => Seen::EventStreams,
-        WireForm::JSON_EVENTS => Seen::JsonEventStreams,
-        WireForm::LINES => Seen::LineStreams,
-        _ => Seen::BareStreams,
+        WireForm::EVENTS => SeenPublication::EventStreams,
+        WireForm::JSON_EVENTS => SeenPublication::JsonEventStreams,
+        WireForm::LINES => SeenPublication::LineStreams,
+        _ => SeenPublication::BareStreams,
     }
 }

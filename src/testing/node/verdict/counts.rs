@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
-use super::Order;
-use crate::testing::node::model::{Answer, Asked, Poll, Publication, Subscription};
-use crate::testing::node::plan::Plan;
-use crate::testing::node::report::{Report, Seen as Happened};
+use super::PublicationOrder;
+use crate::testing::node::model::{
+    AskedPosition, ModelPublication, ModelSubscription, Poll, PostAnswer,
+};
+use crate::testing::node::plan::RunPlan;
+use crate::testing::node::report::{Report, SeenPublication as Happened};
 
 /// A reader that is gone for so long is not counted by the node any more.
-fn forgotten(plan: &Plan) -> Duration {
+fn forgotten(plan: &RunPlan) -> Duration {
     if plan.limits.mesh_credits_per_pair < 64 {
         // Its leave may wait for a credit.
         Duration::from_secs(8)
@@ -17,13 +19,13 @@ fn forgotten(plan: &Plan) -> Duration {
     }
 }
 
-impl Order<'_> {
+impl PublicationOrder<'_> {
     /// Those who have read it as it happened were counted, and nobody who was not there.
     pub(super) fn check_counts(
         &self,
         id: usize,
-        publication: &Publication,
-        answer: &Answer,
+        publication: &ModelPublication,
+        answer: &PostAnswer,
         report: &mut Report,
     ) {
         assert!(
@@ -57,16 +59,21 @@ impl Order<'_> {
     /// Whether it may have been subscribed while a publication was under way.
     fn may_be_there(
         &self,
-        subscription: &Subscription,
-        publication: &Publication,
-        answer: &Answer,
+        subscription: &ModelSubscription,
+        publication: &ModelPublication,
+        answer: &PostAnswer,
     ) -> bool {
         let ended = subscription.ended;
         let gone = ended.is_some_and(|at| at + forgotten(self.plan) < publication.sent);
         !subscription.refused && !gone && subscription.requested <= answer.at
     }
 
-    fn may_be_held(&self, poll: &Poll, publication: &Publication, answer: &Answer) -> bool {
+    fn may_be_held(
+        &self,
+        poll: &Poll,
+        publication: &ModelPublication,
+        answer: &PostAnswer,
+    ) -> bool {
         let ended = poll.ended;
         let gone = ended.is_some_and(|at| at + forgotten(self.plan) < publication.sent);
         poll.held.is_some() && !poll.refused && !gone && poll.requested <= answer.at
@@ -75,7 +82,7 @@ impl Order<'_> {
 
 /// Whether a subscriber has certainly read it as it happened, not from history, nor in the place
 /// of others.
-fn reads_live(subscription: &Subscription, id: usize, publication: &Publication) -> bool {
+fn reads_live(subscription: &ModelSubscription, id: usize, publication: &ModelPublication) -> bool {
     let wish = &subscription.wish;
     let mut seen = subscription.seen.iter();
     let Some(seen) = seen.find(|seen| seen.publication == id) else {
@@ -86,7 +93,7 @@ fn reads_live(subscription: &Subscription, id: usize, publication: &Publication)
     }
     let later = subscription.opened.is_some_and(|at| publication.sent >= at);
     match &subscription.greeting {
-        _ if wish.asked == Asked::Next || later => true,
+        _ if wish.asked == AskedPosition::Next || later => true,
         Some(greeting) => greeting.last.is_some_and(|last| seen.offset > Some(last)),
         None => false,
     }
@@ -98,5 +105,5 @@ fn waited_for(poll: &Poll, id: usize) -> bool {
         return false;
     };
     let has_it = answer.seen.iter().any(|seen| seen.publication == id);
-    poll.held.is_some() && poll.asked == Asked::Next && has_it
+    poll.held.is_some() && poll.asked == AskedPosition::Next && has_it
 }

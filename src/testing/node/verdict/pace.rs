@@ -1,14 +1,14 @@
 //! How soon publications come, and how often: one in each interval of conflation at most, and to
 //! whoever reads at once, everything within its time.
 
-use super::Order;
+use super::PublicationOrder;
 use crate::base::Time;
-use crate::testing::node::model::{Asked, Subscription};
+use crate::testing::node::model::{AskedPosition, ModelSubscription};
 use crate::testing::node::plan::SLACK;
-use crate::testing::node::report::{Report, Seen as Happened};
+use crate::testing::node::report::{Report, SeenPublication as Happened};
 
-impl Order<'_> {
-    pub(super) fn check_pace(&self, subscription: &Subscription, report: &mut Report) {
+impl PublicationOrder<'_> {
+    pub(super) fn check_pace(&self, subscription: &ModelSubscription, report: &mut Report) {
         self.check_not_too_often(subscription);
         if subscription.wish.prompt && self.plan.is_prompt() {
             self.check_in_time(subscription, report);
@@ -17,11 +17,11 @@ impl Order<'_> {
 
     /// A publication was given away after it was published, and the next one an interval later;
     /// nobody can have read it before. The first one may have come from history.
-    fn check_not_too_often(&self, subscription: &Subscription) {
+    fn check_not_too_often(&self, subscription: &ModelSubscription) {
         let Some(interval) = subscription.wish.conflate else {
             return;
         };
-        let from_history = usize::from(subscription.wish.asked != Asked::Next);
+        let from_history = usize::from(subscription.wish.asked != AskedPosition::Next);
         let mut earliest = Time::ZERO;
         for seen in subscription.seen.iter().skip(from_history) {
             earliest = earliest.max(self.model.publications[seen.publication].sent);
@@ -34,7 +34,7 @@ impl Order<'_> {
     }
 
     /// What was known of by then, and what it may have waited for.
-    fn check_in_time(&self, subscription: &Subscription, report: &mut Report) {
+    fn check_in_time(&self, subscription: &ModelSubscription, report: &mut Report) {
         let (Some(opened), Some(greeting)) = (subscription.opened, &subscription.greeting) else {
             return;
         };

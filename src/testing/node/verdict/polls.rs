@@ -1,13 +1,13 @@
 //! Polls and long polls: each answer is the truth of its moment, and together they are a walk
 //! along positions.
 
-use super::Order;
-use super::recovery::Told;
-use crate::testing::node::model::{Asked, Outcome, Poll, PollAnswer, Publication};
+use super::PublicationOrder;
+use super::recovery::ToldReader;
+use crate::testing::node::model::{AskedPosition, ModelPublication, Poll, PollAnswer, PostOutcome};
 use crate::testing::node::plan::SLACK;
-use crate::testing::node::report::{Report, Seen as Happened};
+use crate::testing::node::report::{Report, SeenPublication as Happened};
 
-impl Order<'_> {
+impl PublicationOrder<'_> {
     pub(super) fn check_poll(&self, poll: &Poll, report: &mut Report) {
         let Some(answer) = &poll.answer else { return };
         self.check_fresh(poll, answer);
@@ -17,16 +17,16 @@ impl Order<'_> {
         check_list(answer);
         check_condition(poll, answer);
         self.check_told(
-            &Told::by_poll((poll.topic, &poll.asked, poll.requested), answer),
+            &ToldReader::by_poll((poll.topic, &poll.asked, poll.requested), answer),
             report,
         );
         if answer.recovered && answer.seen.is_empty() {
-            if let Asked::Position(_, offset) = poll.asked {
+            if let AskedPosition::Position(_, offset) = poll.asked {
                 assert_eq!(answer.last, offset, "something is missing: {poll:?}");
             }
             self.check_nothing_was_new(poll, answer);
         }
-        if poll.asked == Asked::Next {
+        if poll.asked == AskedPosition::Next {
             self.check_from_nowhere(poll, answer);
             let several = poll.held.is_some() && answer.seen.len() > 1;
             report.add(Happened::LongPollsOfSeveral, u64::from(several));
@@ -61,7 +61,7 @@ impl Order<'_> {
             self.check_newest(poll, answer);
             return;
         }
-        let known = |publication: &Publication| {
+        let known = |publication: &ModelPublication| {
             let known = publication.known;
             known.is_some_and(|at| at < poll.requested)
         };
@@ -74,7 +74,7 @@ impl Order<'_> {
     /// There is no newest one only if it is not kept.
     fn check_newest(&self, poll: &Poll, answer: &PollAnswer) {
         if answer.seen.is_empty() && answer.last > 0 {
-            let told = Told::by_poll((poll.topic, &poll.asked, poll.requested), answer);
+            let told = ToldReader::by_poll((poll.topic, &poll.asked, poll.requested), answer);
             let kept = self.must_be_kept(&told, &answer.epoch, answer.last..=answer.last);
             assert!(!kept, "the newest was kept and not sent: {poll:?}");
         }
@@ -89,7 +89,7 @@ impl Order<'_> {
         let until = poll.requested + timeout;
         assert!(answer.at >= until, "answered before its time: {poll:?}");
         for (offset, id) in self.life(poll.topic, &answer.epoch) {
-            let Outcome::Answered(told) = &self.model.publications[id].outcome else {
+            let PostOutcome::Answered(told) = &self.model.publications[id].outcome else {
                 continue;
             };
             let given = told.complete && told.at < until;
@@ -115,7 +115,7 @@ impl Order<'_> {
         let known = first.and_then(|seen| {
             let publication = &self.model.publications[seen.publication];
             match &publication.outcome {
-                Outcome::Answered(told) => Some(told.at),
+                PostOutcome::Answered(told) => Some(told.at),
                 _ => None,
             }
         });
@@ -143,7 +143,7 @@ fn check_condition(poll: &Poll, answer: &PollAnswer) {
         poll.conditional && nothing,
         "304: {poll:?}"
     );
-    if let (true, Asked::Position(epoch, offset)) = (answer.not_modified, &poll.asked) {
+    if let (true, AskedPosition::Position(epoch, offset)) = (answer.not_modified, &poll.asked) {
         assert_eq!((&answer.epoch, answer.last), (epoch, *offset), "{poll:?}");
     }
 }

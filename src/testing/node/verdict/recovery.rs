@@ -1,16 +1,18 @@
 //! What a reader is told when it comes, and what comes then: `recovered` is true if and only if
 //! nothing is missing between the position asked for and the first publication behind it.
 
-use super::Order;
+use super::PublicationOrder;
 use crate::base::Time;
-use crate::testing::node::model::{Asked, Greeting, PollAnswer, Seen, Subscription};
-use crate::testing::node::report::{Report, Seen as Happened};
+use crate::testing::node::model::{
+    AskedPosition, ModelGreeting, ModelSubscription, PollAnswer, SeenPublication,
+};
+use crate::testing::node::report::{Report, SeenPublication as Happened};
 
 /// What a reader asked for, and what it was told.
 #[derive(Debug)]
-pub(super) struct Told<'a> {
+pub(super) struct ToldReader<'a> {
     topic: usize,
-    asked: &'a Asked,
+    asked: &'a AskedPosition,
     requested: Time,
     /// Not later than this was it told.
     at: Time,
@@ -22,13 +24,16 @@ pub(super) struct Told<'a> {
     last: Option<u64>,
     /// The first publication that it has got, or for which the first that it got stands.
     first: Option<u64>,
-    seen: &'a [Seen],
+    seen: &'a [SeenPublication],
     /// Nothing more comes.
     is_all: bool,
 }
 
-impl<'a> Told<'a> {
-    pub(super) fn by_greeting(subscription: &'a Subscription, greeting: &'a Greeting) -> Self {
+impl<'a> ToldReader<'a> {
+    pub(super) fn by_greeting(
+        subscription: &'a ModelSubscription,
+        greeting: &'a ModelGreeting,
+    ) -> Self {
         Self {
             topic: subscription.wish.topic,
             asked: &subscription.wish.asked,
@@ -45,7 +50,7 @@ impl<'a> Told<'a> {
     }
 
     pub(super) fn by_poll(
-        (topic, asked, requested): (usize, &'a Asked, Time),
+        (topic, asked, requested): (usize, &'a AskedPosition, Time),
         answer: &'a PollAnswer,
     ) -> Self {
         Self {
@@ -69,17 +74,17 @@ impl<'a> Told<'a> {
     }
 }
 
-impl Order<'_> {
-    pub(super) fn check_recovery(&self, subscription: &Subscription, report: &mut Report) {
+impl PublicationOrder<'_> {
+    pub(super) fn check_recovery(&self, subscription: &ModelSubscription, report: &mut Report) {
         let Some(greeting) = &subscription.greeting else {
             self.check_plain_recovery(subscription);
             return;
         };
-        let told = Told::by_greeting(subscription, greeting);
+        let told = ToldReader::by_greeting(subscription, greeting);
         if let (Some(begins), Some(first)) = (greeting.begins, told.first) {
             assert_eq!(first, begins + 1, "not from there on: {subscription:?}");
         }
-        if subscription.wish.asked == Asked::Next {
+        if subscription.wish.asked == AskedPosition::Next {
             assert!(told.recovered, "nothing was asked for, nothing is missing");
             let last = told.last.or(told.begins).expect("one of them is said");
             let base = told.base().unwrap_or(last);
@@ -96,14 +101,14 @@ impl Order<'_> {
     }
 
     /// The same for all readers who said from where on they want to read.
-    pub(super) fn check_told(&self, told: &Told<'_>, report: &mut Report) {
+    pub(super) fn check_told(&self, told: &ToldReader<'_>, report: &mut Report) {
         match told.asked {
-            Asked::Next => {}
-            Asked::Earliest => {
+            AskedPosition::Next => {}
+            AskedPosition::Earliest => {
                 assert!(told.recovered, "what is kept is all that was asked for");
                 self.check_all_kept(told);
             }
-            Asked::Position(epoch, offset) if told.recovered => {
+            AskedPosition::Position(epoch, offset) if told.recovered => {
                 report.count(if told.is_all {
                     Happened::PollsRecovered
                 } else {
@@ -114,7 +119,7 @@ impl Order<'_> {
                 let base = told.base().unwrap_or(*offset);
                 assert_eq!(base, *offset, "a gap, or a repeat: {:?}", told.seen);
             }
-            Asked::Position(epoch, offset) => {
+            AskedPosition::Position(epoch, offset) => {
                 report.add(Happened::NotRecovered, u64::from(!told.is_all));
                 self.check_loss(told, epoch, *offset, report);
                 self.check_all_kept(told);
@@ -124,7 +129,7 @@ impl Order<'_> {
     }
 
     /// Something is missing, or the topic was collected since.
-    fn check_loss(&self, told: &Told<'_>, epoch: &str, offset: u64, report: &mut Report) {
+    fn check_loss(&self, told: &ToldReader<'_>, epoch: &str, offset: u64, report: &mut Report) {
         if epoch != told.epoch {
             report.count(Happened::OtherLives);
             self.check_life_is_over(told, epoch);
@@ -137,7 +142,7 @@ impl Order<'_> {
     }
 
     /// A life whose newest publication is still kept goes on.
-    fn check_life_is_over(&self, told: &Told<'_>, epoch: &str) {
+    fn check_life_is_over(&self, told: &ToldReader<'_>, epoch: &str) {
         let Some((newest, _)) = self.life(told.topic, epoch).last() else {
             return;
         };
@@ -149,8 +154,8 @@ impl Order<'_> {
     }
 
     /// Without a greeting only the publications tell.
-    fn check_plain_recovery(&self, subscription: &Subscription) {
-        let Asked::Position(epoch, offset) = &subscription.wish.asked else {
+    fn check_plain_recovery(&self, subscription: &ModelSubscription) {
+        let AskedPosition::Position(epoch, offset) = &subscription.wish.asked else {
             return;
         };
         let Some((life, first)) = self.first_place(subscription) else {
@@ -166,7 +171,7 @@ impl Order<'_> {
     }
 
     /// The first that was read is the oldest that was kept.
-    fn check_all_kept(&self, told: &Told<'_>) {
+    fn check_all_kept(&self, told: &ToldReader<'_>) {
         let begins = match (told.base(), told.last) {
             (Some(base), _) => base,
             // If nothing more comes, nothing was kept.
@@ -190,13 +195,13 @@ impl Order<'_> {
 
     /// Whether there may have been newer ones by then, which nobody knows, and which have left older
     /// ones no room.
-    fn may_be_lost_before(&self, told: &Told<'_>) -> bool {
+    fn may_be_lost_before(&self, told: &ToldReader<'_>) -> bool {
         let mut lost = self.lost(told.topic);
         lost.any(|id| self.model.publications[id].sent <= told.at)
     }
 
     /// The newest publication that can have been there when a reader was told something.
-    fn newest_before(&self, told: &Told<'_>) -> u64 {
+    fn newest_before(&self, told: &ToldReader<'_>) -> u64 {
         let life = self.life(told.topic, told.epoch);
         let before = life.filter(|(_, id)| self.model.publications[*id].sent <= told.at);
         before.map(|(offset, _)| offset).last().unwrap_or(0)
@@ -206,7 +211,7 @@ impl Order<'_> {
     /// told. What the model does not know is not asserted.
     pub(super) fn must_be_kept(
         &self,
-        told: &Told<'_>,
+        told: &ToldReader<'_>,
         epoch: &str,
         offsets: std::ops::RangeInclusive<u64>,
     ) -> bool {
@@ -230,7 +235,7 @@ impl Order<'_> {
     }
 
     /// What came from history for certain.
-    fn replayed<'t>(&self, told: &'t Told<'_>) -> impl Iterator<Item = &'t Seen> {
+    fn replayed<'t>(&self, told: &'t ToldReader<'_>) -> impl Iterator<Item = &'t SeenPublication> {
         told.seen.iter().filter(move |seen| match told.last {
             Some(last) if !told.is_all => seen.offset <= Some(last),
             _ => {
@@ -241,7 +246,7 @@ impl Order<'_> {
     }
 
     /// Nothing is replayed beyond the number, or older than the age.
-    fn check_not_too_old(&self, told: &Told<'_>) {
+    fn check_not_too_old(&self, told: &ToldReader<'_>) {
         let limits = &self.plan.limits;
         for (n, seen) in self.replayed(told).enumerate() {
             assert!(

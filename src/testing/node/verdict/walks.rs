@@ -1,13 +1,13 @@
 //! What a subscriber reads from its first publication to its last: WebSockets and streams.
 
-use super::{Life, Order};
-use crate::testing::node::model::{Asked, Outcome, Subscription};
-use crate::testing::node::report::{Report, Seen as Happened};
+use super::{PublicationOrder, TopicLife};
+use crate::testing::node::model::{AskedPosition, ModelSubscription, PostOutcome};
+use crate::testing::node::report::{Report, SeenPublication as Happened};
 use crate::wire::form::Content;
 use crate::wire::prepared::PayloadKind;
 
-impl Order<'_> {
-    pub(super) fn check_walk(&self, subscription: &Subscription, report: &mut Report) {
+impl PublicationOrder<'_> {
+    pub(super) fn check_walk(&self, subscription: &ModelSubscription, report: &mut Report) {
         self.check_run(subscription, report);
         self.check_start(subscription);
         self.check_quiet(subscription, report);
@@ -15,7 +15,7 @@ impl Order<'_> {
     }
 
     /// How the payloads looked that were read as events.
-    fn count_events(&self, subscription: &Subscription, report: &mut Report) {
+    fn count_events(&self, subscription: &ModelSubscription, report: &mut Report) {
         if subscription.wish.form.content() != Content::Event {
             return;
         }
@@ -32,7 +32,7 @@ impl Order<'_> {
 
     /// Without a gap or a repeat, from the first to the last. Who gets only the newest ones gets
     /// them in their order, and is told how many each stands for.
-    fn check_run(&self, subscription: &Subscription, report: &mut Report) {
+    fn check_run(&self, subscription: &ModelSubscription, report: &mut Report) {
         if subscription.wish.conflate.is_some() {
             self.check_conflated(subscription, report);
             return;
@@ -46,8 +46,8 @@ impl Order<'_> {
         }
     }
 
-    fn check_conflated(&self, subscription: &Subscription, report: &mut Report) {
-        let mut before: Option<(&Life, u64)> = None;
+    fn check_conflated(&self, subscription: &ModelSubscription, report: &mut Report) {
+        let mut before: Option<(&TopicLife, u64)> = None;
         let begins = subscription.greeting.as_ref().and_then(|g| g.begins);
         let mut base = begins.or_else(|| Some(subscription.first()? - 1));
         for seen in &subscription.seen {
@@ -69,7 +69,7 @@ impl Order<'_> {
 
     /// What was published behind the answer's head is seen, and without a position nothing that
     /// was answered before the request.
-    fn check_start(&self, subscription: &Subscription) {
+    fn check_start(&self, subscription: &ModelSubscription) {
         let Some((life, first)) = self.first_place(subscription) else {
             return;
         };
@@ -87,7 +87,7 @@ impl Order<'_> {
             let before = publication
                 .known
                 .is_some_and(|at| at < subscription.requested);
-            if subscription.wish.asked == Asked::Next && before {
+            if subscription.wish.asked == AskedPosition::Next && before {
                 assert!(
                     first > offset,
                     "got {id}, published before: {subscription:?}"
@@ -97,7 +97,7 @@ impl Order<'_> {
     }
 
     /// Whoever was still there in the end has read everything.
-    fn check_quiet(&self, subscription: &Subscription, report: &mut Report) {
+    fn check_quiet(&self, subscription: &ModelSubscription, report: &mut Report) {
         if !subscription.quiet {
             return;
         }
@@ -123,11 +123,11 @@ impl Order<'_> {
 
     /// Also if it is not known which life it reads: what was answered behind its 101 is there,
     /// and so is what it has published itself.
-    fn check_quiet_sees_later(&self, subscription: &Subscription) {
+    fn check_quiet_sees_later(&self, subscription: &ModelSubscription) {
         let opened = subscription.opened.expect("a quiet reader is open");
         for (id, publication) in self.model.publications.iter().enumerate() {
             let later = publication.topic == subscription.wish.topic && publication.sent >= opened;
-            let answered = matches!(publication.outcome, Outcome::Answered(_));
+            let answered = matches!(publication.outcome, PostOutcome::Answered(_));
             let taken = answered || publication.certain;
             let own = publication.client == subscription.wish.client;
             if later && (taken || own) {
@@ -140,7 +140,7 @@ impl Order<'_> {
     }
 
     /// It was read, or a newer one instead of it.
-    fn has_come(&self, subscription: &Subscription, id: usize) -> bool {
+    fn has_come(&self, subscription: &ModelSubscription, id: usize) -> bool {
         let mut seen = subscription.seen.iter();
         if seen.any(|seen| seen.publication == id) {
             return true;

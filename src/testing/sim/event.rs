@@ -7,7 +7,7 @@ use crate::base::{ConnId, ListenerId};
 
 /// What a driver hands out, with memory of its own.
 #[derive(Debug)]
-pub(super) enum Happening {
+pub(super) enum OwnedEvent {
     Accepted(ListenerId, SimSocket),
     AcceptFailed(ListenerId, io::Error),
     Connected(ConnId),

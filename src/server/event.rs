@@ -2,7 +2,7 @@
 
 /// What the main thread hears of.
 #[derive(Debug)]
-pub(super) enum Happening {
+pub(super) enum NodeEvent {
     /// SIGTERM, SIGINT or SIGQUIT.
     Asked,
     /// SIGHUP.
@@ -13,7 +13,7 @@ pub(super) enum Happening {
     Ended(Result<(), String>),
 }
 
-impl Happening {
+impl NodeEvent {
     /// Writes a line about a signal that changes nothing.
     pub(super) fn note(&self) {
         match self {
