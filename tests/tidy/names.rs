@@ -9,8 +9,17 @@ use crate::tree::File;
 /// A type whose name has no noun in it, and why.
 pub(crate) type Exception = (&'static str, &'static str);
 
-/// Names that say enough by themselves, of the node.
-pub(crate) const LISTED: &[Exception] = &[];
+/// Names that say enough by themselves.
+pub(crate) const LISTED: &[Exception] = &[
+    (
+        "Conns",
+        "connections, short as the owner that every file names",
+    ),
+    ("InvalidUtf8", "a mistake with one cause, which is its name"),
+    ("TooLong", "a mistake with one cause, which is its name"),
+    ("Utf8", "the name of what it reads"),
+    ("Wake", "a trait, called by what it does; a waker has it"),
+];
 
 /// The same of the generator.
 pub(crate) const LISTED_OF_GENERATOR: &[Exception] = &[
@@ -66,12 +75,22 @@ pub(crate) const LISTED_OF_GENERATOR: &[Exception] = &[
     ("Tls", "the name of the protocol"),
 ];
 
-/// Every type's name has a noun of the lexicon in it, or is listed with a reason; what is listed
-/// is there, and needs it.
+/// Words that say of what sort a thing is, once another word has said whose it is, and why.
+pub(crate) const SORTS: &[Exception] = &[
+    ("error", "why something is not what its other words say"),
+    ("id", "what something is called by in a table"),
+    ("key", "by what something is found, or proved"),
+    ("options", "how something is to be made"),
+    ("step", "what one call took, and what it came to"),
+    ("weight", "how much something is wanted"),
+];
+
+/// Every type's name has a noun of the lexicon in it, says of what sort of thing of others it is,
+/// or is listed with a reason; what is listed is there, and needs it.
 pub(crate) fn check_names(
     sources: &[&Source],
     lexicon: &File,
-    listed: &[Exception],
+    (listed, sorts): (&[Exception], &[Exception]),
 ) -> Vec<String> {
     let nouns: BTreeSet<String> = nouns(lexicon);
     let types = || {
@@ -79,7 +98,9 @@ pub(crate) fn check_names(
             .iter()
             .flat_map(|source| source.types.iter().map(move |name| (source, name)))
     };
-    let is_strange = |name: &str| !has_noun(name, &nouns);
+    let is_of = |name: &str, (sort, why): &Exception| is_of_sort(name, sort) && !why.is_empty();
+    let has_sort = |name: &str| sorts.iter().any(|sort| is_of(name, sort));
+    let is_strange = |name: &str| !has_noun(name, &nouns) && !has_sort(name);
     let unlisted = types()
         .filter(|(_, name)| {
             is_strange(name) && !listed.iter().any(|(it, why)| it == name && !why.is_empty())
@@ -89,7 +110,17 @@ pub(crate) fn check_names(
         .iter()
         .filter(|(it, _)| !types().any(|(_, name)| name == it && is_strange(name)))
         .map(|(it, _)| format!("{it}: listed, but not there or a noun"));
-    unlisted.chain(needless).collect()
+    let idle = sorts
+        .iter()
+        .filter(|sort| !types().any(|(_, name)| is_of(name, sort) && !has_noun(name, &nouns)))
+        .map(|(sort, _)| format!("{sort}: a sort without a type that needs it"));
+    unlisted.chain(needless).chain(idle).collect()
+}
+
+/// Whether a name ends with that word, and has another one before it.
+fn is_of_sort(name: &str, sort: &str) -> bool {
+    let words = words(name);
+    words.len() > 1 && words.last().is_some_and(|last| last == sort)
 }
 
 /// Whether words in a row of a name are a noun, in the singular or the plural.
@@ -126,7 +157,7 @@ fn a_type_that_is_no_noun_is_seen() {
     );
     let check = |text: &str, listed: &[Exception]| {
         let source = Source::new(&File::new("src/a.rs", text), "src/");
-        check_names(&[&source], &lexicon, listed).len()
+        check_names(&[&source], &lexicon, (listed, &[])).len()
     };
     assert_eq!(check("struct WireForm;", &[]), 0);
     assert_eq!(check("struct Arms; struct ArmPlan;", &[]), 0);
@@ -135,4 +166,19 @@ fn a_type_that_is_no_noun_is_seen() {
     assert_eq!(check("enum Alarm { A }", &[("Alarm", "")]), 1);
     assert_eq!(check("struct Arm;", &[("Arm", "why")]), 1);
     assert_eq!(check("", &[("Gone", "why")]), 1);
+}
+
+#[test]
+fn a_word_of_a_sort_is_a_name_only_behind_another() {
+    let lexicon = File::new("docs/lexicon.md", "");
+    let check = |text: &str, sorts: &[Exception]| {
+        let source = Source::new(&File::new("src/a.rs", text), "src/");
+        check_names(&[&source], &lexicon, (&[], sorts)).len()
+    };
+    let sorts: &[Exception] = &[("error", "why")];
+    assert_eq!(check("struct OddError;", sorts), 0);
+    assert_eq!(check("struct OddError; struct Error;", sorts), 1);
+    assert_eq!(check("struct OddError; struct ErrorOdd;", sorts), 1);
+    assert_eq!(check("struct OddError;", &[("error", "")]), 2);
+    assert_eq!(check("", sorts), 1);
 }
