@@ -95,22 +95,15 @@ pub(crate) fn nouns(lexicon: &File) -> BTreeSet<String> {
     rows.map(|row| squeezed(row[0])).collect()
 }
 
-/// The architecture's code map names every file's module, `src/hub` or `src/hub/topic.rs`.
+/// The architecture's code map names every module.
 pub(crate) fn check_code_map(document: &File, sources: &[File]) -> Vec<String> {
     let mut modules: Vec<&str> = sources.iter().filter_map(File::module).collect();
     modules.dedup();
-    let mut complaints: Vec<String> = modules
+    modules
         .into_iter()
         .filter(|module| !document.text.contains(&format!("| `{module}` |")))
         .map(|module| format!("{}: has no row for `{module}`", document.path))
-        .collect();
-    let paths = quoted(&document.text)
-        .into_iter()
-        .filter(|name| name.starts_with("src/"));
-    let is_there = |path: &str| sources.iter().any(|file| file.path.starts_with(path));
-    let gone = paths.filter(|path| !is_there(path));
-    complaints.extend(gone.map(|path| format!("{}: {path} is not there", document.path)));
-    complaints
+        .collect()
 }
 
 /// It names every module of the generator too, as `loadgen::run`.
@@ -125,6 +118,27 @@ pub(crate) fn check_generator_map(document: &File, modules: &[&str]) -> Vec<Stri
         .map(|module| format!("{}: has no row for `{GENERATOR}{module}`", document.path))
         .collect()
 }
+
+/// Every file or folder that a document quotes is there: `src/hub` or `src/hub/topic.rs`.
+pub(crate) fn check_paths(document: &File, files: &[File]) -> Vec<String> {
+    let is_path = |quoted: &str| ROOTS.iter().any(|root| quoted.starts_with(root));
+    let is_there = |path: &str| {
+        let inside = format!("{path}/");
+        let mut paths = files.iter().map(|file| file.path.as_str());
+        paths.any(|file| file == path || file.starts_with(&inside))
+    };
+    let quoted = quoted(&document.text).into_iter();
+    let paths = quoted.filter(|name| is_path(name) && !name.contains(' '));
+    paths
+        .filter(|path| !is_there(path.trim_end_matches('/')))
+        .map(|path| format!("{}: {path} is not there", document.path))
+        .collect()
+}
+
+/// Where paths begin that documents quote.
+const ROOTS: &[&str] = &[
+    "src/", "loadgen/", "tests/", "benches/", "scripts/", "docs/",
+];
 
 /// As a noun of several words may be written: in small letters, without what joins them.
 fn squeezed(text: &str) -> String {
@@ -376,10 +390,24 @@ fn a_noun_that_the_code_does_not_know_is_seen() {
 fn a_module_that_the_code_map_lacks_is_seen() {
     let sources = [File::new("src/hub/topic.rs", "")];
     let check = |text: &str| check_code_map(&File::new("docs/a.md", text), &sources).len();
-    assert_eq!(check("| `hub` | topics, `src/hub/topic.rs` |"), 0);
+    assert_eq!(check("| `hub` | topics |"), 0);
     assert_eq!(check("| `attic` | |"), 1);
-    assert_eq!(check("| `hub` | `src/hub/attic.rs` |"), 1);
     let map = File::new("docs/a.md", "| `loadgen::run` | |");
     assert_eq!(check_generator_map(&map, &["run"]).len(), 0);
     assert_eq!(check_generator_map(&map, &["run", "plan"]).len(), 1);
+}
+
+#[test]
+fn a_path_that_leads_nowhere_is_seen() {
+    let files = [
+        File::new("src/hub/topic.rs", ""),
+        File::new("docs/b.md", ""),
+    ];
+    let check = |text: &str| check_paths(&File::new("docs/a.md", text), &files).len();
+    assert_eq!(
+        check("`src/hub/topic.rs`, `src/hub`, `src/hub/`, `topic.rs`"),
+        0
+    );
+    assert_eq!(check("`src/hub/top`"), 1);
+    assert_eq!(check("`src/hub/attic.rs` and `docs/c.md`"), 2);
 }

@@ -228,6 +228,14 @@ fn the_code_map_names_every_module() {
 }
 
 #[test]
+fn every_path_that_a_document_quotes_is_there() {
+    let files = tree::files();
+    nothing_of(each(&tree::with_extension("md"), |document| {
+        documents::check_paths(document, &files)
+    }));
+}
+
+#[test]
 fn every_dependency_earns_its_line() {
     let manifests = tree::with_extension("toml");
     nothing_of(each(&manifests, manifest::check_dependencies));
