@@ -5,6 +5,7 @@
 //!
 //! No socket and no sleep in the simulator; time and randomness are arguments.
 
+pub mod batch;
 pub mod bench;
 #[cfg(test)]
 mod conformance;

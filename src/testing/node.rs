@@ -30,5 +30,5 @@ mod verdict;
 mod visitor;
 mod world;
 
-pub use report::Report;
+pub use report::{Milestone, Report};
 pub use world::run;

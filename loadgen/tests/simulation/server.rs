@@ -12,7 +12,7 @@ use loadgen::measure::stamp::Stamp;
 
 use super::forms::{self, ECHO, Request};
 use super::plan::{Draw, Faults, happens, pick};
-use super::report::{Report, Seen};
+use super::report::{Milestone, Report};
 use super::truth::{Mark, Truth};
 use super::watch::{Log, Name};
 
@@ -165,12 +165,12 @@ impl Server {
             Deed::Fin => {
                 it.is_over = true;
                 it.peer.fin();
-                report.count(Seen::Ends);
+                report.count(Milestone::Ends);
             }
             Deed::Reset => {
                 it.is_over = true;
                 it.peer.reset();
-                report.count(Seen::Resets);
+                report.count(Milestone::Resets);
             }
         }
     }
@@ -208,7 +208,7 @@ impl Server {
 
     /// Half of some bytes, and then the end.
     fn write_half(&mut self, link: usize, bytes: &[u8], report: &mut Report) {
-        report.count(Seen::Halves);
+        report.count(Milestone::Halves);
         // The last bytes may be a line that ends a chunk.
         let half = self.rng.usize(1..bytes.len() - 2);
         self.then(link, Deed::Write(bytes[..half].to_vec(), None));
@@ -599,7 +599,7 @@ impl Server {
         let is_split = self.rng.u8(0..100) < 20;
         match &self.links[link].manner {
             Manner::Socket(_) if is_split => {
-                report.count(Seen::Fragments);
+                report.count(Milestone::Fragments);
                 let (front, back) = payload.split_at(self.rng.usize(0..=payload.len()));
                 let ping = forms::frame(true, 9, b"?");
                 [

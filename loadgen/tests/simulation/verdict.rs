@@ -9,7 +9,7 @@ use loadgen::measure::traffic::{Tally, Traffic};
 use loadgen::plan::{Plan, PublishBy};
 
 use super::plan::{Draw, Weather};
-use super::report::{Report, Seen};
+use super::report::{Milestone, Report};
 use super::truth::{Arm, Part, Truth};
 
 pub(crate) fn check_connects(part: &Part, connects: &Connects, report: &mut Report) {
@@ -24,7 +24,7 @@ pub(crate) fn check_connects(part: &Part, connects: &Connects, report: &mut Repo
     {
         assert!(*said == was, "how long it took: {said:?} is {was:?}");
     }
-    report.add(Seen::Refusals, failed);
+    report.add(Milestone::Refusals, failed);
 }
 
 /// A round of one worker, of which so many were published a stream.
@@ -164,19 +164,19 @@ fn check_arm(
     if !draw.is_windowed {
         check_traffic(name, &round.traffic[arm], &said.traffic);
     }
-    report.add(Seen::Merged, said.merged);
-    report.add(Seen::LeftOut, said.left_out);
-    report.add(Seen::Unrecovered, said.unrecovered);
-    report.add(Seen::NotModified, found.not_modified);
-    report.add(Seen::AnswersRefused, found.refused.values().sum());
-    report.add(Seen::Broken, said.traffic.of(Tally::Broken));
+    report.add(Milestone::Merged, said.merged);
+    report.add(Milestone::LeftOut, said.left_out);
+    report.add(Milestone::Unrecovered, said.unrecovered);
+    report.add(Milestone::NotModified, found.not_modified);
+    report.add(Milestone::AnswersRefused, found.refused.values().sum());
+    report.add(Milestone::Broken, said.traffic.of(Tally::Broken));
     let reads = match plan.transport {
-        Transport::Ask => Seen::Echoes,
-        Transport::Ws => Seen::SocketReads,
-        Transport::Sse => Seen::EventReads,
-        Transport::Stream => Seen::LineReads,
-        Transport::LongPoll => Seen::LongPollReads,
-        Transport::Poll => Seen::PollReads,
+        Transport::Ask => Milestone::Echoes,
+        Transport::Ws => Milestone::SocketReads,
+        Transport::Sse => Milestone::EventReads,
+        Transport::Stream => Milestone::LineReads,
+        Transport::LongPoll => Milestone::LongPollReads,
+        Transport::Poll => Milestone::PollReads,
     };
     report.add(reads, found.received + found.echoes);
     (said.expected, counts)
@@ -228,7 +228,7 @@ pub(crate) fn check_intervals(said: &Round, notes: &[IntervalNote], report: &mut
     for (said, sum) in said.arms.iter().zip(&arms).filter(|_| arms.len() > 1) {
         assert!(said.corrected == *sum, "seconds of an arm: {sum:?}");
     }
-    report.add(Seen::Seconds, notes.len() as u64);
+    report.add(Milestone::Seconds, notes.len() as u64);
 }
 
 /// First, median and last delivery of each publication, and which of them somebody never got.
@@ -311,34 +311,37 @@ fn check_publications(
         let mut said: Vec<_> = said.collect();
         said.sort_unstable();
         assert_eq!(said, rows, "rows for the join");
-        report.add(Seen::Rows, rows.len() as u64);
+        report.add(Milestone::Rows, rows.len() as u64);
     }
-    report.add(Seen::Incomplete, expected.incomplete);
+    report.add(Milestone::Incomplete, expected.incomplete);
 }
 
 fn count_round(said: &Round, expected: u64, plan: &Plan, report: &mut Report) {
     let lost = expected.saturating_sub(said.counts.received);
     let is_clean = lost + said.counts.duplicated + said.counts.reordered == 0;
-    report.count(Seen::Rounds);
+    report.count(Milestone::Rounds);
     report.add(
-        Seen::CleanRounds,
+        Milestone::CleanRounds,
         u64::from(is_clean && said.counts.received > 0),
     );
-    report.add(Seen::Deliveries, said.counts.received);
-    report.add(Seen::Lost, lost);
-    report.add(Seen::Duplicated, said.counts.duplicated);
-    report.add(Seen::Reordered, said.counts.reordered);
-    report.add(Seen::Foreign, said.foreign);
-    report.add(Seen::Unstamped, said.unstamped);
-    report.add(Seen::Passive, u64::from(plan.publish == PublishBy::Others));
+    report.add(Milestone::Deliveries, said.counts.received);
+    report.add(Milestone::Lost, lost);
+    report.add(Milestone::Duplicated, said.counts.duplicated);
+    report.add(Milestone::Reordered, said.counts.reordered);
+    report.add(Milestone::Foreign, said.foreign);
+    report.add(Milestone::Unstamped, said.unstamped);
+    report.add(
+        Milestone::Passive,
+        u64::from(plan.publish == PublishBy::Others),
+    );
     let is_closed = matches!(plan.pace, loadgen::plan::Pace::Closed { .. });
-    report.add(Seen::ClosedLoops, u64::from(is_closed));
+    report.add(Milestone::ClosedLoops, u64::from(is_closed));
 }
 
 /// What the publishers of a round say, and what of that the server took a second time.
 pub(crate) fn check_published(plan: &Plan, part: &mut Part, said: &Published, report: &mut Report) {
     let sent: u64 = said.streams.iter().map(|count| u64::from(*count)).sum();
-    report.add(Seen::Published, sent);
+    report.add(Milestone::Published, sent);
     // Who comes back behind the last publication, in the same turn, is told of in the next round.
     let returned = part.returned_before..=part.returned;
     let said_returned = said.posts.reconnects;
@@ -347,7 +350,7 @@ pub(crate) fn check_published(plan: &Plan, part: &mut Part, said: &Published, re
         "came back: {said_returned} is {returned:?}"
     );
     part.returned -= said_returned;
-    report.add(Seen::Returned, said.posts.reconnects);
+    report.add(Milestone::Returned, said.posts.reconnects);
     let posted = std::mem::take(&mut part.posted);
     if plan.publish != PublishBy::Http {
         return;
@@ -362,10 +365,10 @@ pub(crate) fn check_published(plan: &Plan, part: &mut Part, said: &Published, re
         answered + posts.unanswered + posts.unsent,
         "what became of each: {posts:?}"
     );
-    report.add(Seen::Posted, answered);
-    report.add(Seen::PostsRefused, refused.values().sum());
-    report.add(Seen::PostsUnanswered, posts.unanswered);
-    report.add(Seen::PostsRetried, posts.retried);
+    report.add(Milestone::Posted, answered);
+    report.add(Milestone::PostsRefused, refused.values().sum());
+    report.add(Milestone::PostsUnanswered, posts.unanswered);
+    report.add(Milestone::PostsRetried, posts.retried);
 }
 
 pub(crate) fn check_back(draw: &Draw, part: &mut Part, said: &Back, report: &mut Report) {
@@ -386,8 +389,8 @@ pub(crate) fn check_back(draw: &Draw, part: &mut Part, said: &Back, report: &mut
         said.back.len() <= back && said.back.len() <= said.cut,
         "back"
     );
-    report.add(Seen::Cut, said.cut);
-    report.add(Seen::Back, said.back.len());
+    report.add(Milestone::Cut, said.cut);
+    report.add(Milestone::Back, said.back.len());
 }
 
 pub(crate) fn check_finished(plan: &Plan, part: &Part, said: &Finished, report: &mut Report) {
@@ -403,12 +406,12 @@ pub(crate) fn check_finished(plan: &Plan, part: &Part, said: &Finished, report: 
             "publishers' closes"
         );
     }
-    report.add(Seen::SlowReads, said.slow_messages);
+    report.add(Milestone::SlowReads, said.slow_messages);
     let lost = said.publisher_closes.get("gave up for good");
-    report.add(Seen::LostPublishers, lost.copied().unwrap_or(0));
+    report.add(Milestone::LostPublishers, lost.copied().unwrap_or(0));
     let codes = said
         .closes
         .iter()
         .filter(|(why, _)| why.parse::<u16>().is_ok());
-    report.add(Seen::Closes, codes.map(|(_, count)| count).sum());
+    report.add(Milestone::Closes, codes.map(|(_, count)| count).sum());
 }

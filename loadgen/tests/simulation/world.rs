@@ -18,7 +18,9 @@ use loadgen::worker::Worker;
 use loadgen::worker::gate::Gate;
 
 use super::plan::{Draw, Faults, Weather};
-use super::report::{Report, Seen};
+use altavoz::testing::batch::show;
+
+use super::report::{Milestone, Report};
 use super::server::Server;
 use super::truth::Truth;
 use super::verdict;
@@ -66,7 +68,7 @@ pub(crate) fn run(seed: u64, trace: bool) -> Report {
     let mut rng = Rng::with_seed(seed);
     let draw = Draw::new(&mut rng);
     if trace {
-        super::tell(format_args!("seed {seed}: {draw:#?}"));
+        show(&format_args!("seed {seed}: {draw:#?}"));
     }
     let mut world = World::new(draw, rng, trace);
     world.connect();
@@ -77,8 +79,8 @@ pub(crate) fn run(seed: u64, trace: bool) -> Report {
     world.finish();
     let counts = world.net.counts();
     let mut report = world.report;
-    report.add(Seen::ShortSends, counts.short_sends);
-    report.add(Seen::PendingSends, counts.pending_sends);
+    report.add(Milestone::ShortSends, counts.short_sends);
+    report.add(Milestone::PendingSends, counts.pending_sends);
     report.note_history(world.net.history());
     report
 }
@@ -107,7 +109,7 @@ impl World {
 
     fn tell(&mut self, worker: usize, command: Command) {
         if self.trace {
-            super::tell(format_args!(
+            show(&format_args!(
                 "{:?} to {worker}: {command:?}",
                 self.net.now()
             ));
@@ -148,7 +150,7 @@ impl World {
         self.rng.shuffle(&mut order);
         for worker in order {
             if self.rng.u8(0..100) < self.draw.stalls_percent {
-                self.report.count(Seen::Stalls);
+                self.report.count(Milestone::Stalls);
                 continue;
             }
             self.turn(worker);
@@ -182,7 +184,7 @@ impl World {
     fn hear(&mut self) {
         for note in self.log.take() {
             if self.trace {
-                super::tell(format_args!("{note:?}"));
+                show(&format_args!("{note:?}"));
             }
             self.truth.note(&note);
         }
@@ -196,7 +198,7 @@ impl World {
                 continue;
             }
             if self.trace {
-                super::tell(format_args!(
+                show(&format_args!(
                     "{:?} from {worker}: {notice:?}",
                     self.net.now()
                 ));
@@ -340,12 +342,12 @@ impl World {
             Weather::Calm => {}
             Weather::Storm(jitter) => {
                 let jitter = u64::try_from(jitter.as_nanos()).expect("a short time");
-                self.report.count(Seen::Storms);
+                self.report.count(Milestone::Storms);
                 self.tell_all(&Command::Storm { jitter });
             }
             Weather::Churn(per_second, by) => {
                 let until = end.as_nanos();
-                self.report.count(Seen::Churns);
+                self.report.count(Milestone::Churns);
                 self.tell_all(&Command::Churn {
                     per_second,
                     until,

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::line::{Client, ClientContext, ClientLine, ResponseHead};
 use super::plan::{millis, percent, pick};
-use super::report::SeenPublication;
+use super::report::Milestone;
 use super::temper::{Goodbye, Temper};
 use crate::base::Time;
 use crate::testing::sim::SimPeer;
@@ -96,7 +96,7 @@ impl Poller {
         while let Some(head) = ResponseHead::read(&self.line.incoming) {
             if head.status == 100 {
                 self.line.incoming.drain(..head.len);
-                cx.report.count(SeenPublication::Continued);
+                cx.report.count(Milestone::Continued);
                 continue;
             }
             let end = head.len + self.body_len(cx, &head);
@@ -160,9 +160,9 @@ impl Poller {
             let kind = head.header("content-type");
             assert_eq!(kind, Some("text/event-stream; charset=utf-8"));
             assert_eq!(head.header("transfer-encoding"), Some("chunked"));
-            cx.report.count(SeenPublication::HeadsOnly);
+            cx.report.count(Milestone::HeadsOnly);
         } else {
-            cx.report.count(SeenPublication::HealthChecks);
+            cx.report.count(Milestone::HealthChecks);
         }
     }
 
@@ -199,24 +199,23 @@ impl Poller {
         let Some(answer) = &poll.answer else { return };
         let news = !answer.seen.is_empty();
         let what = match (poll.held, news) {
-            _ if poll.head_only => SeenPublication::HeadsOnly,
-            _ if !answer.recovered => SeenPublication::PollsNotRecovered,
-            (Some(_), true) => SeenPublication::LongPollNews,
-            (Some(_), false) if answer.draining => SeenPublication::LongPollsDrained,
-            (Some(_), false) if answer.not_modified => SeenPublication::LongPollsNotModified,
-            (Some(_), false) => SeenPublication::LongPollsEmpty,
-            (None, true) => SeenPublication::PollNews,
-            (None, false) if answer.not_modified => SeenPublication::PollsNotModified,
-            (None, false) => SeenPublication::PollsEmpty,
+            _ if poll.head_only => Milestone::HeadsOnly,
+            _ if !answer.recovered => Milestone::PollsNotRecovered,
+            (Some(_), true) => Milestone::LongPollNews,
+            (Some(_), false) if answer.draining => Milestone::LongPollsDrained,
+            (Some(_), false) if answer.not_modified => Milestone::LongPollsNotModified,
+            (Some(_), false) => Milestone::LongPollsEmpty,
+            (None, true) => Milestone::PollNews,
+            (None, false) if answer.not_modified => Milestone::PollsNotModified,
+            (None, false) => Milestone::PollsEmpty,
         };
         cx.report.count(what);
         cx.report
-            .add(SeenPublication::PipedPolls, u64::from(request.piped));
+            .add(Milestone::PipedPolls, u64::from(request.piped));
         let fin = self.line.has_finned();
+        cx.report.add(Milestone::PollsBeforeFin, u64::from(fin));
         cx.report
-            .add(SeenPublication::PollsBeforeFin, u64::from(fin));
-        cx.report
-            .add(SeenPublication::PollReads, answer.seen.len() as u64);
+            .add(Milestone::PollReads, answer.seen.len() as u64);
     }
 
     fn refused(
@@ -246,7 +245,7 @@ impl Poller {
             None => poll.head_only,
         };
         assert!(deserved, "{request:?} was refused: {body}");
-        cx.report.count(SeenPublication::PollsRefused);
+        cx.report.count(Milestone::PollsRefused);
     }
 
     fn act(&mut self, cx: &mut ClientContext<'_>) {
@@ -282,7 +281,7 @@ impl Poller {
             }
         }
         if self.is_held(cx) {
-            cx.report.count(SeenPublication::LongPollsLeft);
+            cx.report.count(Milestone::LongPollsLeft);
             let fins = matches!(self.temper.goodbye, Goodbye::Close | Goodbye::Fin);
             let alone = self.waiting.len() == 1 && !self.temper.may_be_reset();
             self.gave_up = (fins && alone).then_some(cx.now);

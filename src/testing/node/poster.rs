@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use super::line::{BACKLOG_MAX, Client, ClientContext, ClientLine, ResponseHead};
 use super::plan::{millis, percent, pick};
-use super::report::SeenPublication;
+use super::report::Milestone;
 use super::temper::Goodbye;
 use crate::base::Time;
 use crate::config::Anonymous;
@@ -87,7 +87,7 @@ impl Poster {
                 self.dawdles || self.is_late(cx),
                 "too slow, though all was written"
             );
-            cx.report.count(SeenPublication::RequestTimeouts);
+            cx.report.count(Milestone::RequestTimeouts);
             return;
         }
         if self.waiting.is_empty() && self.dawdles {
@@ -116,13 +116,13 @@ impl Poster {
             200 => self.published(cx, request, body),
             503 => {
                 cx.model.refused(id);
-                cx.report.count(SeenPublication::PostsRefused);
+                cx.report.count(Milestone::PostsRefused);
                 count_refusal(cx, body);
             }
             403 => {
                 assert_ne!(cx.plan.anonymous, Anonymous::Publish);
                 cx.model.refused(id);
-                cx.report.count(SeenPublication::NotAllowed);
+                cx.report.count(Milestone::NotAllowed);
             }
             status => panic!("a POST was answered with {status}: {}", head.text),
         }
@@ -143,13 +143,11 @@ impl Poster {
         let id = request.publication;
         let topic = &cx.plan.topics[cx.model.publications[id].topic];
         cx.model.answered(id, topic, body, cx.now);
-        cx.report.count(SeenPublication::PostsAnswered);
+        cx.report.count(Milestone::PostsAnswered);
         cx.report
-            .add(SeenPublication::PipelinedPosts, u64::from(request.piped));
-        cx.report.add(
-            SeenPublication::PostsBeforeFin,
-            u64::from(self.line.has_finned()),
-        );
+            .add(Milestone::PipelinedPosts, u64::from(request.piped));
+        cx.report
+            .add(Milestone::PostsBeforeFin, u64::from(self.line.has_finned()));
     }
 
     fn act(&mut self, cx: &mut ClientContext<'_>) {
@@ -297,9 +295,9 @@ impl Client for Poster {
 fn count_refusal(cx: &mut ClientContext<'_>, body: &[u8]) {
     let body = String::from_utf8_lossy(body);
     if body.contains("topics_full") {
-        cx.report.count(SeenPublication::TopicRefusals);
+        cx.report.count(Milestone::TopicRefusals);
     } else if body.contains("\"full\"") {
-        cx.report.count(SeenPublication::FullRefusals);
+        cx.report.count(Milestone::FullRefusals);
     }
 }
 

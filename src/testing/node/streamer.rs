@@ -13,7 +13,7 @@ use super::body::{BodyEvent, BodyPiece, Events, StreamBody};
 use super::line::{Client, ClientContext, ClientLine, ResponseHead};
 use super::model::ReadingWish;
 use super::plan::{SLACK, millis, percent, pick};
-use super::report::SeenPublication;
+use super::report::Milestone;
 use super::temper::{Goodbye, Temper};
 use crate::base::Time;
 use crate::testing::sim::SimPeer;
@@ -156,7 +156,7 @@ impl Streamer {
         cx.model.subscriptions[self.subscription].refused = true;
         let is_refusal = head.status == 503;
         cx.report
-            .add(SeenPublication::StreamsRefused, u64::from(is_refusal));
+            .add(Milestone::StreamsRefused, u64::from(is_refusal));
         self.stage = StreamerStage::Done;
         self.line.fin();
     }
@@ -198,7 +198,7 @@ impl Streamer {
     fn count_read(&self, cx: &mut ClientContext<'_>, before: usize) {
         let seen = &cx.model.subscriptions[self.subscription].seen;
         cx.report
-            .add(SeenPublication::StreamReads, (seen.len() - before) as u64);
+            .add(Milestone::StreamReads, (seen.len() - before) as u64);
     }
 
     /// They come at their time, whatever else is read, and no earlier.
@@ -214,7 +214,7 @@ impl Streamer {
         self.check_life(cx);
         self.signs += 1;
         self.last_sign = cx.now;
-        cx.report.count(SeenPublication::SignsOfLife);
+        cx.report.count(Milestone::SignsOfLife);
     }
 
     /// Whoever reads at once hears something in each interval.
@@ -239,12 +239,12 @@ impl Streamer {
                 assert!((1_000..=5_000).contains(&milliseconds), "{milliseconds} ms");
                 let is_event = self.form.content() != Content::Line;
                 assert_eq!(retry, is_event.then_some(milliseconds), "retry");
-                cx.report.count(SeenPublication::StreamsDrained);
+                cx.report.count(Milestone::StreamsDrained);
             }
             4008 => {
                 assert_eq!(retry, None, "retry is for who is sent away");
                 assert!(!self.temper.witness, "too slow: {:?}", self.temper);
-                cx.report.count(SeenPublication::SlowStreams);
+                cx.report.count(Milestone::SlowStreams);
             }
             other => panic!("ended with {other}: {reason}"),
         }
@@ -294,8 +294,7 @@ impl Streamer {
         if ended.is_none() && (self.line.is_over() || self.line.cut) {
             *ended = Some(cx.now);
             let broke = self.stage == StreamerStage::Body && !self.line.cut && self.line.is_reset();
-            cx.report
-                .add(SeenPublication::StreamsBroken, u64::from(broke));
+            cx.report.add(Milestone::StreamsBroken, u64::from(broke));
             cx.trace(|| format!("client {}: over, reset {}", self.name, self.line.is_reset()));
         }
     }

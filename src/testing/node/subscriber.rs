@@ -10,7 +10,7 @@ use super::asking::{AskedHeaders, AskedPosition};
 use super::line::{BACKLOG_MAX, Client, ClientContext, ClientLine, ResponseHead};
 use super::model::ReadingWish;
 use super::plan::{SLACK, millis, percent, pick};
-use super::report::SeenPublication;
+use super::report::Milestone;
 use super::temper::{Goodbye, Temper};
 use crate::base::Time;
 use crate::config::Anonymous;
@@ -171,9 +171,9 @@ impl Subscriber {
         self.stage = SubscriberStage::Done;
         let body = String::from_utf8_lossy(&self.line.incoming);
         if body.contains("topics_full") {
-            cx.report.count(SeenPublication::TopicRefusals);
+            cx.report.count(Milestone::TopicRefusals);
         } else if body.contains("\"full\"") {
-            cx.report.count(SeenPublication::FullRefusals);
+            cx.report.count(Milestone::FullRefusals);
         }
         // Where the connection is kept, it has no further use.
         self.line.fin();
@@ -198,7 +198,7 @@ impl Subscriber {
             }
             Opcode::Ping => {}
             Opcode::Pong => {
-                cx.report.count(SeenPublication::PongsRead);
+                cx.report.count(Milestone::PongsRead);
                 let expected = self.pings.pop_front();
                 assert_eq!(expected.as_deref(), Some(payload), "a pong for each ping");
             }
@@ -212,12 +212,10 @@ impl Subscriber {
         let before = self.own.len();
         self.own
             .retain(|id| Some(*id) != seen.map(|seen| seen.publication));
-        cx.report.add(
-            SeenPublication::OwnMessages,
-            (before - self.own.len()) as u64,
-        );
         cx.report
-            .add(SeenPublication::Deliveries, u64::from(seen.is_some()));
+            .add(Milestone::OwnMessages, (before - self.own.len()) as u64);
+        cx.report
+            .add(Milestone::Deliveries, u64::from(seen.is_some()));
     }
 
     /// Only codes that this client's manner can have earned.
@@ -364,7 +362,7 @@ impl Subscriber {
 
     /// Fragments of any length, none too; perhaps with a ping among them.
     fn send_fragments(&mut self, cx: &mut ClientContext<'_>, opcode: Opcode, payload: &[u8]) {
-        cx.report.count(SeenPublication::Fragmented);
+        cx.report.count(Milestone::Fragmented);
         let (mut rest, mut opcode) = (payload, opcode);
         let mut bytes = Vec::new();
         for _ in 0..cx.rng.usize(1..5) {
@@ -502,13 +500,13 @@ impl Client for Subscriber {
 
 fn count_close(cx: &mut ClientContext<'_>, code: u16) {
     cx.report.count(match code {
-        1000 => SeenPublication::PeerCloses,
-        1001 => SeenPublication::Drained,
-        1008 => SeenPublication::PolicyCloses,
-        1013 => SeenPublication::TryAgainCloses,
-        4008 => SeenPublication::SlowCloses,
-        4012 => SeenPublication::PingTimeouts,
-        _ => SeenPublication::ProtocolCloses,
+        1000 => Milestone::PeerCloses,
+        1001 => Milestone::Drained,
+        1008 => Milestone::PolicyCloses,
+        1013 => Milestone::TryAgainCloses,
+        4008 => Milestone::SlowCloses,
+        4012 => Milestone::PingTimeouts,
+        _ => Milestone::ProtocolCloses,
     });
 }
 

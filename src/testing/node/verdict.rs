@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 
 use super::model::{Model, ModelSubscription, PostOutcome};
 use super::plan::RunPlan;
-use super::report::{Report, SeenPublication as Happened};
+use super::report::{Milestone, Report};
 
 /// One life of a topic.
 type TopicLife = (usize, String);
@@ -55,7 +55,7 @@ pub(super) fn judge(model: &Model, plan: &RunPlan, report: &mut Report) {
         }
     }
     let placed = order.places.iter().flatten().count();
-    report.add(Happened::Publications, placed as u64);
+    report.add(Milestone::Publications, placed as u64);
 }
 
 impl PublicationOrder<'_> {

@@ -3,7 +3,7 @@
 
 use super::line::{Client, ClientContext, ClientLine, ResponseHead};
 use super::plan::pick;
-use super::report::SeenPublication;
+use super::report::Milestone;
 use super::temper::Goodbye;
 use crate::base::Time;
 use crate::testing::sim::SimPeer;
@@ -91,8 +91,8 @@ impl Visitor {
         self.answered = true;
         self.line.incoming.clear();
         match head.status {
-            200 => cx.report.count(SeenPublication::HealthChecks),
-            408 => cx.report.count(SeenPublication::RequestTimeouts),
+            200 => cx.report.count(Milestone::HealthChecks),
+            408 => cx.report.count(Milestone::RequestTimeouts),
             _ => {}
         }
     }

@@ -11,7 +11,7 @@ use super::model::{self, Model};
 use super::plan::{RunPlan, millis, percent, profile};
 use super::poller::Poller;
 use super::poster::Poster;
-use super::report::{Report, SeenPublication};
+use super::report::{Milestone, Report};
 use super::streamer::Streamer;
 use super::subscriber::{Subscriber, SubscriberManner};
 use super::temper::Temper;
@@ -322,10 +322,8 @@ impl World {
                 .expect("the simulator works");
             self.node.check(&self.plan);
             let (fan_outs, answers) = self.node.shards[shard].flushes_under_way();
-            self.report
-                .add(SeenPublication::LongFanOuts, fan_outs as u64);
-            self.report
-                .add(SeenPublication::LongAnswers, answers as u64);
+            self.report.add(Milestone::LongFanOuts, fan_outs as u64);
+            self.report.add(Milestone::LongAnswers, answers as u64);
             if self.phase == WorldPhase::Busy && percent(&mut self.rng, self.plan.stalls_percent) {
                 self.node.stalled[shard] = now + millis(&mut self.rng, 0..STALL_MILLIS);
             }
@@ -360,22 +358,22 @@ impl World {
         let counts = self.net.counts();
         let report = &mut self.report;
         report.note_history(self.net.history());
-        report.add(SeenPublication::ShortSends, counts.short_sends);
-        report.add(SeenPublication::PendingSends, counts.pending_sends);
-        report.add(SeenPublication::Broken, counts.resets);
-        report.add(SeenPublication::Epochs, model::epochs(&self.model) as u64);
+        report.add(Milestone::ShortSends, counts.short_sends);
+        report.add(Milestone::PendingSends, counts.pending_sends);
+        report.add(Milestone::Broken, counts.resets);
+        report.add(Milestone::Epochs, model::epochs(&self.model) as u64);
         for metrics in &self.node.metrics {
             report.add(
-                SeenPublication::CreditRefusals,
+                Milestone::CreditRefusals,
                 metrics.publish_refusals.get(RefuseReason::NoCredit),
             );
             report.add(
-                SeenPublication::BudgetDrops,
+                Milestone::BudgetDrops,
                 metrics.drops.get(DropReason::NodeBudget),
             );
             let handed = self.plan.shared_door && self.plan.shards > 1;
             report.add(
-                SeenPublication::Adopted,
+                Milestone::Adopted,
                 u64::from(handed) * metrics.connections_opened.get(),
             );
         }

@@ -7,7 +7,7 @@ use crate::testing::node::asking::{AskedHeaders, AskedPosition};
 use crate::testing::node::line::{BACKLOG_MAX, ClientContext};
 use crate::testing::node::model::Poll;
 use crate::testing::node::plan::{millis, percent};
-use crate::testing::node::report::SeenPublication;
+use crate::testing::node::report::Milestone;
 
 impl Poller {
     pub(super) fn ask(&mut self, cx: &mut ClientContext<'_>) {
@@ -150,6 +150,6 @@ fn with_body(cx: &mut ClientContext<'_>, request: &str) -> String {
     } else {
         (format!("Content-Length: {}", BODY.len()), BODY.to_owned())
     };
-    cx.report.count(SeenPublication::UnaskedBodies);
+    cx.report.count(Milestone::UnaskedBodies);
     format!("{head}{expect}{framing}\r\n\r\n{body}")
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::testing::node::asking::AskedHeaders;
 use crate::testing::node::line::{ClientContext, ResponseHead};
 use crate::testing::node::plan::percent;
-use crate::testing::node::report::SeenPublication;
+use crate::testing::node::report::Milestone;
 use crate::wire::form::Content;
 use crate::wire::prepared::WireForm;
 
@@ -54,11 +54,11 @@ pub(super) fn check_head(head: &ResponseHead, form: WireForm) {
     }
 }
 
-pub(super) fn opened(form: WireForm) -> SeenPublication {
+pub(super) fn opened(form: WireForm) -> Milestone {
     match form {
-        WireForm::EVENTS => SeenPublication::EventStreams,
-        WireForm::JSON_EVENTS => SeenPublication::JsonEventStreams,
-        WireForm::LINES => SeenPublication::LineStreams,
-        _ => SeenPublication::BareStreams,
+        WireForm::EVENTS => Milestone::EventStreams,
+        WireForm::JSON_EVENTS => Milestone::JsonEventStreams,
+        WireForm::LINES => Milestone::LineStreams,
+        _ => Milestone::BareStreams,
     }
 }

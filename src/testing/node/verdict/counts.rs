@@ -7,7 +7,7 @@ use crate::testing::node::model::{
     AskedPosition, ModelPublication, ModelSubscription, Poll, PostAnswer,
 };
 use crate::testing::node::plan::RunPlan;
-use crate::testing::node::report::{Report, SeenPublication as Happened};
+use crate::testing::node::report::{Milestone, Report};
 
 /// A reader that is gone for so long is not counted by the node any more.
 fn forgotten(plan: &RunPlan) -> Duration {
@@ -33,7 +33,7 @@ impl PublicationOrder<'_> {
             "{answer:?}"
         );
         if !answer.complete {
-            report.count(Happened::IncompleteCounts);
+            report.count(Milestone::IncompleteCounts);
             return;
         }
         let topic = publication.topic;
@@ -52,7 +52,7 @@ impl PublicationOrder<'_> {
             "read, queued, subscribers, there: {counts:?} of {id}: {answer:?}"
         );
         if live == there {
-            report.count(Happened::ExactCounts);
+            report.count(Milestone::ExactCounts);
         }
     }
 

@@ -5,7 +5,7 @@ use super::PublicationOrder;
 use crate::base::Time;
 use crate::testing::node::model::{AskedPosition, ModelSubscription};
 use crate::testing::node::plan::SLACK;
-use crate::testing::node::report::{Report, SeenPublication as Happened};
+use crate::testing::node::report::{Milestone, Report};
 
 impl PublicationOrder<'_> {
     pub(super) fn check_pace(&self, subscription: &ModelSubscription, report: &mut Report) {
@@ -57,7 +57,7 @@ impl PublicationOrder<'_> {
                 came.is_some_and(|came| came <= by),
                 "{id}, known at {known:?}, came at {came:?}: {subscription:?}"
             );
-            report.count(Happened::InTime);
+            report.count(Milestone::InTime);
         }
     }
 }

@@ -5,7 +5,7 @@ use super::PublicationOrder;
 use super::recovery::ToldReader;
 use crate::testing::node::model::{AskedPosition, ModelPublication, Poll, PollAnswer, PostOutcome};
 use crate::testing::node::plan::SLACK;
-use crate::testing::node::report::{Report, SeenPublication as Happened};
+use crate::testing::node::report::{Milestone, Report};
 
 impl PublicationOrder<'_> {
     pub(super) fn check_poll(&self, poll: &Poll, report: &mut Report) {
@@ -29,7 +29,7 @@ impl PublicationOrder<'_> {
         if poll.asked == AskedPosition::Next {
             self.check_from_nowhere(poll, answer);
             let several = poll.held.is_some() && answer.seen.len() > 1;
-            report.add(Happened::LongPollsOfSeveral, u64::from(several));
+            report.add(Milestone::LongPollsOfSeveral, u64::from(several));
         }
         if poll.prompt && self.plan.is_prompt() {
             self.check_held_not_too_long(poll, answer, report);
@@ -122,7 +122,7 @@ impl PublicationOrder<'_> {
         if let Some(known) = known {
             let by = known.max(poll.begun_by) + SLACK;
             assert!(answer.at <= by, "held, though there was news: {poll:?}");
-            report.count(Happened::LongPollsInTime);
+            report.count(Milestone::LongPollsInTime);
         }
     }
 }

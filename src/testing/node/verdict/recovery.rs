@@ -6,7 +6,7 @@ use crate::base::Time;
 use crate::testing::node::model::{
     AskedPosition, ModelGreeting, ModelSubscription, PollAnswer, SeenPublication,
 };
-use crate::testing::node::report::{Report, SeenPublication as Happened};
+use crate::testing::node::report::{Milestone, Report};
 
 /// What a reader asked for, and what it was told.
 #[derive(Debug)]
@@ -92,12 +92,12 @@ impl PublicationOrder<'_> {
         }
         self.check_told(&told, report);
         let replayed = self.replayed(&told).count();
-        report.add(Happened::Replayed, replayed as u64);
+        report.add(Milestone::Replayed, replayed as u64);
         let is_reset = greeting.begins.is_some() && !greeting.recovered;
-        report.add(Happened::Resets, u64::from(is_reset));
+        report.add(Milestone::Resets, u64::from(is_reset));
         let for_many = told.seen.first().and_then(|seen| seen.stands_for) > Some(1);
         let stands_for_all = replayed > 0 && for_many;
-        report.add(Happened::ConflatedReplays, u64::from(stands_for_all));
+        report.add(Milestone::ConflatedReplays, u64::from(stands_for_all));
     }
 
     /// The same for all readers who said from where on they want to read.
@@ -110,9 +110,9 @@ impl PublicationOrder<'_> {
             }
             AskedPosition::Position(epoch, offset) if told.recovered => {
                 report.count(if told.is_all {
-                    Happened::PollsRecovered
+                    Milestone::PollsRecovered
                 } else {
-                    Happened::Recovered
+                    Milestone::Recovered
                 });
                 assert_eq!(epoch, told.epoch, "recovered from another life");
                 assert!(Some(*offset) <= told.last.or(Some(u64::MAX)), "the future");
@@ -120,7 +120,7 @@ impl PublicationOrder<'_> {
                 assert_eq!(base, *offset, "a gap, or a repeat: {:?}", told.seen);
             }
             AskedPosition::Position(epoch, offset) => {
-                report.add(Happened::NotRecovered, u64::from(!told.is_all));
+                report.add(Milestone::NotRecovered, u64::from(!told.is_all));
                 self.check_loss(told, epoch, *offset, report);
                 self.check_all_kept(told);
             }
@@ -131,14 +131,14 @@ impl PublicationOrder<'_> {
     /// Something is missing, or the topic was collected since.
     fn check_loss(&self, told: &ToldReader<'_>, epoch: &str, offset: u64, report: &mut Report) {
         if epoch != told.epoch {
-            report.count(Happened::OtherLives);
+            report.count(Milestone::OtherLives);
             self.check_life_is_over(told, epoch);
             return;
         }
         let last = told.last.expect("who has missed something is told where");
         let missing = offset > last || !self.must_be_kept(told, epoch, offset + 1..=last);
         assert!(missing, "nothing was missing behind {offset} of {last}");
-        report.add(Happened::Futures, u64::from(offset > last));
+        report.add(Milestone::Futures, u64::from(offset > last));
     }
 
     /// A life whose newest publication is still kept goes on.

@@ -2,7 +2,7 @@
 
 use super::{PublicationOrder, TopicLife};
 use crate::testing::node::model::{AskedPosition, ModelSubscription, PostOutcome};
-use crate::testing::node::report::{Report, SeenPublication as Happened};
+use crate::testing::node::report::{Milestone, Report};
 use crate::wire::form::Content;
 use crate::wire::prepared::PayloadKind;
 
@@ -23,9 +23,9 @@ impl PublicationOrder<'_> {
             let publication = &self.model.publications[seen.publication];
             let coded = publication.kind == PayloadKind::Binary;
             if coded || publication.payload.contains(&b'\r') {
-                report.count(Happened::Base64Events);
+                report.count(Milestone::Base64Events);
             } else if publication.payload.contains(&b'\n') {
-                report.count(Happened::EventsOfLines);
+                report.count(Milestone::EventsOfLines);
             }
         }
     }
@@ -55,9 +55,9 @@ impl PublicationOrder<'_> {
                 let known = base.expect("who is told offsets has a first one");
                 assert_eq!(known + stands_for, offset, "counts: {subscription:?}");
                 base = Some(offset);
-                report.add(Happened::StandsForMany, u64::from(stands_for > 1));
+                report.add(Milestone::StandsForMany, u64::from(stands_for > 1));
             }
-            report.count(Happened::ConflatedReads);
+            report.count(Milestone::ConflatedReads);
             let Some((life, offset)) = &self.places[seen.publication] else {
                 continue;
             };
@@ -101,7 +101,7 @@ impl PublicationOrder<'_> {
         if !subscription.quiet {
             return;
         }
-        report.count(Happened::QuietReaders);
+        report.count(Milestone::QuietReaders);
         let life = match (&subscription.greeting, self.first_place(subscription)) {
             (Some(greeting), _) => Some((subscription.wish.topic, greeting.epoch.clone())),
             (None, first) => first.map(|(life, _)| life),
