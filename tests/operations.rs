@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use altavoz::config::{Group, SETTINGS, Setting, SettingKind};
+use altavoz::config::{SETTINGS, Setting, SettingGroup, SettingKind};
 use altavoz::metrics::{
     CloseReason, DropReason, Format, Label, NodeMetrics, RefuseReason, StatusClass, render,
 };
@@ -46,12 +46,12 @@ fn every_setting_stands_there_with_all_its_names_default_and_meaning() {
 #[test]
 fn every_group_of_settings_has_its_heading() {
     let groups = [
-        Group::Listening,
-        Group::Access,
-        Group::Running,
-        Group::Logging,
-        Group::Limits,
-        Group::FineLimits,
+        SettingGroup::Listening,
+        SettingGroup::Access,
+        SettingGroup::Running,
+        SettingGroup::Logging,
+        SettingGroup::Limits,
+        SettingGroup::FineLimits,
     ];
     check(
         groups

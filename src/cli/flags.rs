@@ -8,8 +8,8 @@ use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, value_pars
 
 use crate::config::layers::CONFIG_VARIABLE;
 use crate::config::{
-    Config, ConfigError, GivenSetting, Group, Layer, SETTINGS, Setting, SettingKind, SettingSource,
-    from_environment, from_file,
+    Config, ConfigError, GivenSetting, Layer, SETTINGS, Setting, SettingGroup, SettingKind,
+    SettingSource, from_environment, from_file,
 };
 
 /// The flags as they were written.
@@ -125,7 +125,7 @@ fn argument(setting: &Setting) -> Arg {
         .value_name(setting.value)
         .help(help)
         .help_heading(setting.group.heading())
-        .hide_short_help(setting.group == Group::FineLimits)
+        .hide_short_help(setting.group == SettingGroup::FineLimits)
         .action(ArgAction::Append);
     match setting.kind {
         SettingKind::Switch => argument

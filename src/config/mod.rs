@@ -32,7 +32,7 @@ pub use limits::Limits;
 pub use listen::{BoundListener, ListenAddress, is_localhost};
 pub use plan::Plan;
 pub use secret::Secret;
-pub use settings::{Group, SETTINGS, Setting, SettingKind};
+pub use settings::{SETTINGS, Setting, SettingGroup, SettingKind};
 pub use source::SettingSource;
 pub use units::{UnitError, parse_bytes, parse_duration, show_bytes, show_duration};
 pub use values::{Config, is_word};

@@ -30,7 +30,7 @@ pub struct Setting {
     /// What it means, in one sentence without its end.
     pub help: &'static str,
     /// What it belongs to.
-    pub group: Group,
+    pub group: SettingGroup,
     /// How many values it takes, and of which sort.
     pub kind: SettingKind,
     /// Reads the values into the configuration, or says what is wrong with them.
@@ -59,7 +59,7 @@ impl Setting {
 
 /// What a setting belongs to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Group {
+pub enum SettingGroup {
     /// Where clients come in.
     Listening,
     /// Who may do what.
@@ -74,7 +74,7 @@ pub enum Group {
     FineLimits,
 }
 
-impl Group {
+impl SettingGroup {
     /// The heading in the help.
     #[must_use]
     pub fn heading(self) -> &'static str {
@@ -110,7 +110,7 @@ macro_rules! row {
             value: $value,
             default: $default,
             help: $help,
-            group: Group::$group,
+            group: SettingGroup::$group,
             kind: SettingKind::$kind,
             apply: $apply,
         }

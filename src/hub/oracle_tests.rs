@@ -90,7 +90,7 @@ impl Oracle {
 }
 
 /// A hub beside its oracle.
-struct Pair {
+struct HubPair {
     hub: Hub,
     oracles: Vec<Oracle>,
     subscribed: Vec<(usize, ShardId)>,
@@ -98,7 +98,7 @@ struct Pair {
     now: Time,
 }
 
-impl Pair {
+impl HubPair {
     fn new(seed: u64) -> Self {
         let limits = Limits {
             history_publications_max: PUBLICATIONS_MAX,
@@ -370,7 +370,7 @@ proptest! {
         seed in any::<u64>(),
         steps in prop::collection::vec(steps(), 1..120),
     ) {
-        let mut pair = Pair::new(seed);
+        let mut pair = HubPair::new(seed);
         steps.iter().for_each(|step| pair.take(step));
         pair.end();
     }
@@ -378,7 +378,7 @@ proptest! {
 
 #[test]
 fn a_topic_whose_history_holds_nothing_is_collected_all_the_same() {
-    let mut pair = Pair::new(1);
+    let mut pair = HubPair::new(1);
     pair.take(&Step::Publish(0, BYTES_MAX + 1));
     assert_eq!(pair.hub.topics(), 1);
     pair.end();
@@ -386,7 +386,7 @@ fn a_topic_whose_history_holds_nothing_is_collected_all_the_same() {
 
 #[test]
 fn a_history_that_empties_and_fills_again_keeps_one_entry_in_the_wheel() {
-    let mut pair = Pair::new(1);
+    let mut pair = HubPair::new(1);
     for _ in 0..10 {
         pair.take(&Step::Publish(0, 1));
         pair.take(&Step::Publish(0, BYTES_MAX + 1));

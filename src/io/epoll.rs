@@ -80,7 +80,7 @@ pub struct EpollDriver {
     events: Events,
     waker: EpollWaker,
     acceptors: Vec<Option<EpollAcceptor>>,
-    connections: Connections,
+    connections: EpollConnections,
     options: EpollOptions,
 }
 
@@ -97,7 +97,7 @@ impl EpollDriver {
             events: Events::with_capacity(options.events_per_turn_max),
             waker,
             acceptors: Vec::new(),
-            connections: Connections::new(&options),
+            connections: EpollConnections::new(&options),
             options,
         })
     }
@@ -263,7 +263,7 @@ impl Driver for EpollDriver {
 
 /// The connections and what is to be done for them.
 #[derive(Debug)]
-struct Connections {
+struct EpollConnections {
     /// Indexed by `ConnId::slot`.
     table: Vec<EpollEntry>,
     /// Connections for the next turn, each once.
@@ -285,7 +285,7 @@ enum ConnectionProgress {
     Broken(io::ErrorKind),
 }
 
-impl Connections {
+impl EpollConnections {
     fn new(options: &EpollOptions) -> Self {
         Self {
             table: Vec::new(),

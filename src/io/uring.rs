@@ -25,7 +25,7 @@ use super::driver::{Close, Driver, Event, Peer, SendStatus, Tables, Wake};
 use super::sys::{self, ListenSocket};
 
 use acceptor::UringAcceptor;
-use connections::Connections;
+use connections::UringConnections;
 use entry::UringFlags;
 use memory::OperationMemory;
 use operation::{Completion, OperationKind, Token};
@@ -66,7 +66,7 @@ const ASK_UNSENT: u32 = 1;
 pub struct UringDriver {
     /// Asking for a connection's peer needs them too, and does not have the driver for itself.
     rings: RefCell<Rings>,
-    connections: Connections,
+    connections: UringConnections,
     acceptors: Vec<UringAcceptor>,
     waker: UringWaker,
     /// Whether the poll of the waker is in flight.
@@ -86,7 +86,7 @@ impl UringDriver {
         let (size, rings_max) = options.plan();
         Ok(Self {
             rings: RefCell::new(Rings::new(size, rings_max, waker.fd())?),
-            connections: Connections::default(),
+            connections: UringConnections::default(),
             acceptors: Vec::new(),
             waker,
             waking: false,

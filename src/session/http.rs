@@ -3,7 +3,7 @@
 
 use super::answers;
 use super::exchange::Exchange;
-use super::incoming::{BodyUse, Incoming};
+use super::incoming::{BodyUse, IncomingRequest};
 use super::socket::Switch;
 use super::stream;
 use super::subscription::{Subscription, SubscriptionGoal};
@@ -37,7 +37,7 @@ enum RequestStage {
     /// Between requests, or inside a head.
     Head,
     /// A request's body is coming.
-    Body(Box<Incoming>, Box<BodyReader>),
+    Body(Box<IncomingRequest>, Box<BodyReader>),
     /// The node is asked; the answer belongs to this request.
     Waiting(Exchange),
     /// The topic's home is asked; the 101, or the head of a stream, comes with its answer.
@@ -279,7 +279,7 @@ impl HttpSession {
             exchange.dress = routed.dress;
             routed.route
         });
-        let mut incoming = Incoming {
+        let mut incoming = IncomingRequest {
             head,
             exchange,
             asked,
@@ -296,7 +296,7 @@ impl HttpSession {
         None
     }
 
-    fn await_body(&mut self, cx: &Context, incoming: Incoming, reader: BodyReader) {
+    fn await_body(&mut self, cx: &Context, incoming: IncomingRequest, reader: BodyReader) {
         self.deadline = cx.now + cx.limits().body_timeout;
         self.stage = RequestStage::Body(Box::new(incoming), Box::new(reader));
     }
@@ -305,11 +305,11 @@ impl HttpSession {
     fn carry_out(
         &mut self,
         cx: &Context,
-        incoming: Incoming,
+        incoming: IncomingRequest,
         body: Vec<u8>,
         out: &mut Outputs,
     ) -> Option<Switch> {
-        let Incoming {
+        let IncomingRequest {
             head,
             exchange,
             asked,
@@ -327,7 +327,7 @@ impl HttpSession {
     fn carry_out_last(
         &mut self,
         cx: &Context,
-        mut incoming: Incoming,
+        mut incoming: IncomingRequest,
         out: &mut Outputs,
     ) -> Option<Switch> {
         incoming.exchange.keep_alive = false;

@@ -11,7 +11,7 @@ use crate::wire::http::{BodyReader, Expectation, Framing, HttpError, RequestHead
 
 /// A request, and what it is about to get.
 #[derive(Debug)]
-pub(super) struct Incoming {
+pub(super) struct IncomingRequest {
     pub(super) head: RequestHead,
     pub(super) exchange: Exchange,
     /// What it asks for, or why it does not get it.
@@ -31,7 +31,7 @@ pub(super) enum BodyUse {
     Unread,
 }
 
-impl Incoming {
+impl IncomingRequest {
     /// What becomes of its body. A request that could not be served with its body is refused
     /// from here on.
     pub(super) fn body(&mut self, cx: &Context, framing: Framing) -> BodyUse {

@@ -83,7 +83,7 @@ impl Switch {
 }
 
 /// A whole message: text or binary, and its payload.
-pub(super) type Message = (Opcode, Vec<u8>);
+pub(super) type SocketMessage = (Opcode, Vec<u8>);
 
 impl Socket {
     /// Takes bytes up to the end of a message at most; says how many, and which it was.
@@ -92,7 +92,7 @@ impl Socket {
         limits: &MessageLimits,
         bytes: &mut [u8],
         out: &mut Outputs,
-    ) -> (usize, Option<Message>) {
+    ) -> (usize, Option<SocketMessage>) {
         if self.phase == SocketPhase::Pinged {
             self.phase = SocketPhase::Heard;
         }
@@ -226,7 +226,11 @@ impl Socket {
         matches!(self.phase, SocketPhase::Closing(_))
     }
 
-    fn handle_incoming(&mut self, incoming: Incoming<'_>, out: &mut Outputs) -> Option<Message> {
+    fn handle_incoming(
+        &mut self,
+        incoming: Incoming<'_>,
+        out: &mut Outputs,
+    ) -> Option<SocketMessage> {
         match incoming {
             Incoming::Close(close) => self.closed_by_peer(close.map(|(code, _)| code), out),
             // RFC 6455 §5.5.1: after our close only the peer's close matters.

@@ -15,7 +15,7 @@ use crate::wire::http::Date;
 const MASK: [u8; 4] = [7, 1, 200, 3];
 
 /// A session, the moment it is in, and everything it has sent.
-struct Pair {
+struct SessionPair {
     session: Session,
     cx: Context,
     sent: Vec<u8>,
@@ -26,7 +26,7 @@ struct Pair {
     unread: Vec<u8>,
 }
 
-impl Pair {
+impl SessionPair {
     fn new() -> Self {
         Self::with(Anonymous::Publish)
     }
@@ -285,7 +285,7 @@ fn an_upgrade_is_answered_when_the_subscription_is_there() {
         ),
     ];
     for (target, wanted, greets) in cases {
-        let mut pair = Pair::new();
+        let mut pair = SessionPair::new();
         pair.read(upgrade(target).as_bytes());
         assert_eq!(pair.wishes(), [wanted]);
         assert!(pair.sent().is_empty() && !pair.session.takes_bytes(&Limits::default()));
@@ -312,11 +312,11 @@ fn an_upgrade_is_answered_when_the_subscription_is_there() {
 
 #[test]
 fn an_upgrade_is_refused_while_draining_when_full_and_without_room_for_the_topic() {
-    let mut full = Pair::new();
+    let mut full = SessionPair::new();
     full.cx.is_full = true;
-    let mut draining = Pair::new();
+    let mut draining = SessionPair::new();
     draining.cx.takes_upgrades = false;
-    let mut crowded = Pair::new();
+    let mut crowded = SessionPair::new();
     for (pair, code) in [
         (&mut full, "full"),
         (&mut draining, "draining"),
@@ -341,7 +341,7 @@ fn a_post_is_answered_with_what_became_of_it_whatever_the_pieces() {
                    2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n";
     for request in [post("hello"), chunked.to_owned()] {
         for size in [1, 7, 1000] {
-            let mut pair = Pair::new();
+            let mut pair = SessionPair::new();
             request
                 .as_bytes()
                 .chunks(size)
@@ -372,7 +372,7 @@ fn a_post_that_is_not_taken_is_told_why() {
         (incomplete, "200", r#""complete":false"#),
     ];
     for (outcome, code, word) in cases {
-        let mut pair = Pair::new();
+        let mut pair = SessionPair::new();
         pair.read(post("a").as_bytes());
         pair.publish(outcome);
         let answer = pair.text();
@@ -383,7 +383,7 @@ fn a_post_that_is_not_taken_is_told_why() {
 
 #[test]
 fn requests_written_at_once_are_taken_one_after_the_other() {
-    let mut pair = Pair::new();
+    let mut pair = SessionPair::new();
     pair.read([post("1"), post("2")].concat().as_bytes());
     assert_eq!(pair.wishes(), ["publish t Text 1"]);
     assert_eq!(pair.unread, post("2").as_bytes());
@@ -396,7 +396,7 @@ fn requests_written_at_once_are_taken_one_after_the_other() {
 
 #[test]
 fn a_head_request_has_the_answer_without_its_body() {
-    let mut pair = Pair::new();
+    let mut pair = SessionPair::new();
     pair.read(b"HEAD /healthz HTTP/1.1\r\nHost: a.test\r\n\r\n");
     assert_eq!(
         pair.wishes(),
@@ -423,7 +423,7 @@ fn the_end_of_the_client_ends_what_is_not_whole_and_lets_an_answer_go_first() {
         "GET /hea",
         "POST /topics/t HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nab",
     ] {
-        let mut pair = Pair::new();
+        let mut pair = SessionPair::new();
         pair.read(half.as_bytes());
         pair.eof();
         assert_eq!(
@@ -431,14 +431,14 @@ fn the_end_of_the_client_ends_what_is_not_whole_and_lets_an_answer_go_first() {
             (vec!["Finish(Eof)".to_owned()], String::new())
         );
     }
-    let mut waiting = Pair::new();
+    let mut waiting = SessionPair::new();
     waiting.read(post("a").as_bytes());
     waiting.eof();
     assert_eq!(waiting.wishes(), ["publish t Text a"]);
     waiting.publish(published(1));
     assert_eq!(waiting.wishes(), ["answered 200", "Finish(Client)"]);
     assert!(waiting.text().to_lowercase().contains("connection: close"));
-    let mut subscribing = Pair::new();
+    let mut subscribing = SessionPair::new();
     subscribing.read(upgrade("/topics/t").as_bytes());
     subscribing.eof();
     assert_eq!(subscribing.wishes(), ["subscribe t", "Finish(Eof)"]);
@@ -448,13 +448,13 @@ fn the_end_of_the_client_ends_what_is_not_whole_and_lets_an_answer_go_first() {
 fn a_request_that_takes_too_long_is_408_and_an_idle_client_is_let_go() {
     let body = "POST /topics/t HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nab";
     for half in ["GET /hea", body] {
-        let mut pair = Pair::new();
+        let mut pair = SessionPair::new();
         pair.read(half.as_bytes());
         pair.time_out();
         assert_eq!(status(&pair.text()), "408");
         assert_eq!(pair.wishes(), ["answered 408", "Finish(Timeout)"]);
     }
-    let mut idle = Pair::new();
+    let mut idle = SessionPair::new();
     idle.time_out();
     assert_eq!(
         (idle.wishes(), idle.text()),
@@ -465,7 +465,7 @@ fn a_request_that_takes_too_long_is_408_and_an_idle_client_is_let_go() {
 #[test]
 fn the_answer_to_a_request_is_waited_for_without_a_deadline() {
     for request in [post("a"), upgrade("/topics/t")] {
-        let mut pair = Pair::new();
+        let mut pair = SessionPair::new();
         pair.read(request.as_bytes());
         assert_eq!(pair.session.deadline(), Time::NEVER);
     }
@@ -473,10 +473,10 @@ fn the_answer_to_a_request_is_waited_for_without_a_deadline() {
 
 #[test]
 fn a_drain_ends_idle_clients_and_makes_an_answer_the_last() {
-    let mut idle = Pair::new();
+    let mut idle = SessionPair::new();
     idle.drain();
     assert_eq!(idle.wishes(), ["Finish(Draining)"]);
-    let mut waiting = Pair::new();
+    let mut waiting = SessionPair::new();
     waiting.read(post("a").as_bytes());
     waiting.wishes();
     waiting.cx.is_draining = true;
@@ -493,7 +493,7 @@ fn a_body_without_a_length_is_411_and_one_that_is_too_long_413() {
         ("Content-Length: 99999999\r\n", "413", "Finish(TooBig)"),
     ];
     for (header, code, end) in cases {
-        let mut pair = Pair::new();
+        let mut pair = SessionPair::new();
         let request =
             format!("POST /topics/t HTTP/1.1\r\nHost: a\r\nConnection: close\r\n{header}\r\n");
         pair.read(request.as_bytes());

@@ -1,6 +1,6 @@
 //! A client that speaks WebSocket messages, on a topic or on `/echo`.
 
-use super::socket::{Message, Socket, Switch};
+use super::socket::{Socket, SocketMessage, Switch};
 use super::{Action, Context, Outputs};
 use crate::base::TopicName;
 use crate::config::Limits;
@@ -116,7 +116,12 @@ impl WebSocketSession {
         }
     }
 
-    fn handle_message(&mut self, cx: &Context, (opcode, payload): Message, out: &mut Outputs) {
+    fn handle_message(
+        &mut self,
+        cx: &Context,
+        (opcode, payload): SocketMessage,
+        out: &mut Outputs,
+    ) {
         out.act(Action::MessageIn);
         let Some(topic) = &self.topic else {
             frame::encode(&mut out.bytes, opcode, &payload);

@@ -55,13 +55,13 @@ pub(super) struct Conns {
     dirty: Vec<ConnId>,
     resumable: Vec<ConnId>,
     slow: Vec<ConnId>,
-    commands: Vec<Command>,
+    commands: Vec<DriverCommand>,
     parts: Vec<Part>,
 }
 
 /// What the driver is told at the end of a turn.
 #[derive(Clone, Copy, Debug)]
-enum Command {
+enum DriverCommand {
     Receive(ConnId, bool),
     Close(ConnId, Close),
 }
@@ -178,8 +178,8 @@ impl Conns {
     pub(super) fn run_commands<D: Driver>(&mut self, driver: &mut D) {
         for command in self.commands.drain(..) {
             match command {
-                Command::Receive(id, on) => driver.receive(id, on),
-                Command::Close(id, how) => driver.close(id, how),
+                DriverCommand::Receive(id, on) => driver.receive(id, on),
+                DriverCommand::Close(id, how) => driver.close(id, how),
             }
         }
     }

@@ -20,13 +20,13 @@ const UPGRADE: &str = "GET /topics/t HTTP/1.1\r\nHost: a.test\r\nUpgrade: websoc
     Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 
-struct World {
+struct ShardWorld {
     net: SimNet,
     listener: SimListener,
     shard: Shard<SimDriver>,
 }
 
-impl World {
+impl ShardWorld {
     fn new(seed: u64, limits: Limits, coalesce: Duration) -> Self {
         Self::on(SimNet::new(seed, Profile::smooth()), seed, limits, coalesce)
     }
@@ -125,7 +125,7 @@ fn post(body: &str) -> String {
 #[test]
 fn requests_that_came_with_the_clients_end_are_all_answered() {
     // With a window the answers wait, and the requests behind the first are unread at the FIN.
-    let mut world = World::new(1, Limits::default(), Duration::from_millis(5));
+    let mut world = ShardWorld::new(1, Limits::default(), Duration::from_millis(5));
     let reader = world.connect();
     reader.write(UPGRADE.as_bytes());
     world.run();
@@ -145,7 +145,7 @@ fn requests_that_came_with_the_clients_end_are_all_answered() {
 
 #[test]
 fn who_is_reset_at_the_end_of_a_node_is_subscribed_no_more() {
-    let mut world = World::new(1, Limits::default(), Duration::ZERO);
+    let mut world = ShardWorld::new(1, Limits::default(), Duration::ZERO);
     let reader = world.connect();
     reader.write(UPGRADE.as_bytes());
     world.run();
@@ -165,7 +165,7 @@ fn who_subscribes_in_the_turn_of_a_publication_is_not_too_slow() {
     };
     // Which of the two is read first is a matter of the seed.
     for seed in 0..8 {
-        let mut world = World::new(seed, limits.clone(), Duration::ZERO);
+        let mut world = ShardWorld::new(seed, limits.clone(), Duration::ZERO);
         let (reader, writer) = (world.connect(), world.connect());
         reader.write(UPGRADE.as_bytes());
         writer.write(post("hello").as_bytes());
@@ -186,7 +186,7 @@ fn what_the_driver_holds_counts_in_the_nodes_budget() {
         window_bytes: 1000,
         ..Profile::smooth()
     };
-    let mut world = World::on(SimNet::new(1, profile), 1, limits, Duration::ZERO);
+    let mut world = ShardWorld::on(SimNet::new(1, profile), 1, limits, Duration::ZERO);
     let (reader, writer) = (world.connect(), world.connect());
     reader.write(UPGRADE.as_bytes());
     world.run();
@@ -195,7 +195,7 @@ fn what_the_driver_holds_counts_in_the_nodes_budget() {
         writer.write(post(&"x".repeat(3000)).as_bytes());
         world.run();
     }
-    let drops = |world: &World| {
+    let drops = |world: &ShardWorld| {
         let drops = &world.shard.core.around.metrics.drops;
         drops.get(DropReason::NodeBudget)
     };
@@ -219,7 +219,7 @@ fn what_the_driver_holds_counts_in_the_nodes_budget() {
 
 #[test]
 fn who_joins_within_an_interval_is_told_for_how_many_a_publication_stands_to_it() {
-    let mut world = World::new(1, Limits::default(), Duration::ZERO);
+    let mut world = ShardWorld::new(1, Limits::default(), Duration::ZERO);
     let get =
         "GET /topics/t?mode=stream&after=earliest&conflate=1s HTTP/1.1\r\nHost: a.test\r\n\r\n";
     let (early, writer) = (world.connect(), world.connect());
@@ -259,7 +259,7 @@ fn who_joins_within_an_interval_is_told_for_how_many_a_publication_stands_to_it(
 
 #[test]
 fn who_joins_before_a_collected_publication_is_written_is_counted() {
-    let mut world = World::new(1, Limits::default(), Duration::from_millis(300));
+    let mut world = ShardWorld::new(1, Limits::default(), Duration::from_millis(300));
     let get = "GET /topics/t?mode=stream&conflate=1s HTTP/1.1\r\nHost: a.test\r\n\r\n";
     let (early, late) = (world.connect(), world.connect());
     let (first, second) = (world.connect(), world.connect());
@@ -287,7 +287,7 @@ fn who_joins_before_a_collected_publication_is_written_is_counted() {
 
 #[test]
 fn a_long_poll_that_was_answered_at_its_end_is_no_subscriber() {
-    let mut world = World::new(1, Limits::default(), Duration::ZERO);
+    let mut world = ShardWorld::new(1, Limits::default(), Duration::ZERO);
     let (reader, writer) = (world.connect(), world.connect());
     let get = "GET /topics/t?mode=longpoll&timeout=50ms HTTP/1.1\r\nHost: a.test\r\n\r\n";
     for _ in 0..3 {
@@ -368,7 +368,7 @@ fn pings_of_one_tick_are_spread_over_turns_and_others_are_heard_in_between() {
         ping_interval: Duration::from_secs(2),
         ..Limits::default()
     };
-    let mut world = World::new(1, limits, Duration::ZERO);
+    let mut world = ShardWorld::new(1, limits, Duration::ZERO);
     let readers: Vec<_> = (0..5).map(|_| world.net.connect(world.listener)).collect();
     readers.iter().for_each(|r| r.write(UPGRADE.as_bytes()));
     let writer = world.connect();

@@ -20,13 +20,13 @@ use super::socket::UringSocket;
 
 /// The connections and what is to be done for them.
 #[derive(Default)]
-pub(super) struct Connections {
+pub(super) struct UringConnections {
     /// Indexed by `ConnId::slot`.
     table: Vec<UringEntry>,
     agenda: Agenda,
 }
 
-impl Connections {
+impl UringConnections {
     /// Whether something can be handed out at once.
     pub(super) fn has_queued(&self) -> bool {
         self.agenda.has_queued()

@@ -98,7 +98,7 @@ impl Ending {
 
 /// Gives a session these bytes in pieces and answers whatever it asks for.
 fn serve(bytes: &str, size: usize) -> (Ending, String) {
-    let mut pair = Pair::new();
+    let mut pair = SessionPair::new();
     let mut ending = Ending::stays(&[]);
     for piece in bytes.as_bytes().chunks(size) {
         if ending.finish.is_some() {
@@ -113,7 +113,7 @@ fn serve(bytes: &str, size: usize) -> (Ending, String) {
 }
 
 /// Does what a shard would.
-fn meet(pair: &mut Pair, wish: &str, ending: &mut Ending) {
+fn meet(pair: &mut SessionPair, wish: &str, ending: &mut Ending) {
     let is_smuggled = wish.starts_with("publish smuggled");
     assert!(!is_smuggled, "a body became a request");
     let nothing = Recovery {
@@ -261,7 +261,7 @@ fn who_asks_before_it_sends_is_told_to_or_told_why_not() {
         ("POST", "/topics/t"),
     ] {
         let head = request(method, path, "1.1", asks);
-        let mut pair = Pair::new();
+        let mut pair = SessionPair::new();
         pair.read(head.as_bytes());
         assert_eq!(pair.text(), "HTTP/1.1 100 Continue\r\n\r\n", "{head}");
         assert!(pair.wishes().is_empty(), "it is not whole");
@@ -346,7 +346,7 @@ fn a_stream_begins_behind_its_requests_body() {
         for (lines, body) in [sized(SMUGGLED), chunked(SMUGGLED)] {
             let head = request("GET", &format!("/topics/t?mode={mode}"), "1.1", &lines);
             for size in [1, 10_000] {
-                let mut pair = Pair::new();
+                let mut pair = SessionPair::new();
                 let (first, last) = body.split_at(body.len() - 1);
                 for piece in format!("{head}{first}").as_bytes().chunks(size) {
                     pair.read(piece);
@@ -366,7 +366,7 @@ fn a_stream_begins_behind_its_requests_body() {
 fn a_client_that_goes_is_noticed_while_its_long_poll_with_a_body_is_held() {
     let (lines, body) = sized(SMUGGLED);
     let head = request("GET", "/topics/t?mode=longpoll", "1.1", &lines);
-    let mut pair = Pair::new();
+    let mut pair = SessionPair::new();
     pair.read(format!("{head}{body}").as_bytes());
     pair.subscribe(3, true);
     assert!(pair.unread.is_empty(), "nothing hides the client's end");
@@ -379,7 +379,7 @@ fn a_client_that_goes_is_noticed_while_its_long_poll_with_a_body_is_held() {
 fn a_body_that_does_not_come_is_408_and_one_that_ends_early_is_let_go() {
     for (method, path) in [("GET", "/metrics"), ("HEAD", "/"), ("DELETE", "/topics/t")] {
         let head = request(method, path, "1.1", "Content-Length: 5\r\n");
-        let mut pair = Pair::new();
+        let mut pair = SessionPair::new();
         pair.read(format!("{head}hell").as_bytes());
         let limits = Limits::default();
         assert_eq!(pair.session.deadline(), pair.cx.now + limits.body_timeout);
@@ -388,7 +388,7 @@ fn a_body_that_does_not_come_is_408_and_one_that_ends_early_is_let_go() {
         assert_eq!(status(&answer), "408");
         assert_eq!(answer.ends_with("\r\n\r\n"), method == "HEAD", "{answer}");
         assert_eq!(pair.wishes(), ["answered 408", "Finish(Timeout)"]);
-        let mut pair = Pair::new();
+        let mut pair = SessionPair::new();
         pair.read(format!("{head}hell").as_bytes());
         pair.eof();
         assert_eq!(pair.wishes(), ["Finish(Eof)"]);
@@ -398,7 +398,7 @@ fn a_body_that_does_not_come_is_408_and_one_that_ends_early_is_let_go() {
 #[test]
 fn a_full_node_waits_for_no_body() {
     for (path, status) in [("/topics/t", 503), ("/healthz", 200)] {
-        let mut pair = Pair::new();
+        let mut pair = SessionPair::new();
         pair.cx.is_full = true;
         let head = request("GET", path, "1.1", "Content-Length: 5\r\n");
         pair.read(head.as_bytes());
@@ -415,7 +415,7 @@ fn a_full_node_waits_for_no_body() {
 fn a_request_and_the_clients_end_behind_its_body_are_answered() {
     let (lines, body) = chunked("hello");
     let head = request("GET", "/metrics", "1.1", &lines);
-    let mut pair = Pair::new();
+    let mut pair = SessionPair::new();
     pair.read(format!("{head}{body}").as_bytes());
     pair.eof();
     let reply = Reply::Metrics(crate::metrics::Format::Text, "a 1\n".to_owned());

@@ -28,8 +28,8 @@ const UNIX: Door = Door {
 };
 
 /// A client of a node with a key, at this door; `trusted` is a proxy of this host that is believed.
-fn client(door: Door, trusted: bool) -> Pair {
-    let mut pair = Pair::with(Anonymous::Subscribe);
+fn client(door: Door, trusted: bool) -> SessionPair {
+    let mut pair = SessionPair::with(Anonymous::Subscribe);
     let rules = Rules {
         limits: Limits::default(),
         policy: Policy {
@@ -53,7 +53,7 @@ fn behind(address: &str) -> Proxy {
     Proxy { address, hides }
 }
 
-impl Pair {
+impl SessionPair {
     /// Whether the node lets a request with these headers see `/metrics`.
     fn sees(&mut self, headers: &str) -> bool {
         self.wishes();

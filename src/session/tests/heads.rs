@@ -18,7 +18,7 @@ fn recovery(offset: u64) -> Recovery {
 
 /// The head of the answer to this request, whatever the node has to be asked for it.
 fn head(request: &str) -> String {
-    let mut pair = Pair::new();
+    let mut pair = SessionPair::new();
     pair.read(request.as_bytes());
     for wish in pair.wishes() {
         match wish.split([' ', '(']).next().unwrap_or_default() {
@@ -85,7 +85,7 @@ fn a_shared_answer_says_its_date_and_is_like_one_that_is_not_shared() {
     let publication = reading::message(3);
     let chunk = crate::wire::answer::shared(&date, &[Arc::clone(&publication)]);
     let shared = chunk.expect("a publication");
-    let mut pair = Pair::new();
+    let mut pair = SessionPair::new();
     pair.read(request("GET /topics/t?mode=longpoll&after=1:2", "").as_bytes());
     pair.subscribe(2, true);
     pair.handle(|session, cx, out| session.handle_publications(cx, &[publication], out));
@@ -187,9 +187,9 @@ fn bytes_above_7f_in_headers_that_nobody_reads_change_nothing() {
         let expected = head(&request);
         let (line, rest) = request.split_once("\r\n").expect("a request line");
         let bytes = [line.as_bytes(), b"\r\n", lines, rest.as_bytes()].concat();
-        let mut pair = Pair::new();
+        let mut pair = SessionPair::new();
         pair.read(&bytes);
-        let mut plain = Pair::new();
+        let mut plain = SessionPair::new();
         plain.read(request.as_bytes());
         assert_eq!(pair.wishes(), plain.wishes(), "{line}");
         assert_eq!(pair.sent(), plain.sent(), "{line}");

@@ -31,7 +31,7 @@ fn body(answer: &str) -> &str {
     answer.split_once("\r\n\r\n").expect("a whole head").1
 }
 
-impl Pair {
+impl SessionPair {
     fn told(&mut self, recovery: &Recovery) -> String {
         self.tell(recovery);
         self.text()
@@ -72,7 +72,7 @@ fn a_poll_is_answered_with_what_follows_and_the_connection_stays() {
             "[]}",
         ),
     ] {
-        let mut pair = Pair::new();
+        let mut pair = SessionPair::new();
         pair.read(get("/topics/t?mode=poll", headers).as_bytes());
         assert!(pair.wishes()[0].starts_with("read t"), "{headers}");
         let answer = pair.told(&recovery);
@@ -91,7 +91,7 @@ fn a_long_poll_that_has_something_to_say_is_not_held() {
         ("/topics/t?mode=longpoll&after=2:1", recovery(9, 0, false)),
         ("/topics/t?mode=longpoll&timeout=0s", recovery(9, 0, true)),
     ] {
-        let mut pair = Pair::new();
+        let mut pair = SessionPair::new();
         pair.read(get(target, "").as_bytes());
         assert_eq!(pair.join(&recovery), Joins::Answered, "{target}");
         let answer = pair.text();
@@ -108,13 +108,13 @@ fn whose_a_subscription_is_the_session_says() {
         ("stream&conflate=1s", Manner::Newest(lines, second)),
         ("longpoll", Manner::Once),
     ] {
-        let mut pair = Pair::new();
+        let mut pair = SessionPair::new();
         let target = format!("/topics/t?mode={mode}");
         pair.read(get(&target, "").as_bytes());
         let joins = pair.join(&recovery(9, 0, true));
         assert_eq!(joins, Joins::Member { manner }, "{mode}");
 
-        let mut gone = Pair::new();
+        let mut gone = SessionPair::new();
         gone.read(get(&target, "").as_bytes());
         gone.eof();
         assert_eq!(gone.join(&recovery(9, 0, true)), Joins::Gone, "{mode}");
@@ -125,7 +125,7 @@ fn whose_a_subscription_is_the_session_says() {
 #[test]
 fn a_long_poll_is_held_until_something_comes_or_its_time_is_over() {
     let held = || {
-        let mut pair = Pair::new();
+        let mut pair = SessionPair::new();
         pair.read(get("/topics/t?mode=longpoll&timeout=3s", "").as_bytes());
         pair.join(&recovery(9, 0, true));
         assert_eq!(pair.text(), "");
@@ -182,7 +182,7 @@ fn any_tag_of_a_list_makes_a_304_and_none_makes_an_answer() {
         ("1:9", 1, "200"),
         ("\"1:8\"", 1, "200"),
     ] {
-        let mut pair = Pair::new();
+        let mut pair = SessionPair::new();
         pair.read(get("/topics/t", &format!("If-None-Match: {tags}\r\n")).as_bytes());
         let answer = pair.told(&recovery(9, behind, true));
         assert_eq!(status(&answer), code, "{tags}");
@@ -200,7 +200,7 @@ fn a_long_poll_is_held_by_any_tag_that_is_true() {
         ("\"1:8\"", 1, false, "200"),
         ("\"1:8\", \"foo\"", 1, false, "200"),
     ] {
-        let mut pair = Pair::new();
+        let mut pair = SessionPair::new();
         let headers = format!("If-None-Match: {tags}\r\n");
         pair.read(get("/topics/t?mode=longpoll", &headers).as_bytes());
         pair.join(&recovery(9, behind, true));
@@ -215,7 +215,7 @@ fn a_long_poll_is_held_by_any_tag_that_is_true() {
 #[test]
 fn what_comes_to_a_held_poll_is_no_304_whatever_tags_it_made_up() {
     for tags in ["\"1:9\", \"1:10\"", "*"] {
-        let mut pair = Pair::new();
+        let mut pair = SessionPair::new();
         let headers = format!("If-None-Match: {tags}\r\n");
         pair.read(get("/topics/t?mode=longpoll", &headers).as_bytes());
         pair.join(&recovery(9, 0, true));
@@ -227,7 +227,7 @@ fn what_comes_to_a_held_poll_is_no_304_whatever_tags_it_made_up() {
 #[test]
 fn an_id_of_something_else_is_a_reset_and_no_error() {
     for id in ["42", "\"1:9\"", "1526919030474-55", "é"] {
-        let mut pair = Pair::new();
+        let mut pair = SessionPair::new();
         let headers = format!("Last-Event-ID: {id}\r\n");
         pair.read(get("/topics/t?mode=sse", &headers).as_bytes());
         assert_eq!(pair.wishes(), ["subscribe t after something"], "{id}");
@@ -264,7 +264,7 @@ fn a_held_poll_that_is_not_like_most_gets_an_answer_of_its_own() {
             "Access-Control-Allow-Origin",
         ),
     ] {
-        let mut pair = Pair::new();
+        let mut pair = SessionPair::new();
         let request = get(target, headers).replace("HTTP/1.1", &format!("HTTP/{version}"));
         pair.read(request.as_bytes());
         pair.join(&recovery(9, 0, true));
@@ -278,7 +278,7 @@ fn a_held_poll_that_is_not_like_most_gets_an_answer_of_its_own() {
 
 #[test]
 fn a_drain_answers_held_polls_and_ends_streams_with_a_reason() {
-    let mut held = Pair::new();
+    let mut held = SessionPair::new();
     held.read(get("/topics/t?mode=longpoll", "").as_bytes());
     held.join(&recovery(9, 0, true));
     held.cx.is_draining = true;
@@ -289,7 +289,7 @@ fn a_drain_answers_held_polls_and_ends_streams_with_a_reason() {
         "{answer}"
     );
 
-    let mut events = Pair::new();
+    let mut events = SessionPair::new();
     events.read(get("/topics/t?mode=sse", "").as_bytes());
     events.join(&recovery(9, 0, true));
     events.sent();
@@ -336,7 +336,7 @@ fn a_stream_begins_with_where_the_reader_is() {
             "{\"position\":\"1:9\",\"recovered\":true}\n",
         ),
     ] {
-        let mut pair = Pair::new();
+        let mut pair = SessionPair::new();
         let request = get(target, "").replace("HTTP/1.1", &format!("HTTP/{version}"));
         pair.read(request.as_bytes());
         pair.join(&recovery);
@@ -357,7 +357,7 @@ fn a_stream_gives_signs_of_life_unless_bytes_wait() {
         ("/topics/t?mode=sse", "2\r\n:\n\r\n"),
         ("/topics/t?mode=stream", "3\r\n{}\n\r\n"),
     ] {
-        let mut pair = Pair::new();
+        let mut pair = SessionPair::new();
         pair.read(get(target, "").as_bytes());
         pair.join(&recovery(9, 0, true));
         pair.sent();
@@ -373,7 +373,7 @@ fn a_stream_gives_signs_of_life_unless_bytes_wait() {
 
 #[test]
 fn a_stream_ignores_what_follows_its_request_and_ends_with_its_client() {
-    let mut pair = Pair::new();
+    let mut pair = SessionPair::new();
     pair.read(get("/topics/t?mode=stream", "").as_bytes());
     pair.join(&recovery(9, 0, true));
     pair.sent();
@@ -391,7 +391,7 @@ fn a_head_has_no_body_and_the_connection_stays() {
         ("stream", "ndjson"),
         ("longpoll", "json"),
     ] {
-        let mut pair = Pair::new();
+        let mut pair = SessionPair::new();
         let request = get(&format!("/topics/t?mode={mode}"), "").replace("GET", "HEAD");
         pair.read(request.as_bytes());
         if mode == "longpoll" {
@@ -414,7 +414,7 @@ fn what_would_stay_is_refused_while_draining_and_a_poll_is_not() {
         ("longpoll", "503"),
         ("poll", "200"),
     ] {
-        let mut pair = Pair::new();
+        let mut pair = SessionPair::new();
         pair.cx.takes_upgrades = false;
         pair.read(get(&format!("/topics/t?mode={mode}"), "").as_bytes());
         if mode == "poll" {

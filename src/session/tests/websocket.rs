@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn a_client_that_is_held_back_is_not_blamed_for_its_silence() {
-    let mut pair = Pair::subscribed(Anonymous::Publish);
+    let mut pair = SessionPair::subscribed(Anonymous::Publish);
     pair.read_frame(Opcode::Text, b"a");
     pair.read_frame(Opcode::Text, b"b");
     assert!(!pair.session.takes_bytes(&pair.cx.rules.limits));
@@ -22,7 +22,7 @@ fn a_client_that_is_held_back_is_not_blamed_for_its_silence() {
 
 #[test]
 fn a_drained_websocket_is_told_when_to_come_back() {
-    let mut pair = Pair::subscribed(Anonymous::Publish);
+    let mut pair = SessionPair::subscribed(Anonymous::Publish);
     pair.drain();
     pair.check_close(CloseCode::GOING_AWAY, "retry=1234");
     assert_eq!(pair.wishes(), ["Leave(Draining)"]);
@@ -33,7 +33,7 @@ fn a_drained_websocket_is_told_when_to_come_back() {
 
 #[test]
 fn a_pong_that_is_late_since_the_node_stood_still_is_waited_for_again() {
-    let mut pair = Pair::subscribed(Anonymous::Publish);
+    let mut pair = SessionPair::subscribed(Anonymous::Publish);
     pair.time_out();
     pair.sent();
     pair.cx.resumed = Some(pair.session.deadline());
@@ -45,7 +45,7 @@ fn a_pong_that_is_late_since_the_node_stood_still_is_waited_for_again() {
 
 #[test]
 fn a_silent_websocket_is_pinged_then_closed_then_cut() {
-    let mut pair = Pair::subscribed(Anonymous::Publish);
+    let mut pair = SessionPair::subscribed(Anonymous::Publish);
     let begun = pair.cx.now;
     pair.time_out();
     assert!(pair.cx.now.since(begun) <= Duration::from_secs(25));
@@ -64,7 +64,7 @@ fn a_silent_websocket_is_pinged_then_closed_then_cut() {
 #[test]
 fn whatever_comes_in_answers_a_ping() {
     for opcode in [Opcode::Pong, Opcode::Text] {
-        let mut pair = Pair::subscribed(Anonymous::Publish);
+        let mut pair = SessionPair::subscribed(Anonymous::Publish);
         pair.time_out();
         pair.sent();
         pair.read_frame(opcode, b"");
@@ -77,7 +77,7 @@ fn whatever_comes_in_answers_a_ping() {
 
 #[test]
 fn a_ping_is_answered_with_its_payload() {
-    let mut pair = Pair::subscribed(Anonymous::Publish);
+    let mut pair = SessionPair::subscribed(Anonymous::Publish);
     pair.read_frame(Opcode::Ping, b"abc");
     assert_eq!(pair.sent(), b"\x8a\x03abc");
 }
@@ -89,20 +89,20 @@ fn a_close_is_echoed_once_and_ends_the_connection() {
         (CloseCode(4321), "\\x88\\x02\\x10\\xe1"),
     ];
     for (code, echo) in cases {
-        let mut pair = Pair::subscribed(Anonymous::Publish);
+        let mut pair = SessionPair::subscribed(Anonymous::Publish);
         pair.read_close(code);
         pair.read_frame(Opcode::Text, b"too late");
         assert_eq!(pair.sent().escape_ascii().to_string(), echo);
         assert_eq!(pair.wishes(), ["Finish(Client)"]);
     }
-    let mut without_code = Pair::subscribed(Anonymous::Publish);
+    let mut without_code = SessionPair::subscribed(Anonymous::Publish);
     without_code.read_frame(Opcode::Close, b"");
     assert_eq!(without_code.sent(), b"\x88\x00");
 }
 
 #[test]
 fn after_our_close_only_the_peers_close_counts() {
-    let mut pair = Pair::subscribed(Anonymous::Publish);
+    let mut pair = SessionPair::subscribed(Anonymous::Publish);
     pair.handle(|session, cx, out| session.handle_slow(cx, out));
     pair.check_close(
         CloseCode::SLOW_CONSUMER,
@@ -121,7 +121,7 @@ fn after_our_close_only_the_peers_close_counts() {
 
 #[test]
 fn messages_are_published_as_what_they_are_and_so_many_at_once() {
-    let mut pair = Pair::subscribed(Anonymous::Publish);
+    let mut pair = SessionPair::subscribed(Anonymous::Publish);
     pair.read_frame(Opcode::Text, b"a");
     pair.read_frame(Opcode::Binary, b"\xff");
     pair.read_frame(Opcode::Text, b"c");
@@ -140,7 +140,7 @@ fn messages_are_published_as_what_they_are_and_so_many_at_once() {
 
 #[test]
 fn a_message_that_is_not_taken_closes_its_connection() {
-    let mut forbidden = Pair::subscribed(Anonymous::Subscribe);
+    let mut forbidden = SessionPair::subscribed(Anonymous::Subscribe);
     forbidden.read_frame(Opcode::Text, b"a");
     forbidden.check_close(CloseCode::POLICY, "publishing is not allowed here");
     assert_eq!(
@@ -158,7 +158,7 @@ fn a_message_that_is_not_taken_closes_its_connection() {
         ),
     ];
     for (outcome, reason) in cases {
-        let mut pair = Pair::subscribed(Anonymous::Publish);
+        let mut pair = SessionPair::subscribed(Anonymous::Publish);
         pair.read_frame(Opcode::Text, b"a");
         pair.wishes();
         pair.publish(outcome);
@@ -180,7 +180,7 @@ fn a_client_that_breaks_the_protocol_is_told_how_and_let_go() {
     ];
     for (bytes, code, reason) in cases {
         for size in [1, 100] {
-            let mut pair = Pair::subscribed(Anonymous::Publish);
+            let mut pair = SessionPair::subscribed(Anonymous::Publish);
             bytes.chunks(size).for_each(|piece| pair.read(piece));
             assert_eq!(pair.sent()[2..4], code.to_be_bytes(), "in pieces of {size}");
             assert_eq!(pair.wishes(), [format!("Finish({reason})")]);
@@ -190,7 +190,7 @@ fn a_client_that_breaks_the_protocol_is_told_how_and_let_go() {
 
 #[test]
 fn the_echo_sends_back_each_message_and_publishes_nothing() {
-    let mut pair = Pair::new();
+    let mut pair = SessionPair::new();
     pair.read(upgrade("/echo").as_bytes());
     assert!(pair.text().starts_with("HTTP/1.1 101"));
     assert_eq!(pair.wishes(), ["Upgraded", "Reads(Some(WebSocket))"]);

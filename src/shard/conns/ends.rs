@@ -3,7 +3,7 @@
 use std::io;
 
 use super::connection::ConnectionState;
-use super::{Command, Conns};
+use super::{Conns, DriverCommand};
 use crate::base::ConnId;
 use crate::io::{Close, Peer};
 use crate::metrics::CloseReason;
@@ -75,7 +75,7 @@ impl Conns {
         };
         if conn.state != ConnectionState::Closed {
             conn.state = ConnectionState::Closed;
-            self.commands.push(Command::Close(id, how));
+            self.commands.push(DriverCommand::Close(id, how));
         }
     }
 

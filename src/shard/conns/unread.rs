@@ -1,7 +1,7 @@
 //! What arrived and the session cannot take yet: it is kept, and the peer is held back.
 
 use super::connection::{Connection, ConnectionState, UnreadBytes};
-use super::{Command, Conns};
+use super::{Conns, DriverCommand};
 use crate::base::ConnId;
 use crate::config::Limits;
 
@@ -92,7 +92,7 @@ impl Conns {
         };
         if conn.receiving != on {
             conn.receiving = on;
-            self.commands.push(Command::Receive(id, on));
+            self.commands.push(DriverCommand::Receive(id, on));
         }
     }
 }

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use super::{Limits, Profile, SimPeer, UPGRADE, World, masked, post};
+use super::{Limits, Profile, ShardWorld, SimPeer, UPGRADE, masked, post};
 use crate::testing::SimNet;
 
 const PAUSE_MILLIS: u64 = 50;
 const GREETING: &[u8] = b"\"recovered\":true}";
 
-impl World {
+impl ShardWorld {
     fn paused(limits: Limits) -> Self {
         let limits = Limits {
             upgrade_pause: Duration::from_millis(PAUSE_MILLIS),
@@ -91,7 +91,7 @@ fn behind_a_proxy_the_101_leaves_by_itself_and_all_else_waits_in_its_order() {
         "x-forwarded-for: 1.1.1.1\r\n",
         "Forwarded: for=unknown\r\n",
     ] {
-        let mut world = World::paused(Limits::default());
+        let mut world = ShardWorld::paused(Limits::default());
         world.publish("1");
         let reader = world.upgraded(
             "?format=json&after=earliest",
@@ -119,7 +119,7 @@ fn behind_a_proxy_the_101_leaves_by_itself_and_all_else_waits_in_its_order() {
 
 #[test]
 fn a_direct_client_does_not_wait() {
-    let mut world = World::paused(Limits::default());
+    let mut world = ShardWorld::paused(Limits::default());
     let reader = world.connect();
     reader.write(upgrade("?format=json", "").as_bytes());
     world.wait_for(&reader);
@@ -132,7 +132,7 @@ fn without_a_pause_the_101_and_the_rest_leave_together() {
         upgrade_pause: Duration::ZERO,
         ..Limits::default()
     };
-    let mut world = World::new(1, limits, Duration::ZERO);
+    let mut world = ShardWorld::new(1, limits, Duration::ZERO);
     let reader = world.connect();
     reader.write(upgrade("?format=json", "Via: 1.1 a\r\n").as_bytes());
     world.wait_for(&reader);
@@ -141,7 +141,7 @@ fn without_a_pause_the_101_and_the_rest_leave_together() {
 
 #[test]
 fn a_close_within_the_pause_is_answered_behind_it() {
-    let mut world = World::paused(Limits::default());
+    let mut world = ShardWorld::paused(Limits::default());
     let close = masked(b"\x88", &1000_u16.to_be_bytes());
     let reader = world.upgraded("?format=json", "Via: 1.1 a\r\n", &close);
     assert!(!reader.is_ended());
@@ -157,7 +157,7 @@ fn a_close_within_the_pause_is_answered_behind_it() {
 
 #[test]
 fn a_drain_within_the_pause_says_its_close_behind_it() {
-    let mut world = World::paused(Limits::default());
+    let mut world = ShardWorld::paused(Limits::default());
     let reader = world.upgraded("", "Via: 1.1 a\r\n", b"");
     world.shard.core.begin_drain(Duration::ZERO, Duration::ZERO);
     world.pass(10);
@@ -174,7 +174,7 @@ fn nobody_is_too_slow_because_of_a_pause() {
         outbox_bytes_max: 100,
         ..Limits::default()
     };
-    let mut world = World::paused(limits);
+    let mut world = ShardWorld::paused(limits);
     let reader = world.upgraded("", "Via: 1.1 a\r\n", b"");
     let bodies = ["a", "b", "c", "d"].map(|text| text.repeat(60));
     bodies.iter().for_each(|body| world.publish(body));
@@ -193,7 +193,7 @@ fn nobody_is_too_slow_because_of_a_pause() {
 fn who_goes_within_the_pause_leaves_nothing_behind() {
     let goodbyes: [fn(&SimPeer); 2] = [SimPeer::fin, SimPeer::reset];
     for goodbye in goodbyes {
-        let mut world = World::paused(Limits::default());
+        let mut world = ShardWorld::paused(Limits::default());
         let reader = world.upgraded("?format=json", "Via: 1.1 a\r\n", b"");
         goodbye(&reader);
         assert!(world.is_at_rest_soon());
@@ -211,7 +211,7 @@ fn the_pause_begins_when_the_101_is_sent() {
         upgrade_pause: Duration::from_millis(PAUSE_MILLIS),
         ..Limits::default()
     };
-    let mut world = World::on(SimNet::new(1, profile), 1, limits, Duration::ZERO);
+    let mut world = ShardWorld::on(SimNet::new(1, profile), 1, limits, Duration::ZERO);
     let reader = world.connect();
     reader.set_reading(false);
     let health = "GET /healthz HTTP/1.1\r\nHost: a.test\r\n\r\n";

@@ -22,7 +22,7 @@ struct Echo {
 }
 
 /// A shard in small: echoes everything and closes after the peer's end.
-struct World {
+struct EchoWorld {
     net: SimNet,
     listener: SimListener,
     driver: SimDriver,
@@ -38,7 +38,7 @@ fn id(slot: usize) -> ConnId {
     }
 }
 
-impl World {
+impl EchoWorld {
     fn new(seed: u64, profile: Profile) -> Self {
         let net = SimNet::new(seed, profile);
         let listener = net.listener();
@@ -132,8 +132,8 @@ fn flush(driver: &mut SimDriver, id: ConnId, echo: &mut Echo) {
 }
 
 /// Twenty peers send random bytes; gives what each sent with its peer, and the trace.
-fn echo_run(seed: u64, profile: Profile) -> (Vec<(Vec<u8>, SimPeer)>, World) {
-    let mut world = World::new(seed, profile);
+fn echo_run(seed: u64, profile: Profile) -> (Vec<(Vec<u8>, SimPeer)>, EchoWorld) {
+    let mut world = EchoWorld::new(seed, profile);
     let mut rng = Rng::with_seed(seed);
     let mut peers = Vec::new();
     for _ in 0..20 {
@@ -182,7 +182,7 @@ fn the_same_seed_is_the_same_run() {
 
 #[test]
 fn a_peer_that_does_not_read_fills_its_window_and_reading_opens_it() {
-    let mut world = World::new(1, Profile::smooth());
+    let mut world = EchoWorld::new(1, Profile::smooth());
     let peer = world.net.connect(world.listener);
     peer.set_reading(false);
     let window = Profile::smooth().window_bytes;
@@ -196,7 +196,7 @@ fn a_peer_that_does_not_read_fills_its_window_and_reading_opens_it() {
 
 #[test]
 fn a_dropped_socket_is_closed() {
-    let mut world = World::new(1, Profile::smooth());
+    let mut world = EchoWorld::new(1, Profile::smooth());
     let peer = world.net.connect(world.listener);
     world.driver.poll(None, |event| drop(event)).expect("poll");
     world.net.advance(Duration::ZERO);
