@@ -250,6 +250,11 @@ fn every_type_is_called_by_a_noun() {
 }
 
 #[test]
+fn every_name_of_a_type_is_one_types_alone() {
+    nothing_of(names::check_unique(&node().sources));
+}
+
+#[test]
 fn owners_do_not_know_each_other() {
     nothing_of(owners::check_owners(&node().sources, &owners::SHARD));
 }

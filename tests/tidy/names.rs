@@ -1,6 +1,6 @@
 //! The names of types: each is, or has in it, a noun of the lexicon.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::documents::nouns;
 use crate::rust::Source;
@@ -96,6 +96,20 @@ pub(crate) fn check_names(
     unlisted.chain(needless).chain(idle).collect()
 }
 
+/// A name is one type's alone, so that a search for it finds nothing else.
+pub(crate) fn check_unique(sources: &[Source]) -> Vec<String> {
+    let mut places: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for source in sources {
+        for name in &source.types {
+            places.entry(name).or_default().push(&source.path);
+        }
+    }
+    let twice = places.iter().filter(|(_, places)| places.len() > 1);
+    twice
+        .map(|(name, places)| format!("{name}: stands in {places:?}"))
+        .collect()
+}
+
 /// Whether a name ends with that word, and has another one before it.
 fn is_of_sort(name: &str, sort: &str) -> bool {
     let words = words(name);
@@ -160,4 +174,14 @@ fn a_word_of_a_sort_is_a_name_only_behind_another() {
     assert_eq!(check("struct OddError; struct ErrorOdd;", sorts), 1);
     assert_eq!(check("struct OddError;", &[("error", "")]), 2);
     assert_eq!(check("", sorts), 1);
+}
+
+#[test]
+fn a_name_of_two_types_is_seen() {
+    let check = |one: &str, other: &str| {
+        let files = [File::new("src/a.rs", one), File::new("src/b.rs", other)];
+        check_unique(&files.map(|file| Source::new(&file, "src/"))).len()
+    };
+    assert_eq!(check("struct Arm;", "struct Leg;"), 0);
+    assert_eq!(check("struct Arm;", "enum Arm { Left }"), 1);
 }
