@@ -79,7 +79,7 @@ impl UringDriver {
     /// A driver without connections, for the thread that polls it first.
     ///
     /// # Errors
-    /// When the kernel has no io_uring or not what we need of it, or gives no memory: [`probe`]
+    /// When the kernel has no io_uring or not what we need of it, or gives no memory: [`probe()`]
     /// says what is missing.
     pub fn new(options: UringOptions) -> io::Result<Self> {
         let (waker, dropped) = UringWaker::new()?;

@@ -6,9 +6,9 @@ use std::fmt;
 /// Why there is no answer.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum AnswerError {
-    /// What came is not HTTP, or has more than [`RESPONSE_HEADERS_MAX`] headers.
+    /// What came is not HTTP, or has more than [`RESPONSE_HEADERS_MAX`](super::RESPONSE_HEADERS_MAX) headers.
     Malformed(httparse::Error),
-    /// The head is longer than [`RESPONSE_HEAD_BYTES_MAX`].
+    /// The head is longer than [`RESPONSE_HEAD_BYTES_MAX`](super::RESPONSE_HEAD_BYTES_MAX).
     TooLong,
     /// The server switched to another protocol, which nobody asked for.
     UnaskedSwitch,
