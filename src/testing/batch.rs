@@ -47,6 +47,8 @@ macro_rules! milestones {
     };
 }
 
+pub use milestones;
+
 /// Counts of one run, or of many.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct BatchReport<M> {

@@ -1,7 +1,6 @@
 //! What must happen in a batch of runs, and what is counted of each.
 
-use altavoz::milestones;
-use altavoz::testing::batch::BatchReport;
+use altavoz::testing::batch::{BatchReport, milestones};
 
 /// Counts of one run, or of many.
 pub(crate) type Report = BatchReport<Milestone>;

@@ -1,7 +1,6 @@
 //! What must happen in a batch of runs, and what is counted of each.
 
-use crate::milestones;
-use crate::testing::batch::BatchReport;
+use crate::testing::batch::{BatchReport, milestones};
 
 /// Counts of one run, or of many.
 pub type Report = BatchReport<Milestone>;
